@@ -1,0 +1,45 @@
+//! Pixels in, facts out: what a camera's frames show, as zone events, without the pixels.
+//!
+//! `DecodedFrame` → [`mask::paint`] → `Frame` → [`Detector`] → [`Tracker`] → [`Scene`] → [`Observation`]s; beside it
+//! [`redact::snapshot`], the only way to an image. Detection, never identification: the classes are a closed list and a
+//! model with any other output is refused. No network, no clock, no async here: time is always a parameter.
+
+pub mod geometry;
+
+mod frame;
+pub mod mask;
+
+mod manifest;
+mod model;
+mod runtime;
+
+mod decode;
+mod detection;
+mod detector;
+mod nms;
+mod preprocess;
+
+mod track;
+
+mod line;
+mod scene;
+mod zone;
+
+pub mod redact;
+
+pub use detection::{Class, ClassSet, Detection};
+pub use detector::{DetectError, DetectSettings, Detections, Detector, Timings};
+pub use frame::{Chroma, Colour, DecodedFrame, Frame, FrameError, Matrix, Plane, Planes, Range};
+pub use geometry::{BBox, Point, Polygon, PolygonError};
+pub use line::{Direction, Line, LineError};
+pub use manifest::{
+    Anchors, ColourOrder, Decoder, Fit, InputSpec, Layout, Manifest, ManifestError, OutputSpec, Source,
+};
+pub use mask::PrivacyMasks;
+pub use model::{Model, ModelError};
+pub use runtime::{Provider, Runtime, RuntimeError, SessionSettings, UnknownProvider, init_runtime};
+pub use scene::{
+    ClassCounts, Crossed, Dwelled, Entered, Exited, Observation, Occupancy, Scene, SceneError, SceneSettings, Subject,
+};
+pub use track::{Track, TrackHandle, TrackId, Tracker, TrackerSettings};
+pub use zone::{Zone, ZoneTiming};

@@ -1,0 +1,165 @@
+//! What a device measures, how it is, and its entry in the registry.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::ids::GridCode;
+
+/// How far a reading can be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Quality {
+    /// Measured and plausible.
+    Good,
+    /// Measured, but out of calibration or repeated.
+    Uncertain,
+    /// Not usable; rules ignore it.
+    Bad,
+}
+
+/// One measured value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SensorReading {
+    /// What is measured, such as `water_level` or `methane`.
+    #[serde(deserialize_with = "short_name")]
+    #[schemars(regex(pattern = r"^[a-z][a-z0-9_]{0,63}$"))]
+    pub quantity: String,
+    /// The value; finite.
+    pub value: f64,
+    /// Its unit as UCUM writes it, such as `cm` or `%`.
+    #[serde(deserialize_with = "unit")]
+    #[schemars(length(min = 1, max = 16))]
+    pub unit: String,
+    /// How far it can be trusted.
+    pub quality: Quality,
+}
+
+/// How a device is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceState {
+    /// Being connected to for the first time, or again after it was asked to.
+    Connecting,
+    /// Delivers.
+    Live,
+    /// Delivers, but not as it should; the cause says why.
+    Degraded,
+    /// Connected, and nothing comes.
+    Stalled,
+    /// Refused the credentials.
+    AuthFailed,
+    /// No connection can be made.
+    Unreachable,
+    /// Answered, but with something that can't be used.
+    Refused,
+    /// Switched off here, by configuration or shutdown.
+    Stopped,
+}
+
+impl DeviceState {
+    /// True while pictures or readings arrive.
+    pub fn delivers(self) -> bool {
+        matches!(self, DeviceState::Live | DeviceState::Degraded)
+    }
+}
+
+/// A device's state changed, or a heartbeat repeats it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceStatus {
+    /// The state.
+    pub state: DeviceState,
+    /// Why, in words for the integrator; never an address or a credential.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "cause")]
+    #[schemars(length(max = 240))]
+    pub cause: Option<String>,
+    /// Since when it has been in this state.
+    pub since: Timestamp,
+    /// True when nothing changed.
+    pub heartbeat: bool,
+}
+
+/// How a stream is transported (RULES P34).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// RTP interleaved in the RTSP connection.
+    Tcp,
+    /// RTP over UDP.
+    Udp,
+}
+
+/// A camera in the registry. No address and no credential: those stay with the worker that pulls it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CameraRegistered {
+    /// Its name for people, by language tag.
+    #[serde(deserialize_with = "names")]
+    pub names: BTreeMap<String, String>,
+    /// WGS-84 longitude and latitude, degrees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<[f64; 2]>,
+    /// How its stream is transported.
+    pub transport: Transport,
+}
+
+/// A sensor in the registry.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SensorRegistered {
+    /// Its name for people, by language tag.
+    #[serde(deserialize_with = "names")]
+    pub names: BTreeMap<String, String>,
+    /// WGS-84 longitude and latitude, degrees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<[f64; 2]>,
+}
+
+/// A grid or region in the registry.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GridRegistered {
+    /// Its code.
+    pub code: GridCode,
+    /// Its name for people, by language tag.
+    #[serde(deserialize_with = "names")]
+    pub names: BTreeMap<String, String>,
+}
+
+fn checked<'de, D: Deserializer<'de>>(json: D, rule: &str, valid: impl Fn(&str) -> bool) -> Result<String, D::Error> {
+    let text = String::deserialize(json)?;
+    if valid(&text) { Ok(text) } else { Err(serde::de::Error::custom(rule)) }
+}
+
+fn short_name<'de, D: Deserializer<'de>>(json: D) -> Result<String, D::Error> {
+    checked(json, "1 to 64 of a-z 0-9 _ and beginning with a letter", |text| {
+        text.len() <= 64
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+    })
+}
+
+fn unit<'de, D: Deserializer<'de>>(json: D) -> Result<String, D::Error> {
+    checked(json, "1 to 16 characters", |text| (1..=16).contains(&text.chars().count()))
+}
+
+fn cause<'de, D: Deserializer<'de>>(json: D) -> Result<Option<String>, D::Error> {
+    match Option::<String>::deserialize(json)? {
+        Some(text) if text.chars().count() > 240 => Err(serde::de::Error::custom("at most 240 characters")),
+        cause => Ok(cause),
+    }
+}
+
+fn names<'de, D: Deserializer<'de>>(json: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let names = BTreeMap::<String, String>::deserialize(json)?;
+    let fits = |(tag, name): (&String, &String)| (2..=12).contains(&tag.len()) && name.chars().count() <= 120;
+    if names.len() <= 8 && names.iter().all(fits) {
+        Ok(names)
+    } else {
+        Err(serde::de::Error::custom("at most 8 language tags, names of at most 120 characters"))
+    }
+}

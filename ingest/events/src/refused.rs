@@ -1,0 +1,27 @@
+//! Why an incoming event was refused: the field's path and the reason, never the refused bytes.
+
+/// A refused event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path}: {reason}")]
+pub struct Refused {
+    /// Dotted path of the field, `.` for the whole document.
+    pub path: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl Refused {
+    pub(crate) fn at(path: impl Into<String>, reason: impl std::fmt::Display) -> Self {
+        Self { path: path.into(), reason: reason.to_string() }
+    }
+
+    pub(crate) fn from_json(prefix: &str, error: &serde_path_to_error::Error<serde_json::Error>) -> Self {
+        let inner = error.path().to_string();
+        let path = match (prefix, inner.as_str()) {
+            ("", path) => path.to_owned(),
+            (prefix, ".") => prefix.to_owned(),
+            (prefix, path) => format!("{prefix}.{path}"),
+        };
+        Self { path, reason: error.inner().to_string() }
+    }
+}
