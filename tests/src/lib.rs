@@ -1,1 +1,8 @@
-//! Skeleton.
+//! The harness of the end-to-end tests: real parts, started and stopped, and the faults put between them.
+//!
+//! Simulated cameras play real footage over real RTSP; Kafka is Apache Kafka; the program under test is the built
+//! binary. Nothing here replaces a part of the program. Every process dies with the test that started it.
+
+pub mod simcam;
+
+pub mod faults;
