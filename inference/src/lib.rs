@@ -6,6 +6,7 @@
 
 pub mod geometry;
 
+mod colour;
 mod frame;
 pub mod mask;
 
@@ -16,6 +17,7 @@ mod runtime;
 mod decode;
 mod detection;
 mod detector;
+mod elapsed;
 mod nms;
 mod preprocess;
 
@@ -27,8 +29,8 @@ mod zone;
 
 pub mod redact;
 
-pub use detection::{Class, ClassSet, Detection};
-pub use detector::{DetectError, DetectSettings, Detections, Detector, Timings};
+pub use detection::{Class, ClassSet, Detection, UnknownClass};
+pub use detector::{DecodeError, DetectError, DetectSettings, Detections, Detector, Timings};
 pub use frame::{Chroma, Colour, DecodedFrame, Frame, FrameError, Matrix, Plane, Planes, Range};
 pub use geometry::{BBox, Point, Polygon, PolygonError};
 pub use line::{Direction, Line, LineError};
