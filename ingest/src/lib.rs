@@ -1,1 +1,26 @@
-//! Skeleton.
+//! Cameras in, events out: pull → gate → decode → detect → track → zone observations → outbox → Kafka or one-box alerting.
+//!
+//! Two loss policies: frames are lossy (the newest wins, drops are counted per camera); events are lossless (durable outbox,
+//! at-least-once, ids that let consumers recognise a repetition). No picture leaves this crate except a redacted snapshot.
+//! Not here: rules, incidents, HTTP.
+
+pub mod settings;
+
+pub mod access_unit;
+pub mod analyse;
+pub mod camera;
+pub mod decode;
+pub mod failure;
+pub mod gate;
+pub mod metrics;
+pub mod outbox;
+pub mod publish;
+pub mod scheduler;
+pub mod session;
+pub mod snapshots;
+pub mod status;
+pub mod wall_clock;
+pub mod worker;
+
+pub use settings::IngestSettings;
+pub use worker::{Worker, WorkerError};

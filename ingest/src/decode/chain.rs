@@ -1,0 +1,254 @@
+//! One GStreamer decoder, pushed and drained by the thread that calls it: it owns no thread of its own.
+//!
+//! decoder → videoconvert → I420. The pads at both ends are ours, so a picture comes out inside the call that pushed its access
+//! unit. Not here: which decoder thread, which camera.
+
+use std::sync::Arc;
+
+use gstreamer::{self as gst, prelude::*};
+use gstreamer_video::{self as video, VideoFrameExt as _};
+use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
+use xueliang_inference::{Chroma, Colour, DecodedFrame, FrameError, Matrix, Plane, Planes, Range};
+
+use crate::access_unit::{AccessUnit, Codec};
+
+/// Why a chain can't be built or used.
+#[derive(Debug, thiserror::Error)]
+pub enum ChainError {
+    /// GStreamer has no such element.
+    #[error("GStreamer has no {element}; install {package}")]
+    Missing {
+        /// The element.
+        element: &'static str,
+        /// Debian's package.
+        package: &'static str,
+    },
+    /// The elements can't be set up.
+    #[error("can't set up the {codec} decoder: {cause}")]
+    Setup {
+        /// The coding.
+        codec: &'static str,
+        /// GStreamer's word.
+        cause: String,
+    },
+    /// A picture's memory can't be read.
+    #[error("a decoded picture's memory can't be read")]
+    Memory,
+    /// A picture has no usable form.
+    #[error("a decoded picture can't be used")]
+    Picture(#[source] FrameError),
+}
+
+/// A decoded picture, still in the decoder's memory.
+pub struct Picture {
+    buffer: gst::Buffer,
+    info: video::VideoInfo,
+    /// When it was taken.
+    pub captured_at: Timestamp,
+}
+
+impl Picture {
+    /// Copies the planes out.
+    pub fn to_frame(&self) -> Result<DecodedFrame, ChainError> {
+        let frame =
+            video::VideoFrameRef::from_buffer_ref_readable(&self.buffer, &self.info).map_err(|_| ChainError::Memory)?;
+        let plane = |index: u32| -> Result<Plane<'_>, ChainError> {
+            let bytes = frame.plane_data(index).map_err(|_| ChainError::Memory)?;
+            let stride = usize::try_from(frame.plane_stride()[index as usize]).unwrap_or(0);
+            Ok(Plane { bytes, stride })
+        };
+        let planes = Planes {
+            width: frame.width(),
+            height: frame.height(),
+            luma: plane(0)?,
+            chroma: Chroma::I420 { u: plane(1)?, v: plane(2)? },
+        };
+        DecodedFrame::copy_from(&planes, colour(&self.info), self.captured_at).map_err(ChainError::Picture)
+    }
+}
+
+fn colour(info: &video::VideoInfo) -> Colour {
+    let colorimetry = info.colorimetry();
+    let matrix = match colorimetry.matrix() {
+        video::VideoColorMatrix::Bt709 => Matrix::Bt709,
+        _ => Matrix::Bt601,
+    };
+    let range = match colorimetry.range() {
+        video::VideoColorRange::Range0_255 => Range::Full,
+        _ => Range::Limited,
+    };
+    Colour { matrix, range }
+}
+
+#[derive(Default)]
+struct Output {
+    info: Option<video::VideoInfo>,
+    pictures: Vec<(gst::Buffer, video::VideoInfo)>,
+}
+
+/// A decoder of one coding.
+pub struct Chain {
+    codec: Codec,
+    bin: gst::Bin,
+    bus: gst::Bus,
+    input: gst::Pad,
+    output: Arc<Mutex<Output>>,
+    _output_pad: gst::Pad,
+    first_captured_at: Option<Timestamp>,
+    n_errors: u64,
+}
+
+impl Chain {
+    /// Builds the decoder for `codec`.
+    pub fn new(codec: Codec) -> Result<Self, ChainError> {
+        let setup = |cause: String| ChainError::Setup { codec: codec.as_str(), cause };
+        let decoder = make(decoder_element(codec), "gstreamer1.0-libav")?;
+        decoder.set_property("max-threads", 1i32);
+        let convert = make("videoconvert", "gstreamer1.0-plugins-base")?;
+        let filter = make("capsfilter", "libgstreamer1.0-0")?;
+        filter.set_property("caps", gst::Caps::builder("video/x-raw").field("format", "I420").build());
+        let bin = gst::Bin::new();
+        let elements = [&decoder, &convert, &filter];
+        bin.add_many(elements).map_err(|error| setup(error.to_string()))?;
+        gst::Element::link_many(elements).map_err(|error| setup(error.to_string()))?;
+        let bus = gst::Bus::new();
+        bin.set_bus(Some(&bus));
+        let output = Arc::new(Mutex::new(Output::default()));
+        let output_pad = output_pad(&output);
+        let input = gst::Pad::builder(gst::PadDirection::Src).name("access_units").build();
+        link(&input, decoder.static_pad("sink")).map_err(&setup)?;
+        link_from(filter.static_pad("src"), &output_pad).map_err(&setup)?;
+        bin.set_state(gst::State::Playing).map_err(|error| setup(error.to_string()))?;
+        for pad in [&output_pad, &input] {
+            pad.set_active(true).map_err(|error| setup(error.to_string()))?;
+        }
+        let chain =
+            Self { codec, bin, bus, input, output, _output_pad: output_pad, first_captured_at: None, n_errors: 0 };
+        chain.announce();
+        Ok(chain)
+    }
+
+    /// Decodes the next access unit of a stream; the pictures that came out because of it.
+    pub fn push(&mut self, unit: &AccessUnit) -> Vec<Picture> {
+        let first = *self.first_captured_at.get_or_insert(unit.captured_at);
+        let since_first = unit.captured_at.duration_since(first);
+        self.feed(unit, u64::try_from(since_first.as_nanos()).unwrap_or(0));
+        self.collect(|pts| first.checked_add(SignedDuration::from_nanos(pts)).unwrap_or(first))
+    }
+
+    /// Decodes one keyframe alone and leaves the decoder as if it had never seen it.
+    pub fn decode_still(&mut self, unit: &AccessUnit) -> Option<Picture> {
+        self.feed(unit, 0);
+        self.input.push_event(gst::event::Eos::new());
+        let pictures = self.collect(|_| unit.captured_at);
+        self.reset();
+        pictures.into_iter().next()
+    }
+
+    /// Errors and warnings of the decoder since the last call.
+    pub fn take_errors(&mut self) -> u64 {
+        while let Some(message) = self.bus.pop() {
+            use gst::MessageView;
+            self.n_errors += u64::from(matches!(message.view(), MessageView::Error(_) | MessageView::Warning(_)));
+        }
+        std::mem::take(&mut self.n_errors)
+    }
+
+    fn feed(&mut self, unit: &AccessUnit, pts: u64) {
+        let mut buffer = gst::Buffer::from_slice(unit.bytes.clone());
+        if let Some(buffer) = buffer.get_mut() {
+            buffer.set_pts(gst::ClockTime::from_nseconds(pts));
+            if !unit.keyframe {
+                buffer.set_flags(gst::BufferFlags::DELTA_UNIT);
+            }
+        }
+        if self.input.push(buffer).is_err() {
+            self.n_errors += 1;
+            self.reset();
+        }
+    }
+
+    fn collect(&self, captured_at: impl Fn(i64) -> Timestamp) -> Vec<Picture> {
+        let pictures = std::mem::take(&mut self.output.lock().pictures);
+        let time = |buffer: &gst::Buffer| i64::try_from(buffer.pts().map_or(0, gst::ClockTime::nseconds)).unwrap_or(0);
+        pictures
+            .into_iter()
+            .map(|(buffer, info)| Picture { captured_at: captured_at(time(&buffer)), buffer, info })
+            .collect()
+    }
+
+    fn announce(&self) {
+        let caps = gst::Caps::builder(match self.codec {
+            Codec::H264 => "video/x-h264",
+            Codec::H265 => "video/x-h265",
+        })
+        .field("stream-format", "byte-stream")
+        .field("alignment", "au")
+        .build();
+        self.input.push_event(gst::event::StreamStart::new("camera"));
+        self.input.push_event(gst::event::Caps::new(&caps));
+        self.announce_segment();
+    }
+
+    fn announce_segment(&self) {
+        let segment = gst::FormattedSegment::<gst::ClockTime>::new();
+        self.input.push_event(gst::event::Segment::new(&segment));
+    }
+
+    fn reset(&mut self) {
+        self.input.push_event(gst::event::FlushStart::new());
+        self.input.push_event(gst::event::FlushStop::new(true));
+        self.output.lock().pictures.clear();
+        self.first_captured_at = None;
+        self.announce_segment();
+    }
+}
+
+impl Drop for Chain {
+    fn drop(&mut self) {
+        let _ = self.input.set_active(false);
+        // Going to Null can't fail for these elements, and nobody could act on it here.
+        let _ = self.bin.set_state(gst::State::Null);
+    }
+}
+
+fn decoder_element(codec: Codec) -> &'static str {
+    match codec {
+        Codec::H264 => "avdec_h264",
+        Codec::H265 => "avdec_h265",
+    }
+}
+
+fn make(element: &'static str, package: &'static str) -> Result<gst::Element, ChainError> {
+    gst::ElementFactory::make(element).build().map_err(|_| ChainError::Missing { element, package })
+}
+
+fn link(source: &gst::Pad, sink: Option<gst::Pad>) -> Result<(), String> {
+    let sink = sink.ok_or("no pad")?;
+    source.link_full(&sink, gst::PadLinkCheck::empty()).map(drop).map_err(|error| error.to_string())
+}
+
+fn link_from(source: Option<gst::Pad>, sink: &gst::Pad) -> Result<(), String> {
+    link(&source.ok_or("no pad")?, Some(sink.clone()))
+}
+
+fn output_pad(output: &Arc<Mutex<Output>>) -> gst::Pad {
+    let (on_event, on_buffer) = (Arc::clone(output), Arc::clone(output));
+    gst::Pad::builder(gst::PadDirection::Sink)
+        .name("pictures")
+        .event_function(move |_, _, event| {
+            if let gst::EventView::Caps(caps) = event.view() {
+                on_event.lock().info = video::VideoInfo::from_caps(caps.caps()).ok();
+            }
+            true
+        })
+        .chain_function(move |_, _, buffer| {
+            let mut output = on_buffer.lock();
+            if let Some(info) = output.info.clone() {
+                output.pictures.push((buffer, info));
+            }
+            Ok(gst::FlowSuccess::Ok)
+        })
+        .build()
+}

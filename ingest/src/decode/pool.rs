@@ -1,0 +1,162 @@
+//! The threads that decode, shared by all cameras, and the leases of stream decoders.
+//!
+//! Lanes that have work stand once in a run queue and are served one access unit at a time, so a busy camera can't starve the
+//! others. Keyframes that stand alone are decoded by the thread's own decoder of that coding: an idle camera owns none.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread::JoinHandle,
+};
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::{
+    access_unit::{AccessUnit, Codec},
+    decode::{
+        chain::{Chain, ChainError, Picture},
+        lane::{Lane, Mode},
+    },
+    gate::Decision,
+};
+
+/// The shared decoders.
+pub struct DecoderPool {
+    queue: Arc<RunQueue>,
+    leases: Arc<AtomicUsize>,
+    max_leases: usize,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// The right to a stream decoder; given back when dropped.
+pub struct Lease(Arc<AtomicUsize>);
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[derive(Default)]
+struct RunQueue {
+    state: Mutex<RunState>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct RunState {
+    lanes: VecDeque<Arc<Lane>>,
+    stopped: bool,
+}
+
+impl DecoderPool {
+    /// Starts `n_threads` decoding threads; at most `max_leases` cameras have a stream decoder at once.
+    pub fn start(n_threads: usize, max_leases: usize) -> std::io::Result<Self> {
+        let queue = Arc::new(RunQueue::default());
+        let mut threads = Vec::with_capacity(n_threads);
+        for index in 0..n_threads {
+            let queue = Arc::clone(&queue);
+            threads.push(std::thread::Builder::new().name(format!("decode-{index}")).spawn(move || serve(&queue))?);
+        }
+        Ok(Self { queue, leases: Arc::default(), max_leases, threads: Mutex::new(threads) })
+    }
+
+    /// A stream decoder for one camera, while there are any left.
+    pub fn lease(&self) -> Option<Lease> {
+        let taken = self.leases.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n_leases| {
+            (n_leases < self.max_leases).then_some(n_leases + 1)
+        });
+        taken.is_ok().then(|| Lease(Arc::clone(&self.leases)))
+    }
+
+    /// Queues an access unit as the gate decided.
+    pub fn decode(&self, lane: &Arc<Lane>, unit: AccessUnit, decision: Decision) {
+        match decision {
+            Decision::Skip => return,
+            Decision::Still => lane.put(unit, Mode::Still),
+            Decision::Stream => lane.put(unit, Mode::Stream),
+        }
+        self.queue.schedule(lane);
+    }
+
+    /// Ends the threads; what waits is dropped.
+    pub fn stop(&self) {
+        self.queue.state.lock().stopped = true;
+        self.queue.wake.notify_all();
+        for thread in self.threads.lock().drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a decoding thread had panicked");
+            }
+        }
+    }
+}
+
+impl RunQueue {
+    fn schedule(&self, lane: &Arc<Lane>) {
+        if !lane.scheduled.swap(true, Ordering::AcqRel) {
+            self.state.lock().lanes.push_back(Arc::clone(lane));
+            self.wake.notify_one();
+        }
+    }
+
+    fn next(&self) -> Option<Arc<Lane>> {
+        let mut state = self.state.lock();
+        loop {
+            if state.stopped {
+                return None;
+            }
+            if let Some(lane) = state.lanes.pop_front() {
+                return Some(lane);
+            }
+            self.wake.wait(&mut state);
+        }
+    }
+
+    fn done(&self, lane: &Arc<Lane>) {
+        lane.scheduled.store(false, Ordering::Release);
+        if lane.is_waiting() {
+            self.schedule(lane);
+        }
+    }
+}
+
+fn serve(queue: &RunQueue) {
+    let mut stills = StillDecoders::default();
+    while let Some(lane) = queue.next() {
+        lane.serve(&mut |unit| stills.decode(unit));
+        queue.done(&lane);
+    }
+}
+
+/// One thread's decoders for keyframes that stand alone, one per coding, shared by all cameras.
+#[derive(Default)]
+struct StillDecoders(HashMap<Codec, Chain>);
+
+impl StillDecoders {
+    fn decode(&mut self, unit: &AccessUnit) -> Result<Option<Picture>, ChainError> {
+        let chain = match self.0.entry(unit.codec) {
+            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::hash_map::Entry::Vacant(entry) => entry.insert(Chain::new(unit.codec)?),
+        };
+        Ok(chain.decode_still(unit))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leases_are_bounded_and_come_back() {
+        let pool = DecoderPool::start(1, 2).unwrap();
+        let first = pool.lease().unwrap();
+        let _second = pool.lease().unwrap();
+        assert!(pool.lease().is_none());
+        drop(first);
+        assert!(pool.lease().is_some());
+        pool.stop();
+    }
+}

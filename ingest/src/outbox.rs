@@ -1,0 +1,218 @@
+//! The durable outbox: every event is on disk before anyone is told.
+//!
+//! Producers hand drafts to one writer thread through a bounded channel; it numbers each source's events, writes them in
+//! batches, and makes producers wait when the disk refuses or the bound is reached with nothing that may be dropped.
+//! Not here: forwarding (`publish`).
+
+mod log;
+
+use std::{collections::HashMap, path::Path, sync::Arc, thread::JoinHandle, time::Duration};
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc};
+use xueliang_events::{Event, GridCode, Payload, SessionId, Source};
+
+pub use log::{Log, LogError, LogReader, Record, StoredEvent};
+
+use crate::metrics::Metrics;
+
+/// Drafts that may wait for the writer.
+const MAX_WAITING_DRAFTS: usize = 4096;
+/// Most events written in one transaction.
+const MAX_BATCH: usize = 512;
+/// Pause before a refused write or a full log is tried again.
+const RETRY_PAUSE: Duration = Duration::from_millis(250);
+
+/// An event before it is numbered.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// Who says it.
+    pub source: Source,
+    /// The run of the source's pipeline.
+    pub session: SessionId,
+    /// The grid it belongs to.
+    pub grid: Option<GridCode>,
+    /// Capture time.
+    pub time: Timestamp,
+    /// The fact.
+    pub payload: Payload,
+}
+
+/// The producers' end; cheap to clone.
+#[derive(Clone)]
+pub struct Outbox {
+    drafts: mpsc::Sender<Draft>,
+    trouble: Arc<Mutex<Option<String>>>,
+}
+
+/// The writer thread; it ends when every [`Outbox`] is dropped and all drafts are on disk.
+pub struct Writer(JoinHandle<()>);
+
+impl Outbox {
+    /// Opens the log at `path` and starts its writer; `written` is notified after each batch.
+    pub fn open(
+        path: &Path,
+        max_bytes: u64,
+        metrics: Metrics,
+        written: Arc<Notify>,
+    ) -> Result<(Self, Writer), LogError> {
+        let log = Log::open(path, max_bytes)?;
+        let (sender, receiver) = mpsc::channel(MAX_WAITING_DRAFTS);
+        let trouble = Arc::new(Mutex::new(None));
+        let worker = WriterLoop { log, metrics, written, trouble: Arc::clone(&trouble), sequences: HashMap::new() };
+        let thread = std::thread::Builder::new().name("outbox".to_owned()).spawn(move || worker.run(receiver));
+        let thread = thread.map_err(LogError::Thread)?;
+        Ok((Self { drafts: sender, trouble }, Writer(thread)))
+    }
+
+    /// Hands over a draft from a thread; waits while the outbox is full.
+    pub fn append_blocking(&self, draft: Draft) {
+        if self.drafts.blocking_send(draft).is_err() {
+            tracing::error!("an event came after the outbox was closed");
+        }
+    }
+
+    /// Hands over a draft from a task; waits while the outbox is full.
+    pub async fn append(&self, draft: Draft) {
+        if self.drafts.send(draft).await.is_err() {
+            tracing::error!("an event came after the outbox was closed");
+        }
+    }
+
+    /// What keeps the writer from writing now, if anything.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.lock().clone()
+    }
+}
+
+impl Writer {
+    /// Waits until everything handed over is on disk.
+    pub fn join(self) {
+        if self.0.join().is_err() {
+            tracing::error!("the outbox's thread had panicked");
+        }
+    }
+}
+
+struct WriterLoop {
+    log: Log,
+    metrics: Metrics,
+    written: Arc<Notify>,
+    trouble: Arc<Mutex<Option<String>>>,
+    sequences: HashMap<Source, (SessionId, u64)>,
+}
+
+impl WriterLoop {
+    fn run(mut self, mut drafts: mpsc::Receiver<Draft>) {
+        while let Some(first) = drafts.blocking_recv() {
+            let mut batch = vec![first];
+            while batch.len() < MAX_BATCH {
+                let Ok(draft) = drafts.try_recv() else { break };
+                batch.push(draft);
+            }
+            let records: Vec<Record> = batch.into_iter().filter_map(|draft| self.record(draft)).collect();
+            self.write(&records);
+            self.written.notify_one();
+        }
+    }
+
+    /// Numbers the draft and gives it its bytes.
+    fn record(&mut self, draft: Draft) -> Option<Record> {
+        let counter = self.sequences.entry(draft.source.clone()).or_insert((draft.session, 0));
+        if counter.0 != draft.session {
+            *counter = (draft.session, 0);
+        }
+        let sequence = counter.1;
+        counter.1 += 1;
+        let event = Event {
+            source: draft.source,
+            session: draft.session,
+            sequence,
+            time: draft.time,
+            received_at: Timestamp::now(),
+            grid: draft.grid,
+            payload: draft.payload,
+        };
+        self.metrics.event_written(event.payload.wire_type());
+        match event.to_json() {
+            Ok(body) => Some(Record {
+                droppable: matches!(event.payload, Payload::ZoneOccupancy(_)),
+                topic: event.payload.topic(),
+                key: event.source.key(),
+                body,
+            }),
+            Err(error) => {
+                tracing::error!(%error, "an event has no JSON form");
+                self.metrics.outbox_failed();
+                None
+            }
+        }
+    }
+
+    /// Writes until it succeeds: events are never lost while the process lives.
+    fn write(&mut self, records: &[Record]) {
+        loop {
+            match self.log.append(records) {
+                Ok(n_dropped) => {
+                    self.metrics.outbox_dropped(n_dropped);
+                    *self.trouble.lock() = None;
+                    self.metrics.outbox_depth(self.log.n_events(), self.log.n_bytes());
+                    return;
+                }
+                Err(error) => self.report(&error),
+            }
+            std::thread::sleep(RETRY_PAUSE);
+        }
+    }
+
+    fn report(&self, error: &LogError) {
+        self.metrics.outbox_failed();
+        let cause = error.to_string();
+        let mut trouble = self.trouble.lock();
+        if trouble.as_ref() != Some(&cause) {
+            tracing::error!(cause, "the outbox can't write; producers wait");
+            *trouble = Some(cause);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use xueliang_events::payload::{DeviceState, DeviceStatus};
+
+    fn draft(camera: &str, session: SessionId) -> Draft {
+        let status =
+            DeviceStatus { state: DeviceState::Live, cause: None, since: Timestamp::UNIX_EPOCH, heartbeat: false };
+        Draft {
+            source: Source::Camera(camera.parse().unwrap()),
+            session,
+            grid: None,
+            time: Timestamp::UNIX_EPOCH,
+            payload: status.into(),
+        }
+    }
+
+    #[test]
+    fn events_are_numbered_per_source_and_survive_reopening() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("outbox.db");
+        let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
+        let (outbox, writer) = Outbox::open(&path, 1 << 20, metrics, Arc::default()).unwrap();
+        let session = SessionId::random();
+        for camera in ["a", "b", "a"] {
+            outbox.append_blocking(draft(camera, session));
+        }
+        drop(outbox);
+        writer.join();
+        let reader = LogReader::open(&path).unwrap();
+        let stored = reader.read_after(0, 10).unwrap();
+        let read: Vec<(String, u64)> = stored
+            .iter()
+            .map(|stored| Event::from_json(&stored.body).unwrap())
+            .map(|event| (event.source.key(), event.sequence))
+            .collect();
+        assert_eq!(read, [("a".to_owned(), 0), ("b".to_owned(), 0), ("a".to_owned(), 1)]);
+    }
+}

@@ -1,0 +1,69 @@
+//! Apache Kafka: an idempotent producer that waits for all in-sync replicas and never gives a message up by itself.
+//!
+//! One batch is under way at a time, so events of one key stay in order whatever fails; a batch that is sent again is recognised
+//! by its events' ids.
+
+use std::time::Duration;
+
+use futures::future::try_join_all;
+use rdkafka::{
+    ClientConfig,
+    error::KafkaError,
+    producer::{FutureProducer, FutureRecord},
+};
+use tokio::time::Instant;
+
+use crate::{
+    outbox::StoredEvent,
+    publish::{Health, PublishError},
+};
+
+/// A broker that has not answered for so long is reported as away; the batch keeps waiting.
+const AWAY_AFTER: Duration = Duration::from_secs(5);
+
+/// A producer.
+pub struct KafkaSink {
+    producer: FutureProducer,
+}
+
+impl KafkaSink {
+    /// A producer for these bootstrap servers; it connects by itself and again whenever it must.
+    pub fn new(brokers: &[String]) -> Result<Self, KafkaError> {
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", brokers.join(","))
+            .set("client.id", "xueliang-ingest")
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            // 0: a message waits for its broker for ever; the outbox is the bound.
+            .set("message.timeout.ms", "0")
+            .set("linger.ms", "5")
+            .set("compression.type", "lz4")
+            .set("reconnect.backoff.max.ms", "2000")
+            .set("topic.metadata.refresh.interval.ms", "30000")
+            .create()?;
+        Ok(Self { producer })
+    }
+
+    pub(super) async fn publish(&mut self, batch: &[StoredEvent], health: &Health) -> Result<(), PublishError> {
+        let mut answers = Vec::with_capacity(batch.len());
+        for event in batch {
+            let record = FutureRecord::to(&event.topic).key(&event.key).payload(&event.body);
+            answers.push(self.producer.send_result(record).map_err(|(error, _)| error)?);
+        }
+        let started = Instant::now();
+        let mut acknowledged = std::pin::pin!(try_join_all(answers));
+        let deliveries = loop {
+            tokio::select! {
+                answered = &mut acknowledged => break answered.map_err(|_| PublishError::Gone("the producer"))?,
+                () = tokio::time::sleep(AWAY_AFTER) => {
+                    let waited = started.elapsed().as_secs();
+                    health.set(Some(format!("kafka has not acknowledged events for {waited} s")));
+                }
+            }
+        };
+        for delivery in deliveries {
+            delivery.map_err(|(error, _)| error)?;
+        }
+        Ok(())
+    }
+}
