@@ -1,5 +1,6 @@
-//! Frame → input tensor, straight from the planes: bilinear with half-pixel centres, chroma replicated, then colour,
-//! rounded to 8 bits as a resized picture would be. The taps of each picture size are computed once.
+//! Frame → input tensor, straight from the planes: 8-bit colour at the four source pixels around each output pixel,
+//! chroma replicated, then bilinear with half-pixel centres, rounded to 8 bits. That is what models were trained on: a
+//! picture that became 8-bit colour first. The taps of each picture size are computed once.
 
 use crate::colour::{self, Channel};
 use crate::frame::{Frame, Picture};
@@ -42,11 +43,26 @@ struct Tap {
     weight: f32,
 }
 
-/// Scratch: rows blended vertically, then sampled horizontally.
+/// Scratch: the two source rows around an output row, each already resized to its width.
 #[derive(Default)]
 struct Rows {
-    blended: [Vec<f32>; 3],
-    sampled: [Vec<f32>; 3],
+    gathered: [Gathered; 2],
+    resized: [ResizedRow; 2],
+}
+
+/// Luma and chroma of one source row at the first, or at the second, place of every column's tap.
+#[derive(Default)]
+struct Gathered {
+    luma: Vec<f32>,
+    u: Vec<f32>,
+    v: Vec<f32>,
+}
+
+/// One source row in the model's colours and width.
+#[derive(Default)]
+struct ResizedRow {
+    source_row: Option<usize>,
+    channels: [Vec<f32>; 3],
 }
 
 impl Preprocessor {
@@ -62,11 +78,12 @@ impl Preprocessor {
         let Self { spec, tensor, plans, rows } = self;
         let plan = &plans[0];
         let channels = channels(spec, picture);
+        rows.forget();
         for (y, tap) in plan.rows.iter().enumerate() {
-            rows.blend(picture, *tap);
-            rows.sample(&plan.columns);
-            for (c, channel) in channels.iter().enumerate() {
-                write_channel(spec, tensor, (c, y), &rows.sampled, *channel);
+            rows.prepare(picture, *tap, &plan.columns, &channels);
+            let [first, second] = &rows.resized;
+            for (c, (first, second)) in first.channels.iter().zip(&second.channels).enumerate() {
+                write_row(spec, tensor, (c, y), first.iter().zip(second).map(|(a, b)| a + (b - a) * tap.weight));
             }
         }
         (tensor, plan.frame_from_model)
@@ -133,73 +150,88 @@ fn channels(spec: &InputSpec, picture: &Picture) -> [Channel; 3] {
 }
 
 impl Rows {
-    fn blend(&mut self, picture: &Picture, tap: Tap) {
-        let [luma, u, v] = picture.planes();
-        let (chroma_w, _) = picture.chroma_size();
-        let chroma_tap = tap.of_chroma();
-        let [to_luma, to_u, to_v] = &mut self.blended;
-        blend_rows(to_luma, luma, picture.width(), tap);
-        blend_rows(to_u, u, chroma_w, chroma_tap);
-        blend_rows(to_v, v, chroma_w, chroma_tap);
+    /// Another frame begins.
+    fn forget(&mut self) {
+        self.resized.iter_mut().for_each(|row| row.source_row = None);
     }
 
-    fn sample(&mut self, columns: &[Tap]) {
-        let [luma, u, v] = &self.blended;
-        let [to_luma, to_u, to_v] = &mut self.sampled;
-        to_luma.clear();
-        to_luma.extend(columns.iter().map(|tap| tap.between(luma)));
-        to_u.clear();
-        to_u.extend(columns.iter().map(|tap| tap.of_chroma().between(u)));
-        to_v.clear();
-        to_v.extend(columns.iter().map(|tap| tap.of_chroma().between(v)));
+    /// Makes the two source rows of a tap, unless the row before needed them too.
+    fn prepare(&mut self, picture: &Picture, tap: Tap, columns: &[Tap], channels: &[Channel; 3]) {
+        if self.resized[1].source_row == Some(tap.first) {
+            self.resized.swap(0, 1);
+        }
+        for (resized, source_row) in self.resized.iter_mut().zip([tap.first, tap.second]) {
+            if resized.source_row != Some(source_row) {
+                gather(&mut self.gathered, picture, source_row, columns);
+                resized.resize(&self.gathered, columns, channels);
+                resized.source_row = Some(source_row);
+            }
+        }
     }
 }
 
-impl Tap {
-    /// Chroma is replicated: luma places 2n and 2n + 1 share chroma place n.
-    fn of_chroma(self) -> Self {
-        Self { first: self.first / 2, second: self.second / 2, weight: self.weight }
-    }
-
-    fn between(self, row: &[f32]) -> f32 {
-        let (first, second) = (row[self.first], row[self.second]);
-        first + (second - first) * self.weight
+impl ResizedRow {
+    fn resize(&mut self, [first, second]: &[Gathered; 2], columns: &[Tap], channels: &[Channel; 3]) {
+        for (to, channel) in self.channels.iter_mut().zip(channels) {
+            to.clear();
+            to.extend(
+                columns
+                    .iter()
+                    .zip(first.levels(*channel))
+                    .zip(second.levels(*channel))
+                    .map(|((tap, first), second)| first + (second - first) * tap.weight),
+            );
+        }
     }
 }
 
-fn blend_rows(to: &mut Vec<f32>, plane: &[u8], width: usize, tap: Tap) {
-    let first = &plane[tap.first * width..][..width];
-    let second = &plane[tap.second * width..][..width];
+impl Gathered {
+    /// One channel's 8-bit values.
+    fn levels(&self, channel: Channel) -> impl Iterator<Item = f32> + '_ {
+        let places = self.luma.iter().zip(&self.u).zip(&self.v);
+        places.map(move |((&y, &u), &v)| rounded(channel.of(y, u, v).clamp(0.0, 255.0)))
+    }
+}
+
+/// Chroma is replicated: luma places 2n and 2n + 1 share chroma place n.
+fn gather([first, second]: &mut [Gathered; 2], picture: &Picture, source_row: usize, columns: &[Tap]) {
+    let [luma, u, v] = picture.planes();
+    let (width, (chroma_w, _)) = (picture.width(), picture.chroma_size());
+    let luma = &luma[source_row * width..][..width];
+    let u = &u[source_row / 2 * chroma_w..][..chroma_w];
+    let v = &v[source_row / 2 * chroma_w..][..chroma_w];
+    pick(&mut first.luma, luma, columns.iter().map(|tap| tap.first));
+    pick(&mut second.luma, luma, columns.iter().map(|tap| tap.second));
+    for (to, plane) in [(&mut first.u, u), (&mut first.v, v)] {
+        pick(to, plane, columns.iter().map(|tap| tap.first / 2));
+    }
+    for (to, plane) in [(&mut second.u, u), (&mut second.v, v)] {
+        pick(to, plane, columns.iter().map(|tap| tap.second / 2));
+    }
+}
+
+fn pick(to: &mut Vec<f32>, row: &[u8], places: impl Iterator<Item = usize>) {
     to.clear();
-    to.extend(first.iter().zip(second).map(|(&a, &b)| {
-        let (a, b) = (f32::from(a), f32::from(b));
-        a + (b - a) * tap.weight
-    }));
+    to.extend(places.map(|place| f32::from(row[place])));
 }
 
-fn write_channel(
-    spec: &InputSpec,
-    tensor: &mut [f32],
-    (c, y): (usize, usize),
-    [luma, u, v]: &[Vec<f32>; 3],
-    channel: Channel,
-) {
-    let (scale, offset) = (spec.scale, spec.offset);
-    let value = |((&y, &u), &v): ((&f32, &f32), &f32)| {
-        let level = channel.of(y, u, v).clamp(0.0, 255.0);
-        ((level + ROUNDING) - ROUNDING) * scale + offset
-    };
-    let values = luma.iter().zip(u).zip(v).map(value);
+fn write_row(spec: &InputSpec, tensor: &mut [f32], (c, y): (usize, usize), levels: impl Iterator<Item = f32>) {
+    let values = levels.map(|level| rounded(level) * spec.scale + spec.offset);
     match spec.layout {
         Layout::Nchw => {
-            let start = (c * spec.height + y) * spec.width;
-            tensor[start..start + luma.len()].iter_mut().zip(values).for_each(|(to, value)| *to = value);
+            let row = &mut tensor[(c * spec.height + y) * spec.width..][..spec.width];
+            row.iter_mut().zip(values).for_each(|(to, value)| *to = value);
         }
         Layout::Nhwc => {
-            let row = &mut tensor[y * spec.width * 3..][..luma.len() * 3];
+            let row = &mut tensor[y * spec.width * 3..][..spec.width * 3];
             row.iter_mut().skip(c).step_by(3).zip(values).for_each(|(to, value)| *to = value);
         }
     }
+}
+
+/// To the nearest integer, for values of 0..255.
+fn rounded(level: f32) -> f32 {
+    (level + ROUNDING) - ROUNDING
 }
 
 #[cfg(test)]

@@ -1,0 +1,113 @@
+//! The whole way on real footage, against the numpy reference (`tests/reference`) and against the privacy rules.
+//!
+//! Inputs come from the folder that `XUELIANG_CACHE` names: `onnxruntime/libonnxruntime.so`, `models/` and `parity/`,
+//! the last made by `tests/reference/prepare.sh`. Without it these tests fail; they never pass by not looking.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde_json::Value;
+use xueliang_inference::{
+    BBox, Class, Colour, DecodedFrame, Detection, Detector, Frame, Manifest, Model, Point, Polygon, PrivacyMasks,
+    SessionSettings, init_runtime, mask,
+};
+
+const SIZE: (u32, u32) = (768, 576);
+const MAX_BOX_PX: f32 = 1.0;
+const MAX_SCORE: f32 = 0.01;
+
+fn cache() -> PathBuf {
+    let folder = env::var_os("XUELIANG_CACHE").expect(
+        "XUELIANG_CACHE is not set: run ./check, or set it to a folder prepared by inference/tests/reference/prepare.sh",
+    );
+    PathBuf::from(folder)
+}
+
+fn detector(model: &str) -> Detector {
+    let runtime = init_runtime(Some(&cache().join("onnxruntime/libonnxruntime.so"))).expect("ONNX Runtime");
+    let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
+    let manifest = Manifest::read(&manifests.join(format!("{model}.toml"))).expect("manifest");
+    let model = Model::load(&runtime, &manifest, &cache().join("models"), &SessionSettings::default());
+    Detector::new(model.expect("model"))
+}
+
+fn frames(masks: &PrivacyMasks) -> Vec<Frame> {
+    let path = cache().join("parity/frames_768x576.i420");
+    let raw =
+        fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}: run tests/reference/prepare.sh", path.display()));
+    let frame = |bytes: &[u8]| {
+        let decoded = DecodedFrame::from_i420(bytes.to_vec(), SIZE, Colour::default(), Timestamp::UNIX_EPOCH);
+        mask::paint(decoded.expect("frame"), masks)
+    };
+    raw.chunks_exact((SIZE.0 * SIZE.1 * 3 / 2) as usize).map(frame).collect()
+}
+
+/// The reference's detections of each frame.
+fn reference(model: &str) -> Vec<Vec<Detection>> {
+    let path = cache().join(format!("parity/{model}.json"));
+    let text = fs::read_to_string(&path);
+    let text = text.unwrap_or_else(|error| panic!("{}: {error}: run tests/reference/prepare.sh", path.display()));
+    let document: Value = serde_json::from_str(&text).expect("JSON");
+    let frames = document["frames"].as_array().expect("frames");
+    frames.iter().map(|frame| frame.as_array().expect("rows").iter().map(detection).collect()).collect()
+}
+
+/// [class, score, x0, y0, x1, y1] in pixels.
+fn detection(row: &Value) -> Detection {
+    let number = |i: usize| row[i].as_f64().expect("number") as f32;
+    let (w, h) = (SIZE.0 as f32, SIZE.1 as f32);
+    let bbox =
+        BBox { x: number(2) / w, y: number(3) / h, w: (number(4) - number(2)) / w, h: (number(5) - number(3)) / h };
+    Detection { class: row[0].as_str().expect("class").parse().expect("class"), confidence: number(1), bbox }
+}
+
+/// Largest difference of an edge in pixels, and of the score.
+fn difference(one: &Detection, other: &Detection) -> (f32, f32) {
+    let edges = |b: &BBox| [b.x * 768.0, b.y * 576.0, (b.x + b.w) * 768.0, (b.y + b.h) * 576.0];
+    let px = edges(&one.bbox).iter().zip(edges(&other.bbox)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    (px, (one.confidence - other.confidence).abs())
+}
+
+/// The least different detection of the same class.
+fn counterpart(of: &Detection, among: &[Detection]) -> Option<(f32, f32)> {
+    let same_class = among.iter().filter(|other| other.class == of.class);
+    same_class.map(|other| difference(of, other)).min_by(|a, b| a.0.total_cmp(&b.0))
+}
+
+fn check_parity(model: &str) {
+    let mut detector = detector(model);
+    let settings = detector.settings();
+    let (frames, reference) = (frames(&PrivacyMasks::none()), reference(model));
+    assert_eq!(frames.len(), reference.len());
+    let (mut n_compared, mut worst) = (0, (0.0f32, 0.0f32));
+    let mut misses = Vec::new();
+    for (i, (frame, expected)) in frames.iter().zip(&reference).enumerate() {
+        let found = detector.detect(frame, &settings).expect("detections");
+        // Each way: whatever is clearly above the threshold here must be there too.
+        let clear = |detection: &&Detection| detection.confidence >= settings.score_threshold + MAX_SCORE;
+        let ours = found.candidates().iter().filter(clear).map(|ours| (ours, counterpart(ours, expected)));
+        let theirs = expected.iter().filter(clear).map(|theirs| (theirs, counterpart(theirs, found.candidates())));
+        for (detection, difference) in ours.chain(theirs) {
+            n_compared += 1;
+            let (px, score) = difference.unwrap_or((f32::INFINITY, f32::INFINITY));
+            worst = (worst.0.max(px), worst.1.max(score));
+            if px > MAX_BOX_PX || score > MAX_SCORE {
+                misses.push(format!("frame {i}: {detection:?} differs by {px} px and {score}"));
+            }
+        }
+    }
+    println!("{model}: {n_compared} compared, largest difference {} px, {}", worst.0, worst.1);
+    assert!(n_compared > 100 && misses.is_empty(), "{} of {n_compared}:\n{}", misses.len(), misses.join("\n"));
+}
+
+#[test]
+fn yolox_boxes_and_scores_equal_the_reference() {
+    check_parity("yolox_nano");
+}
+
+#[test]
+fn ssd_boxes_and_scores_equal_the_reference() {
+    check_parity("ssdlite_mobilenet_v2");
+}
