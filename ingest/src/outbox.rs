@@ -46,6 +46,17 @@ pub struct Outbox {
     trouble: Arc<Mutex<Option<String>>>,
 }
 
+/// What keeps the writer from writing, for readiness; it does not keep the outbox open.
+#[derive(Clone)]
+pub struct Trouble(Arc<Mutex<Option<String>>>);
+
+impl Trouble {
+    /// The trouble now, if any.
+    pub fn now(&self) -> Option<String> {
+        self.0.lock().clone()
+    }
+}
+
 /// The writer thread; it ends when every [`Outbox`] is dropped and all drafts are on disk.
 pub struct Writer(JoinHandle<()>);
 
@@ -81,8 +92,8 @@ impl Outbox {
     }
 
     /// What keeps the writer from writing now, if anything.
-    pub fn trouble(&self) -> Option<String> {
-        self.trouble.lock().clone()
+    pub fn trouble(&self) -> Trouble {
+        Trouble(Arc::clone(&self.trouble))
     }
 }
 

@@ -7,6 +7,7 @@ mod camera;
 
 use std::{
     collections::HashMap,
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -34,6 +35,8 @@ pub struct ModelSettings {
 pub struct IngestSettings {
     /// Outbox and snapshots live here.
     pub data_dir: PathBuf,
+    /// Where a worker that runs alone answers `/healthz`, `/readyz` and `/metrics`.
+    pub listen: SocketAddr,
     /// The model.
     pub model: ModelSettings,
     /// Threads that detect, each with its own session of the model.
@@ -64,6 +67,7 @@ impl IngestSettings {
         let mut ingest = root.section("ingest");
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let data_dir = ingest.required::<PathBuf>("data_dir");
+        let listen = read_listen(&mut ingest);
         let model = read_model(&mut ingest, &base);
         let n_detectors = positive(&mut ingest, "detectors", 1);
         let n_decode_threads = positive(&mut ingest, "decode_threads", cores.div_ceil(2));
@@ -77,6 +81,7 @@ impl IngestSettings {
         ingest.finish();
         Some(Self {
             data_dir: base.join(data_dir?),
+            listen: listen?,
             model: model?,
             n_detectors: n_detectors?,
             n_decode_threads: n_decode_threads?,
@@ -108,6 +113,15 @@ impl IngestSettings {
 
 fn read_cameras(root: &mut Reader<'_>) -> Vec<CameraSettings> {
     root.sections("camera").iter_mut().filter_map(CameraSettings::read).collect()
+}
+
+fn read_listen(ingest: &mut Reader<'_>) -> Option<SocketAddr> {
+    if ingest.has("listen") {
+        ingest.required_text("listen")
+    } else {
+        ingest.optional::<String>("listen");
+        Some(SocketAddr::from(([127, 0, 0, 1], 8601)))
+    }
 }
 
 fn read_model(ingest: &mut Reader<'_>, base: &Path) -> Option<ModelSettings> {

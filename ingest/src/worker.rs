@@ -23,7 +23,7 @@ use crate::{
         chain::{Chain, ChainError},
     },
     metrics::Metrics,
-    outbox::{LogError, LogReader, Outbox, Writer},
+    outbox::{LogError, LogReader, Outbox, Trouble, Writer},
     publish::{Forwarder, Health, Sink},
     scheduler::{Scheduler, SlotSink},
     session::Deadlines,
@@ -125,7 +125,7 @@ impl Worker {
     }
 
     /// What keeps the outbox from being written, if anything.
-    pub fn outbox_trouble(&self) -> Option<String> {
+    pub fn writing(&self) -> Trouble {
         self.outbox.trouble()
     }
 

@@ -199,6 +199,11 @@ impl<'t> Reader<'t> {
         readers
     }
 
+    /// Leaves a key to somebody else: it may be there and is not read here.
+    pub fn ignore(&mut self, key: &'static str) {
+        self.asked.insert(key);
+    }
+
     /// True when the key is written in this table.
     pub fn has(&self, key: &str) -> bool {
         self.table.is_some_and(|table| table.contains_key(key))
