@@ -1,6 +1,6 @@
 //! One GStreamer decoder, pushed and drained by the thread that calls it: it owns no thread of its own.
 //!
-//! decoder → videoconvert → I420. The pads at both ends are ours, so a picture comes out inside the call that pushed its access
+//! decoder → videoconvert, which our end lets put out I420 only. The pads at both ends are ours, so a picture comes out inside the call that pushed its access
 //! unit. Not here: which decoder thread, which camera.
 
 use std::sync::Arc;
@@ -12,6 +12,9 @@ use parking_lot::Mutex;
 use xueliang_inference::{Chroma, Colour, DecodedFrame, FrameError, Matrix, Plane, Planes, Range};
 
 use crate::access_unit::{AccessUnit, Codec};
+
+/// Most pictures that H.264 and H.265 let a decoder hold back for reordering.
+const MAX_REORDER: u64 = 16;
 
 /// Why a chain can't be built or used.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +99,8 @@ pub struct Chain {
     output: Arc<Mutex<Output>>,
     _output_pad: gst::Pad,
     first_captured_at: Option<Timestamp>,
+    /// Access units whose picture has not come out.
+    n_pending: u64,
     n_errors: u64,
 }
 
@@ -106,25 +111,32 @@ impl Chain {
         let decoder = make(decoder_element(codec), "gstreamer1.0-libav")?;
         decoder.set_property("max-threads", 1i32);
         let convert = make("videoconvert", "gstreamer1.0-plugins-base")?;
-        let filter = make("capsfilter", "libgstreamer1.0-0")?;
-        filter.set_property("caps", gst::Caps::builder("video/x-raw").field("format", "I420").build());
         let bin = gst::Bin::new();
-        let elements = [&decoder, &convert, &filter];
+        let elements = [&decoder, &convert];
         bin.add_many(elements).map_err(|error| setup(error.to_string()))?;
         gst::Element::link_many(elements).map_err(|error| setup(error.to_string()))?;
         let bus = gst::Bus::new();
         bin.set_bus(Some(&bus));
         let output = Arc::new(Mutex::new(Output::default()));
-        let output_pad = output_pad(&output);
+        let output_pad = output_pad(&output).map_err(&setup)?;
         let input = gst::Pad::builder(gst::PadDirection::Src).name("access_units").build();
         link(&input, decoder.static_pad("sink")).map_err(&setup)?;
-        link_from(filter.static_pad("src"), &output_pad).map_err(&setup)?;
+        link_from(convert.static_pad("src"), &output_pad).map_err(&setup)?;
         bin.set_state(gst::State::Playing).map_err(|error| setup(error.to_string()))?;
         for pad in [&output_pad, &input] {
             pad.set_active(true).map_err(|error| setup(error.to_string()))?;
         }
-        let chain =
-            Self { codec, bin, bus, input, output, _output_pad: output_pad, first_captured_at: None, n_errors: 0 };
+        let chain = Self {
+            codec,
+            bin,
+            bus,
+            input,
+            output,
+            _output_pad: output_pad,
+            first_captured_at: None,
+            n_pending: 0,
+            n_errors: 0,
+        };
         chain.announce();
         Ok(chain)
     }
@@ -133,8 +145,16 @@ impl Chain {
     pub fn push(&mut self, unit: &AccessUnit) -> Vec<Picture> {
         let first = *self.first_captured_at.get_or_insert(unit.captured_at);
         let since_first = unit.captured_at.duration_since(first);
-        self.feed(unit, u64::try_from(since_first.as_nanos()).unwrap_or(0));
-        self.collect(|pts| first.checked_add(SignedDuration::from_nanos(pts)).unwrap_or(first))
+        if !self.feed(unit, u64::try_from(since_first.as_nanos()).unwrap_or(0)) {
+            self.n_errors += 1;
+        }
+        let pictures = self.collect(|pts| first.checked_add(SignedDuration::from_nanos(pts)).unwrap_or(first));
+        self.n_pending = (self.n_pending + 1).saturating_sub(pictures.len() as u64);
+        if self.n_pending > MAX_REORDER {
+            self.n_errors += self.n_pending - MAX_REORDER;
+            self.n_pending = MAX_REORDER;
+        }
+        pictures
     }
 
     /// Decodes one keyframe alone and leaves the decoder as if it had never seen it.
@@ -143,10 +163,11 @@ impl Chain {
         self.input.push_event(gst::event::Eos::new());
         let pictures = self.collect(|_| unit.captured_at);
         self.reset();
+        self.n_errors += u64::from(pictures.is_empty());
         pictures.into_iter().next()
     }
 
-    /// Errors and warnings of the decoder since the last call.
+    /// Since the last call: what the decoder complained of, and access units that never became a picture.
     pub fn take_errors(&mut self) -> u64 {
         while let Some(message) = self.bus.pop() {
             use gst::MessageView;
@@ -155,7 +176,8 @@ impl Chain {
         std::mem::take(&mut self.n_errors)
     }
 
-    fn feed(&mut self, unit: &AccessUnit, pts: u64) {
+    /// False when the decoder refused it and had to start anew.
+    fn feed(&mut self, unit: &AccessUnit, pts: u64) -> bool {
         let mut buffer = gst::Buffer::from_slice(unit.bytes.clone());
         if let Some(buffer) = buffer.get_mut() {
             buffer.set_pts(gst::ClockTime::from_nseconds(pts));
@@ -163,10 +185,11 @@ impl Chain {
                 buffer.set_flags(gst::BufferFlags::DELTA_UNIT);
             }
         }
-        if self.input.push(buffer).is_err() {
-            self.n_errors += 1;
+        let taken = self.input.push(buffer).is_ok();
+        if !taken {
             self.reset();
         }
+        taken
     }
 
     fn collect(&self, captured_at: impl Fn(i64) -> Timestamp) -> Vec<Picture> {
@@ -201,6 +224,7 @@ impl Chain {
         self.input.push_event(gst::event::FlushStop::new(true));
         self.output.lock().pictures.clear();
         self.first_captured_at = None;
+        self.n_pending = 0;
         self.announce_segment();
     }
 }
@@ -233,10 +257,13 @@ fn link_from(source: Option<gst::Pad>, sink: &gst::Pad) -> Result<(), String> {
     link(&source.ok_or("no pad")?, Some(sink.clone()))
 }
 
-fn output_pad(output: &Arc<Mutex<Output>>) -> gst::Pad {
+/// Takes I420 of any size: the template, not the caps of the moment, answers what it takes, so a size may change.
+fn output_pad(output: &Arc<Mutex<Output>>) -> Result<gst::Pad, String> {
+    let caps = gst::Caps::builder("video/x-raw").field("format", "I420").build();
+    let (direction, presence) = (gst::PadDirection::Sink, gst::PadPresence::Always);
+    let template = gst::PadTemplate::new("pictures", direction, presence, &caps).map_err(|error| error.to_string())?;
     let (on_event, on_buffer) = (Arc::clone(output), Arc::clone(output));
-    gst::Pad::builder(gst::PadDirection::Sink)
-        .name("pictures")
+    let pad = gst::Pad::builder_from_template(&template)
         .event_function(move |_, _, event| {
             if let gst::EventView::Caps(caps) = event.view() {
                 on_event.lock().info = video::VideoInfo::from_caps(caps.caps()).ok();
@@ -250,5 +277,6 @@ fn output_pad(output: &Arc<Mutex<Output>>) -> gst::Pad {
             }
             Ok(gst::FlowSuccess::Ok)
         })
-        .build()
+        .build();
+    Ok(pad)
 }

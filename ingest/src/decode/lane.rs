@@ -104,7 +104,10 @@ impl Lane {
         let Some((unit, mode)) = self.waiting.lock().take() else { return false };
         let timer = self.settings.metrics.decode_timer();
         let decoded = match mode {
-            Mode::Still => stills(&unit).map(|picture| picture.into_iter().collect()),
+            Mode::Still => stills(&unit).map(|picture| {
+                self.settings.metrics.decode_errors(u64::from(picture.is_none()));
+                picture.into_iter().collect()
+            }),
             Mode::Stream => self.push_to_stream(&unit),
         };
         timer.observe_duration();

@@ -1,0 +1,141 @@
+//! The decoder chain on real coded pictures: sequences, stills, damage, and a camera that changes its resolution.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+use jiff::{SignedDuration, Timestamp};
+use xueliang_ingest::{
+    access_unit::{AccessUnit, Codec},
+    decode::chain::Chain,
+};
+
+const SMALL_H264: &[u8] = include_bytes!("fixtures/small.h264");
+const LARGE_H264: &[u8] = include_bytes!("fixtures/large.h264");
+const SMALL_H265: &[u8] = include_bytes!("fixtures/small.h265");
+
+fn start() -> Timestamp {
+    Timestamp::from_second(1_790_000_000).unwrap()
+}
+
+/// Splits at access unit delimiters; ten pictures a second.
+fn units(bytes: &[u8], codec: Codec) -> Vec<AccessUnit> {
+    let nal_type = |byte: u8| if codec == Codec::H264 { byte & 0x1f } else { (byte >> 1) & 0x3f };
+    let (delimiter, keyframes) = if codec == Codec::H264 { (9, 5..=5) } else { (35, 16..=21) };
+    let starts: Vec<usize> =
+        bytes.windows(4).enumerate().filter(|(_, four)| *four == [0, 0, 0, 1]).map(|(at, _)| at).collect();
+    let all_starts: Vec<usize> =
+        bytes.windows(3).enumerate().filter(|(_, three)| *three == [0, 0, 1]).map(|(at, _)| at).collect();
+    let mut cuts: Vec<usize> = starts.into_iter().filter(|at| nal_type(bytes[at + 4]) == delimiter).collect();
+    cuts.push(bytes.len());
+    let step = SignedDuration::from_millis(100);
+    cuts.windows(2)
+        .enumerate()
+        .map(|(index, cut)| AccessUnit {
+            codec,
+            keyframe: all_starts
+                .iter()
+                .any(|at| (cut[0]..cut[1]).contains(at) && keyframes.contains(&nal_type(bytes[at + 3]))),
+            captured_at: start() + step * i32::try_from(index).unwrap(),
+            lost_packets: 0,
+            bytes: bytes[cut[0]..cut[1]].to_vec(),
+        })
+        .collect()
+}
+
+fn chain(codec: Codec) -> Chain {
+    gstreamer::init().unwrap();
+    Chain::new(codec).unwrap()
+}
+
+/// Sizes of all pictures that come out of a sequence.
+fn sizes(chain: &mut Chain, units: &[AccessUnit]) -> Vec<(u32, u32)> {
+    let pictures = units.iter().flat_map(|unit| chain.push(unit));
+    pictures
+        .map(|picture| {
+            let frame = picture.to_frame().unwrap();
+            let frame = xueliang_inference::mask::paint(frame, &xueliang_inference::PrivacyMasks::none());
+            (frame.width(), frame.height())
+        })
+        .collect()
+}
+
+#[test]
+fn the_fixtures_are_what_they_say() {
+    let units = units(SMALL_H264, Codec::H264);
+    assert_eq!(units.len(), 20);
+    assert_eq!(units.iter().filter(|unit| unit.keyframe).count(), 2);
+}
+
+#[test]
+fn a_sequence_comes_out_in_order_with_its_capture_times() {
+    let mut chain = chain(Codec::H264);
+    let times: Vec<Timestamp> = units(LARGE_H264, Codec::H264)
+        .iter()
+        .flat_map(|unit| chain.push(unit).into_iter().map(|picture| picture.captured_at).collect::<Vec<_>>())
+        .collect();
+    let expected: Vec<Timestamp> = (0..10).map(|index| start() + SignedDuration::from_millis(100 * index)).collect();
+    assert_eq!(times, expected);
+    assert_eq!(chain.take_errors(), 0);
+}
+
+#[test]
+fn pictures_that_are_sent_out_of_order_are_all_decoded() {
+    let n_pictures = sizes(&mut chain(Codec::H264), &units(SMALL_H264, Codec::H264)).len();
+    assert!((17..=20).contains(&n_pictures), "{n_pictures} of 20 with a reorder delay of at most 3");
+}
+
+#[test]
+fn h265_is_decoded() {
+    let sizes = sizes(&mut chain(Codec::H265), &units(SMALL_H265, Codec::H265));
+    assert!(sizes.len() >= 6 && sizes.iter().all(|size| *size == (64, 64)), "{sizes:?}");
+}
+
+#[test]
+fn a_keyframe_alone_comes_out_at_once_whatever_was_before() {
+    let mut chain = chain(Codec::H264);
+    for bytes in [SMALL_H264, LARGE_H264, SMALL_H264] {
+        for unit in units(bytes, Codec::H264).iter().filter(|unit| unit.keyframe) {
+            let picture = chain.decode_still(unit).expect("a picture");
+            assert_eq!(picture.captured_at, unit.captured_at);
+            picture.to_frame().unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_camera_that_changes_its_resolution_goes_on() {
+    let mut all = units(LARGE_H264, Codec::H264);
+    all.extend(units(SMALL_H264, Codec::H264));
+    let sizes = sizes(&mut chain(Codec::H264), &all);
+    assert!(sizes.contains(&(96, 64)) && sizes.contains(&(64, 48)), "{sizes:?}");
+}
+
+#[test]
+fn damage_is_counted_and_the_next_keyframe_heals_it() {
+    let mut chain = chain(Codec::H264);
+    let good = units(LARGE_H264, Codec::H264);
+    let mut damaged = units(LARGE_H264, Codec::H264);
+    for unit in &mut damaged {
+        for (index, byte) in unit.bytes.iter_mut().enumerate().skip(6) {
+            *byte = (index * 151 % 251) as u8;
+        }
+    }
+    for _ in 0..3 {
+        assert_eq!(sizes(&mut chain, &damaged), []);
+    }
+    assert_eq!(chain.take_errors(), 30 - 16, "all but what a decoder may hold back for reordering");
+    assert!(chain.decode_still(&damaged[0]).is_none());
+    assert!(chain.take_errors() > 0);
+    assert!(chain.decode_still(&good[0]).is_some());
+    assert!(sizes(&mut chain, &good).len() >= 9);
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(32))]
+    #[test]
+    fn hostile_access_units_never_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400)) {
+        let mut chain = chain(Codec::H264);
+        let unit = AccessUnit { codec: Codec::H264, keyframe: true, captured_at: start(), lost_packets: 0, bytes };
+        let _ = chain.decode_still(&unit).map(|picture| picture.to_frame().is_ok());
+        let _ = chain.push(&unit).len();
+    }
+}
