@@ -6,7 +6,7 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramTimer, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, core::Collector,
 };
-use xueliang_inference::Timings;
+use xueliang_inference::{Detections, Timings};
 
 /// Counters of one worker; cheap to clone.
 #[derive(Clone)]
@@ -19,6 +19,7 @@ pub struct Metrics {
     decode_errors: IntCounterVec,
     inferred: IntCounterVec,
     inference_errors: IntCounterVec,
+    detections: IntCounterVec,
     dropped: IntCounterVec,
     reconnects: IntCounterVec,
     camera_up: IntGaugeVec,
@@ -51,6 +52,12 @@ impl Metrics {
             decode_errors: per_camera("xueliang_decode_errors_total", "Errors that the decoder reported.")?,
             inferred: per_camera("xueliang_inferences_total", "Frames analysed.")?,
             inference_errors: per_camera("xueliang_inference_errors_total", "Frames that the model failed on.")?,
+            detections: counters(
+                registry,
+                "xueliang_detections_total",
+                "Objects detected in analysed frames, above the model's score threshold.",
+                &["camera", "class"],
+            )?,
             dropped: counters(
                 registry,
                 "xueliang_frames_dropped_total",
@@ -100,6 +107,7 @@ impl Metrics {
             decode_errors: of(&self.decode_errors),
             inferred: of(&self.inferred),
             inference_errors: of(&self.inference_errors),
+            detections: self.detections.clone(),
             dropped_before_decode: self.dropped.with_label_values(&[camera, "decode"]),
             dropped_before_detection: self.dropped.with_label_values(&[camera, "detect"]),
             reconnects: of(&self.reconnects),
@@ -169,6 +177,7 @@ pub struct CameraMetrics {
     decode_errors: IntCounter,
     inferred: IntCounter,
     inference_errors: IntCounter,
+    detections: IntCounterVec,
     dropped_before_decode: IntCounter,
     dropped_before_detection: IntCounter,
     reconnects: IntCounter,
@@ -201,8 +210,11 @@ impl CameraMetrics {
         self.decode_errors.inc_by(n_errors);
     }
 
-    pub(crate) fn inferred(&self) {
+    pub(crate) fn inferred(&self, detections: &Detections) {
         self.inferred.inc();
+        for detection in detections.confident() {
+            self.detections.with_label_values(&[self.camera.as_str(), detection.class.as_str()]).inc();
+        }
     }
 
     pub(crate) fn inference_failed(&self) {

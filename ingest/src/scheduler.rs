@@ -154,7 +154,7 @@ fn serve(queue: &Queue, mut detector: Detector, metrics: &Metrics) {
         match detector.detect(&frame, &settings) {
             Ok(detections) => {
                 metrics.detected(&detections.timings);
-                slot.metrics.inferred();
+                slot.metrics.inferred(&detections);
                 let timer = metrics.analyse_timer();
                 slot.sink.take(&frame, &detections);
                 timer.observe_duration();
