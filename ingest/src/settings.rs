@@ -53,8 +53,8 @@ pub struct IngestSettings {
     pub outbox_bytes: u64,
     /// The snapshot folder's bound, bytes.
     pub snapshot_bytes: u64,
-    /// Kafka's bootstrap servers; empty: events go to alerting in this process.
-    pub brokers: Vec<String>,
+    /// Kafka's bootstrap servers, `host:port`, several with commas; `None`: events go to alerting in this process.
+    pub brokers: Option<String>,
     /// The cameras.
     pub cameras: Vec<CameraSettings>,
     cameras_folder: Option<PathBuf>,
@@ -140,9 +140,16 @@ fn read_model(ingest: &mut Reader<'_>, base: &Path) -> Option<ModelSettings> {
     Some(ModelSettings { manifest: base.join(manifest?), folder: base.join(folder?), onnxruntime, session })
 }
 
-fn read_brokers(ingest: &mut Reader<'_>) -> Vec<String> {
+fn read_brokers(ingest: &mut Reader<'_>) -> Option<String> {
+    if !ingest.has("kafka") {
+        ingest.section("kafka");
+        return None;
+    }
     let mut kafka = ingest.section("kafka");
-    let brokers = kafka.optional("brokers").unwrap_or_default();
+    let brokers: Option<String> = kafka.required("brokers");
+    if brokers.as_ref().is_some_and(|brokers| brokers.contains('@') || brokers.contains("://")) {
+        kafka.refuse("brokers", "holds more than addresses", "write host:port, several with commas");
+    }
     kafka.finish();
     brokers
 }

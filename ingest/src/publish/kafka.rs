@@ -28,9 +28,9 @@ pub struct KafkaSink {
 
 impl KafkaSink {
     /// A producer for these bootstrap servers; it connects by itself and again whenever it must.
-    pub fn new(brokers: &[String]) -> Result<Self, KafkaError> {
+    pub fn new(brokers: &str) -> Result<Self, KafkaError> {
         let producer = ClientConfig::new()
-            .set("bootstrap.servers", brokers.join(","))
+            .set("bootstrap.servers", brokers)
             .set("client.id", "xueliang-ingest")
             .set("enable.idempotence", "true")
             .set("acks", "all")
