@@ -1,1 +1,37 @@
-//! Skeleton.
+//! Alerting: events in, incidents out.
+//!
+//! consume → rules → firing → group → incident → store → API, live stream and Kafka. [`run`] is all of it; the binary
+//! gives it settings, a source, a metrics registry and a token that ends it. Invariants: effects and consumed position are
+//! committed together, so each event counts once; nothing a machine detected goes further without a person.
+//! Not here: cameras, pictures, inference. The crate builds without GStreamer and ONNX Runtime.
+
+pub mod access;
+pub mod accounts;
+pub mod api;
+pub mod consume;
+pub mod evidence;
+pub mod group;
+pub mod live;
+pub mod metrics;
+mod publish;
+mod run;
+pub mod settings;
+pub mod store;
+pub mod words;
+pub mod workflow;
+
+pub use group::Opened;
+pub use run::{AlertingError, Running, Started, start};
+pub use settings::AlertingSettings;
+
+/// An error with its causes, for the log.
+pub fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,1 +1,20 @@
-//! Skeleton.
+//! Rules: events in, firings out. Pure: no I/O, no clock; time comes from events and parameters.
+//!
+//! An [`Engine`] holds the rules; what it remembers of one device is a [`Memory`], a plain value that the store keeps in
+//! the same transaction as the effects. Invariants: a repeated or late event changes nothing; one ongoing situation fires
+//! once, also across restarts of camera, ingest and alerting; the same events give the same firing ids.
+//! Not here: incidents, grouping, storage, transport.
+
+mod condition;
+mod engine;
+mod evidence;
+mod firing;
+mod memory;
+mod read;
+mod rule;
+
+pub use engine::{CURRENT_WITHIN, Due, Engine, Observed, SETTLE};
+pub use firing::{Firing, FiringId, Measure, Support};
+pub use memory::Memory;
+pub use read::RuleSet;
+pub use rule::{Bound, Governance, InvalidRuleId, Kind, Place, Rule, RuleId, Urgency};

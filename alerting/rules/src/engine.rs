@@ -1,0 +1,235 @@
+//! Evaluates the rules over one device's events, in event time.
+//!
+//! "For T" is proved by later events of the same device, or by [`Engine::advance`] while the device is current: its newest
+//! event is at most [`CURRENT_WITHIN`] old. A longer silence proves nothing, so a condition that was still rising starts
+//! again after it. A camera that does not deliver silences its own picture rules.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use xueliang_events::{DeviceId, Event, Payload, Source};
+
+use crate::{
+    condition::{Complete, Condition, Last, Phase, Timing, later},
+    evidence::{Bearing, read},
+    firing::{Firing, FiringId, Measure, Support},
+    memory::Memory,
+    read::RuleSet,
+    rule::{Kind, Rule},
+};
+
+/// How long a device's last word counts as the present; heartbeats must come more often than this.
+pub const CURRENT_WITHIN: Duration = Duration::from_secs(30);
+
+/// How far a tick stays behind the clock, so that an event on its way is not overtaken.
+pub const SETTLE: Duration = Duration::from_millis(250);
+
+/// The rules, ready to be evaluated.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    rules: RuleSet,
+}
+
+/// What one event brought.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Observed {
+    /// What fired.
+    pub firings: Vec<Firing>,
+    /// Earlier firings that the event belongs to.
+    pub supports: Vec<Support>,
+    /// Repeated or overtaken: nothing changed.
+    pub late: bool,
+}
+
+/// When a tick may find something without another event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    /// Not before this.
+    pub at: Timestamp,
+    /// Nor after this: the device is not current then.
+    pub until: Timestamp,
+}
+
+impl Engine {
+    /// An engine for these rules.
+    pub fn new(rules: RuleSet) -> Self {
+        Self { rules }
+    }
+
+    /// The rules.
+    pub fn rules(&self) -> &RuleSet {
+        &self.rules
+    }
+
+    /// Takes in one event of the device that `memory` belongs to.
+    pub fn observe(&self, memory: &mut Memory, event: &Event) -> Observed {
+        let Some(device) = event.source.device() else { return Observed::default() };
+        if memory.has_passed(event) {
+            return Observed { late: true, ..Observed::default() };
+        }
+        let mut observed = Observed::default();
+        let heard_before = memory.newest.map(|newest| newest.time);
+        let session_changed = memory.note(event);
+        if let Payload::DeviceStatus(status) = &event.payload {
+            memory.delivers = Some(status.state.delivers());
+        }
+        for rule in self.rules.of(&device).filter(|rule| fits(rule, event)) {
+            let mut condition = memory.conditions.remove(&rule.id).unwrap_or_default();
+            let mut step = Step { rule, memory, device: &device, observed: &mut observed };
+            if session_changed && rule.kind.needs_pictures() {
+                condition.forget_tracks();
+            }
+            step.take(&mut condition, event, heard_before);
+            if condition != Condition::default() {
+                memory.conditions.insert(rule.id.clone(), condition);
+            }
+        }
+        observed
+    }
+
+    /// Lets time pass until `now` without an event.
+    pub fn advance(&self, memory: &mut Memory, device: &DeviceId, now: Timestamp) -> Vec<Firing> {
+        let Some(newest) = memory.newest else { return Vec::new() };
+        let until = now.checked_sub(SETTLE).unwrap_or(Timestamp::MIN);
+        let mut observed = Observed::default();
+        for rule in self.rules.of(device) {
+            let silenced = rule.kind.needs_pictures() && memory.delivers == Some(false);
+            if silenced || now > later(newest.time, current_within(&rule.kind)) {
+                continue;
+            }
+            let Some(mut condition) = memory.conditions.remove(&rule.id) else { continue };
+            if let Some(complete) = condition.pass(until, timing(rule)) {
+                Step { rule, memory, device, observed: &mut observed }.fire(&mut condition, complete);
+            }
+            memory.conditions.insert(rule.id.clone(), condition);
+        }
+        observed.firings
+    }
+
+    /// When [`Engine::advance`] may find something; `None` when only an event can.
+    pub fn due(&self, memory: &Memory, device: &DeviceId) -> Option<Due> {
+        let newest = memory.newest?;
+        let rising = self.rules.of(device).filter_map(|rule| {
+            let at = memory.conditions.get(&rule.id)?.completes_at(timing(rule))?;
+            Some((later(at, SETTLE), later(newest.time, current_within(&rule.kind))))
+        });
+        rising.reduce(|(at, until), next| (at.min(next.0), until.max(next.1))).map(|(at, until)| Due { at, until })
+    }
+}
+
+/// One rule meets one event.
+struct Step<'s> {
+    rule: &'s Rule,
+    memory: &'s Memory,
+    device: &'s DeviceId,
+    observed: &'s mut Observed,
+}
+
+impl Step<'_> {
+    fn take(&mut self, condition: &mut Condition, event: &Event, heard_before: Option<Timestamp>) {
+        let timing = timing(self.rule);
+        let silent = heard_before.is_some_and(|heard| event.time > later(heard, current_within(&self.rule.kind)));
+        if silent {
+            condition.give_up_rising();
+        }
+        if let Some(complete) = condition.pass(event.time, timing) {
+            self.fire(condition, complete);
+        }
+        if self.rule.kind.needs_pictures() && self.memory.delivers == Some(false) {
+            condition.give_up_rising();
+            return;
+        }
+        let was_raised = matches!(condition.phase, Phase::Raised { .. });
+        match read(self.rule, condition, event) {
+            Some(Bearing::Level(evidence)) => match condition.apply(evidence, timing) {
+                Some(complete) => self.fire(condition, complete),
+                None if evidence.holds && !is_heartbeat(event) => {
+                    if was_raised {
+                        self.support(condition, event)
+                    } else {
+                        condition.remember(event.id())
+                    }
+                }
+                None => {}
+            },
+            Some(Bearing::Pulse) => match condition.pulse(event.time, event.id(), timing) {
+                Some(complete) => self.fire(condition, complete),
+                None => self.support(condition, event),
+            },
+            None => {}
+        }
+    }
+
+    fn fire(&mut self, condition: &mut Condition, complete: Complete) {
+        let Complete { at, since, began_with } = complete;
+        let id = FiringId::derive(self.rule, self.device, began_with);
+        condition.last = Some(Last { firing: id, at });
+        let mut values = condition.values.clone();
+        if timing(self.rule).hold > Duration::ZERO {
+            let held_s = at.duration_since(since).as_secs_f64();
+            values.push(Measure { name: "held".to_owned(), value: held_s, unit: Some("s".to_owned()) });
+        }
+        let mut events = std::mem::take(&mut condition.recent);
+        if !events.contains(&began_with) {
+            events.insert(0, began_with);
+        }
+        self.observed.firings.push(Firing {
+            id,
+            rule: self.rule.id.clone(),
+            version: self.rule.version,
+            category: self.rule.category,
+            urgency: self.rule.urgency,
+            device: self.device.clone(),
+            place: self.rule.place.clone(),
+            grid: self.memory.grid.clone(),
+            at,
+            started_at: since,
+            values,
+            events,
+            snapshot: condition.snapshot.take(),
+        });
+    }
+
+    fn support(&mut self, condition: &Condition, event: &Event) {
+        if let Some(last) = condition.last {
+            self.observed.supports.push(Support { firing: last.firing, event: event.id() });
+        }
+    }
+}
+
+fn fits(rule: &Rule, event: &Event) -> bool {
+    match event.source {
+        Source::Camera(_) => !matches!(rule.kind, Kind::Threshold { .. }),
+        Source::Sensor(_) => matches!(rule.kind, Kind::Threshold { .. }),
+        _ => false,
+    }
+}
+
+fn is_heartbeat(event: &Event) -> bool {
+    match &event.payload {
+        Payload::ZoneOccupancy(seen) => seen.heartbeat,
+        Payload::DeviceStatus(status) => status.heartbeat,
+        _ => false,
+    }
+}
+
+/// Dwell is measured by ingest on the track itself, so its condition is complete with the event that says so.
+fn timing(rule: &Rule) -> Timing {
+    let cool_down = rule.cool_down;
+    let (hold, clear_for) = match &rule.kind {
+        Kind::Presence { hold, clear_for }
+        | Kind::Occupancy { hold, clear_for, .. }
+        | Kind::Threshold { hold, clear_for, .. }
+        | Kind::Status { hold, clear_for } => (*hold, *clear_for),
+        Kind::Dwell { clear_for, .. } => (Duration::ZERO, *clear_for),
+        Kind::Line { .. } => (Duration::ZERO, Duration::ZERO),
+    };
+    Timing { hold, clear_for, cool_down }
+}
+
+fn current_within(kind: &Kind) -> Duration {
+    match kind {
+        Kind::Threshold { max_gap, .. } => *max_gap,
+        _ => CURRENT_WITHIN,
+    }
+}

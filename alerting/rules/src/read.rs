@@ -1,0 +1,267 @@
+//! Rules from `[[rule]]` tables: every mistake with its line and cure, including what RULES C demands before enabling.
+
+use std::time::Duration;
+
+use xueliang_events::{
+    Class, DeviceId,
+    payload::{Category, Direction},
+};
+use xueliang_settings::Reader;
+
+use crate::rule::{Bound, Governance, Kind, Place, Rule, RuleId, Urgency};
+
+/// All rules of a deployment; ids are unique.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RuleSet(Vec<Rule>);
+
+impl RuleSet {
+    /// A set of rules.
+    pub fn new(rules: Vec<Rule>) -> Self {
+        Self(rules)
+    }
+
+    /// Reads all `[[rule]]` tables; what is wrong is reported, the rest is kept so that all mistakes come at once.
+    pub fn read(reader: &mut Reader<'_>) -> Self {
+        let mut rules: Vec<Rule> = Vec::new();
+        for mut section in reader.sections("rule") {
+            if let Some(rule) = Rule::read(&mut section) {
+                if rules.iter().any(|known| known.id == rule.id) {
+                    section.refuse("id", format!("rule {} exists already", rule.id), "give each rule its own id");
+                }
+                rules.push(rule);
+            }
+            section.finish();
+        }
+        Self(rules)
+    }
+
+    /// All rules.
+    pub fn iter(&self) -> impl Iterator<Item = &Rule> {
+        self.0.iter()
+    }
+
+    /// The enabled rules that look at a device.
+    pub fn of(&self, device: &DeviceId) -> impl Iterator<Item = &Rule> {
+        self.0.iter().filter(move |rule| rule.watches(device))
+    }
+
+    /// Adds the rules of another file; returns the ids that exist already.
+    pub fn extend(&mut self, other: RuleSet) -> Vec<RuleId> {
+        let repeated =
+            other.0.iter().filter(|rule| self.0.iter().any(|known| known.id == rule.id)).map(|rule| rule.id.clone());
+        let repeated = repeated.collect();
+        self.0.extend(other.0);
+        repeated
+    }
+}
+
+impl Rule {
+    /// Reads one `[[rule]]` table; `None` when a mistake, which was reported, leaves no rule.
+    pub fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let id = reader.required_text("id");
+        let version = reader.required("version");
+        let categories: Vec<(&str, Category)> = Category::ALL.iter().map(|c| (c.as_str(), *c)).collect();
+        let category = required_choice(reader, "category", &categories);
+        let enabled = reader.or("enabled", false);
+        let devices = reader.texts("devices");
+        let kind = read_kind(reader);
+        let place = kind.as_ref().and_then(|kind| read_place(reader, kind));
+        let classes = category.map(|category| read_classes(reader, category));
+        let scored = matches!(kind, Some(Kind::Presence { .. } | Kind::Dwell { .. } | Kind::Line { .. }));
+        let min_confidence = if scored { read_confidence(reader, enabled) } else { 0.0 };
+        let cool_down = reader.or("cool_down", Duration::from_secs(60));
+        let urgency = reader.choice("urgency", &[("A", Urgency::A), ("B", Urgency::B), ("C", Urgency::C)]);
+        let governance = read_governance(reader, enabled);
+        let (category, kind) = (category?, kind?);
+        check_fit(reader, category, &kind);
+        Some(Self {
+            id: id?,
+            version: version?,
+            category,
+            enabled,
+            devices,
+            place: place?,
+            classes: classes?,
+            min_confidence,
+            kind,
+            cool_down,
+            urgency: urgency.unwrap_or(Urgency::B),
+            governance,
+        })
+    }
+}
+
+fn required_choice<T: Clone>(reader: &mut Reader<'_>, key: &'static str, choices: &[(&str, T)]) -> Option<T> {
+    if !reader.has(key) {
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        reader.refuse(key, "is missing", format!("add {key} = one of {}", names.join(", ")));
+    }
+    reader.choice(key, choices)
+}
+
+fn read_kind(reader: &mut Reader<'_>) -> Option<Kind> {
+    const KINDS: [(&str, &str); 6] = [
+        ("presence", "presence"),
+        ("occupancy", "occupancy"),
+        ("dwell", "dwell"),
+        ("line", "line"),
+        ("threshold", "threshold"),
+        ("status", "status"),
+    ];
+    let kind = required_choice(reader, "kind", &KINDS)?;
+    if kind == "line" {
+        let choices = [("forward", Some(Direction::Forward)), ("backward", Some(Direction::Backward)), ("both", None)];
+        return Some(Kind::Line { direction: required_choice(reader, "direction", &choices)? });
+    }
+    let hold = reader.required("for");
+    let clear_for = reader.or("clear_for", Duration::from_secs(30));
+    match kind {
+        "presence" => Some(Kind::Presence { hold: hold?, clear_for }),
+        "occupancy" => {
+            let n = reader.required("at_least").filter(|n| *n > 0 || refuse_zero(reader));
+            let hysteresis = reader.or("hysteresis", 0);
+            Some(Kind::Occupancy { n: n?, hysteresis, hold: hold?, clear_for })
+        }
+        "dwell" => {
+            let still = reader.or("still", false);
+            Some(Kind::Dwell { hold: hold?, still, clear_for })
+        }
+        "threshold" => {
+            let quantity = reader.required("quantity");
+            let bound = read_bound(reader);
+            let hysteresis = reader.or("hysteresis", 0.0);
+            let max_gap = reader.or("max_gap", Duration::from_secs(600));
+            Some(Kind::Threshold { quantity: quantity?, bound: bound?, hysteresis, hold: hold?, clear_for, max_gap })
+        }
+        _ => Some(Kind::Status { hold: hold?, clear_for }),
+    }
+}
+
+fn refuse_zero(reader: &Reader<'_>) -> bool {
+    reader.refuse("at_least", "0 always holds", "write 1 or more");
+    false
+}
+
+fn read_bound(reader: &mut Reader<'_>) -> Option<Bound> {
+    match (reader.optional("above"), reader.optional("below")) {
+        (Some(above), None) => Some(Bound::Above(above)),
+        (None, Some(below)) => Some(Bound::Below(below)),
+        _ => {
+            reader.refuse("above", "one bound is needed", "write either above = … or below = …");
+            None
+        }
+    }
+}
+
+fn read_place(reader: &mut Reader<'_>, kind: &Kind) -> Option<Place> {
+    match kind {
+        Kind::Presence { .. } | Kind::Occupancy { .. } | Kind::Dwell { .. } => {
+            reader.required_text("zone").map(Place::Zone)
+        }
+        Kind::Line { .. } => reader.required_text("line").map(Place::Line),
+        Kind::Threshold { .. } | Kind::Status { .. } => Some(Place::Device),
+    }
+}
+
+fn read_classes(reader: &mut Reader<'_>, category: Category) -> Vec<Class> {
+    let allowed = classes_of(category);
+    if allowed.is_empty() {
+        return Vec::new();
+    }
+    let names: Vec<String> = reader.texts("classes");
+    let mut classes = Vec::new();
+    for name in &names {
+        match allowed.iter().find(|class| class.as_str() == name) {
+            Some(class) => classes.push(*class),
+            None => {
+                let allowed: Vec<&str> = allowed.iter().map(|class| class.as_str()).collect();
+                let problem = format!("{name:?} is no class of {}", category.as_str());
+                reader.refuse("classes", problem, format!("choose from {}", allowed.join(", ")));
+            }
+        }
+    }
+    if names.is_empty() { allowed.to_vec() } else { classes }
+}
+
+fn read_confidence(reader: &mut Reader<'_>, enabled: bool) -> f32 {
+    let confidence = if enabled { reader.required("min_confidence") } else { reader.optional("min_confidence") };
+    let confidence: f32 = confidence.unwrap_or(0.5);
+    if !(0.0..=1.0).contains(&confidence) {
+        reader.refuse("min_confidence", format!("{confidence} is no score"), "write a number from 0 to 1");
+    }
+    confidence
+}
+
+fn read_governance(reader: &mut Reader<'_>, enabled: bool) -> Option<Governance> {
+    let mut text = |key: &'static str, meaning: &str| -> Option<String> {
+        let text: Option<String> = reader.optional(key);
+        let text = text.filter(|text| !text.trim().is_empty());
+        if text.is_none() && enabled {
+            reader.refuse(
+                key,
+                "is missing, and no rule is enabled without it",
+                format!("add {key} = \"…\": {meaning}"),
+            );
+        }
+        text
+    };
+    let owner = text("owner", "the unit that answers for the rule");
+    let legal_basis = text("legal_basis", "the law or regulation it rests on");
+    let department = text("department", "the department that receives its incidents");
+    let assessment = text("assessment", "the id of its impact assessment");
+    let deadline = text("deadline", "the name of its deadline rule");
+    Some(Governance {
+        owner: owner?,
+        legal_basis: legal_basis?,
+        department: department?,
+        assessment: assessment?,
+        deadline: deadline?,
+    })
+}
+
+fn check_fit(reader: &Reader<'_>, category: Category, kind: &Kind) {
+    let kinds = kinds_of(category);
+    if kinds.is_empty() {
+        let cure = "leave the rule out until there is one";
+        reader.refuse("category", format!("no kind of rule finds {} yet", category.as_str()), cure);
+    } else if !kinds.contains(&kind.as_str()) {
+        let problem = format!("a {} rule can't find {}", kind.as_str(), category.as_str());
+        reader.refuse("kind", problem, format!("write one of {}", kinds.join(", ")));
+    }
+    let must_stand = matches!(category, Category::FireLaneBlocked | Category::MotorNoParking);
+    if must_stand && matches!(kind, Kind::Dwell { still: false, .. }) {
+        let problem = format!("{} means a vehicle that stands still", category.as_str());
+        reader.refuse("still", problem, "add still = true");
+    }
+}
+
+/// Which kinds of rule find a category.
+fn kinds_of(category: Category) -> &'static [&'static str] {
+    match category {
+        Category::ZoneIntrusion | Category::NonmotorOnMotorway => &["presence"],
+        Category::LineCrossed | Category::WrongWayVehicle => &["line"],
+        Category::Crowding | Category::OverCapacity => &["occupancy"],
+        Category::Dwelling | Category::FireLaneBlocked | Category::MotorNoParking => &["dwell"],
+        Category::NonmotorParking => &["occupancy", "dwell"],
+        Category::RoadFlood
+        | Category::UnderpassFlood
+        | Category::ManholeOpen
+        | Category::GasLeak
+        | Category::SmokeFire => &["threshold"],
+        Category::CameraOffline => &["status"],
+        Category::CameraTampered => &[],
+    }
+}
+
+/// Which classes a category is about; a rule may narrow them.
+fn classes_of(category: Category) -> &'static [Class] {
+    match category {
+        Category::ZoneIntrusion | Category::Crowding | Category::OverCapacity | Category::Dwelling => &[Class::Person],
+        Category::LineCrossed => &Class::ALL,
+        Category::NonmotorOnMotorway | Category::NonmotorParking => &[Class::Bicycle, Class::Motorcycle],
+        Category::WrongWayVehicle | Category::FireLaneBlocked | Category::MotorNoParking => {
+            &[Class::Car, Class::Bus, Class::Truck, Class::Motorcycle]
+        }
+        _ => &[],
+    }
+}

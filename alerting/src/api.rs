@@ -1,0 +1,144 @@
+//! The HTTP surface: REST, the live stream, health, metrics and the console's files.
+//!
+//! Invariants: before sign-in nothing but the console's files, sign-in, health and metrics is served; every answer about an
+//! incident rests on a [`crate::access::Permit`] or a scope; every error is problem+json made in one place.
+//! `/metrics` stands on the same listener, so keep that on loopback or behind a proxy.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+    http::{HeaderName, HeaderValue, header},
+    middleware::{self, Next},
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
+use prometheus::Registry;
+use tokio_util::sync::CancellationToken;
+use utoipa::{OpenApi, openapi::OpenApi as Document};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use xueliang_rules::RuleSet;
+
+use crate::{accounts::Accounts, consume::Health, evidence::Evidence, live::Live, metrics::Metrics, store::Store};
+
+mod assets;
+mod commands;
+mod devices;
+mod health;
+mod incidents;
+mod person;
+mod problem;
+mod session;
+pub mod shapes;
+mod snapshots;
+mod stream;
+
+use problem::Problem;
+
+/// What the handlers work with; cheap to clone.
+#[derive(Clone)]
+pub struct Api {
+    /// The store.
+    pub store: Store,
+    /// The accounts.
+    pub accounts: Accounts,
+    /// The live stream's source.
+    pub live: Live,
+    /// The stills.
+    pub evidence: Evidence,
+    /// The rules, to be shown.
+    pub rules: Arc<RuleSet>,
+    /// Counts.
+    pub metrics: Metrics,
+    /// All metrics of the process.
+    pub registry: Registry,
+    /// How the source is.
+    pub health: Health,
+    /// True when changes go to Kafka.
+    pub publishes: bool,
+    /// True behind TLS.
+    pub behind_tls: bool,
+    /// Ends the live streams.
+    pub shutdown: CancellationToken,
+}
+
+const MAX_BODY: usize = 64 * 1024;
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Xueliang alerting",
+    description = "Grid incidents and what people do with them. A detection is a lead, not evidence."
+))]
+struct Info;
+
+/// The whole surface.
+pub fn router(api: Api) -> Router {
+    let (routes, document) = described().split_for_parts();
+    let document = Arc::new(document.to_pretty_json().unwrap_or_default());
+    routes
+        .layer(middleware::from_fn(within_time))
+        .merge(stream::route())
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .route(
+            "/openapi.json",
+            get(move || async move { ([(header::CONTENT_TYPE, "application/json")], document.to_string()) }),
+        )
+        .fallback(assets::serve)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn(secured))
+        .with_state(api)
+}
+
+/// The OpenAPI document of the surface, as it is committed.
+pub fn document() -> Document {
+    let (_, mut document) = described().split_for_parts();
+    let stream = stream::document();
+    document.paths.paths.extend(stream.paths.paths);
+    document
+}
+
+fn described() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(Info::openapi())
+        .routes(routes!(session::sign_in, session::current, session::sign_out))
+        .routes(routes!(incidents::list))
+        .routes(routes!(incidents::one))
+        .routes(routes!(commands::give))
+        .routes(routes!(snapshots::serve))
+        .routes(routes!(devices::list))
+        .routes(routes!(devices::rules))
+}
+
+async fn within_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(TIMEOUT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::unavailable("this took too long").into_response(),
+    }
+}
+
+async fn secured(request: Request, next: Next) -> Response {
+    const HEADERS: [(HeaderName, &str); 5] = [
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; form-action 'self'; \
+             frame-ancestors 'none'",
+        ),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    ];
+    let is_api = request.uri().path().starts_with("/api/");
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if is_api {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    response
+}

@@ -1,0 +1,78 @@
+//! Devices and rules, to be shown.
+
+use axum::{Json, extract::State};
+use jiff::Timestamp;
+
+use super::{
+    Api,
+    person::Signed,
+    problem::Answer,
+    shapes::{Bilingual, Device, DeviceList, ProblemBody, Rule, RuleList},
+};
+use crate::{
+    access::{self, Action, Denied, Resource},
+    store::devices,
+    words,
+};
+
+/// The devices in scope.
+#[utoipa::path(
+    get, path = "/api/v1/devices", operation_id = "list_devices", tag = "devices",
+    responses((status = 200, body = DeviceList), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody))
+)]
+pub(super) async fn list(State(api): State<Api>, signed: Signed) -> Answer<Json<DeviceList>> {
+    let scope = access::scope(&signed.person, Action::ReadDevices, Timestamp::now());
+    if scope.0.is_empty() {
+        return Err(Denied.into());
+    }
+    let mut found = api.store.read(|transaction| devices::since(transaction, 0)).await?;
+    found.retain(|device| scope.covers(resource(device)));
+    found.sort_by(|one, other| one.id.cmp(&other.id));
+    Ok(Json(DeviceList { items: found.iter().map(shape).collect() }))
+}
+
+/// The rules.
+#[utoipa::path(
+    get, path = "/api/v1/rules", operation_id = "list_rules", tag = "devices",
+    responses((status = 200, body = RuleList), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody))
+)]
+pub(super) async fn rules(State(api): State<Api>, signed: Signed) -> Answer<Json<RuleList>> {
+    if access::scope(&signed.person, Action::ReadRules, Timestamp::now()).0.is_empty() {
+        return Err(Denied.into());
+    }
+    let items = api.rules.iter().map(|rule| Rule {
+        id: rule.id.to_string(),
+        version: rule.version,
+        category: rule.category.as_str().to_owned(),
+        enabled: rule.enabled,
+        kind: rule.kind.as_str().to_owned(),
+        devices: rule.devices.iter().map(ToString::to_string).collect(),
+        place: rule.place.id().map(str::to_owned),
+        for_s: rule.kind.hold().as_secs_f64(),
+        description: words::rule(rule).into(),
+    });
+    Ok(Json(RuleList { items: items.collect() }))
+}
+
+pub(super) fn resource(device: &devices::Device) -> Resource<'_> {
+    Resource { region: &device.region, ..Resource::default() }
+}
+
+pub(super) fn shape(device: &devices::Device) -> Device {
+    let id = device.id.to_string();
+    let (zh, en) = &device.names;
+    let name = Bilingual {
+        zh: zh.clone().or_else(|| en.clone()).unwrap_or_else(|| id.clone()),
+        en: en.clone().or_else(|| zh.clone()).unwrap_or_else(|| id.clone()),
+    };
+    Device {
+        id,
+        kind: device.kind.clone(),
+        name,
+        state: device.state.clone(),
+        cause: device.cause.clone(),
+        since: device.since,
+        last_seen: Some(device.last_seen),
+        grid: device.grid.clone(),
+    }
+}

@@ -1,0 +1,55 @@
+//! Health for whoever runs it, and metrics.
+
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+};
+use prometheus::TextEncoder;
+use serde::Serialize;
+
+use super::Api;
+
+#[derive(Serialize)]
+struct Part {
+    name: &'static str,
+    ok: bool,
+    detail: String,
+}
+
+#[derive(Serialize)]
+struct Readiness {
+    ready: bool,
+    parts: Vec<Part>,
+}
+
+/// The process answers.
+pub(super) async fn alive() -> &'static str {
+    "alive\n"
+}
+
+/// Every part that must work for incidents to appear.
+pub(super) async fn ready(State(api): State<Api>) -> impl IntoResponse {
+    let answers = api.store.read(|transaction| Ok(transaction.query_row("SELECT 1", [], |_| Ok(()))?)).await.is_ok();
+    let store = if answers { "answers" } else { "does not answer" };
+    let (source_ok, source) = api.health.get();
+    let parts = vec![
+        Part { name: "store", ok: answers, detail: store.to_owned() },
+        Part { name: "source", ok: source_ok, detail: source },
+    ];
+    let ready = parts.iter().all(|part| part.ok);
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(Readiness { ready, parts }))
+}
+
+/// All metrics of the process.
+pub(super) async fn metrics(State(api): State<Api>) -> impl IntoResponse {
+    match TextEncoder::new().encode_to_string(&api.registry.gather()) {
+        Ok(text) => (StatusCode::OK, [(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text),
+        Err(error) => {
+            tracing::error!(%error, "metrics can't be written");
+            (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, "text/plain")], String::new())
+        }
+    }
+}

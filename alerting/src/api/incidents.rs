@@ -1,0 +1,222 @@
+//! Incidents: the list, and one with all that belongs to it.
+
+use std::collections::BTreeSet;
+
+use axum::{
+    Json,
+    extract::{
+        Path, Query, State,
+        rejection::{PathRejection, QueryRejection},
+    },
+};
+use jiff::Timestamp;
+use uuid::Uuid;
+use xueliang_events::{BBox, Class, Event, IncidentId, Payload, payload::Category, values::SnapshotRef};
+
+use super::{
+    Api,
+    person::Signed,
+    problem::{Answer, Problem},
+    shapes::{
+        Actor, AllowedCommand, Bbox, CommandField, DeviceRef, EventRow, Incident, IncidentPage, IncidentSummary,
+        ListQuery, MeasuredValue, ProblemBody, ReasonOption, RuleRef, Snapshot, TimelineRow, Urgency,
+    },
+};
+use crate::{
+    access::{self, Action, Person, authorize},
+    group::snapshot_of,
+    store::{
+        changes::{self, Change},
+        incidents::{self, Filter},
+    },
+    words,
+    workflow::{self, Command, Kind, State as Stand},
+};
+
+/// The incidents in scope, newest first.
+#[utoipa::path(
+    get, path = "/api/v1/incidents", operation_id = "list_incidents", tag = "incidents", params(ListQuery),
+    responses((status = 200, body = IncidentPage), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
+              (status = 403, body = ProblemBody))
+)]
+pub(super) async fn list(
+    State(api): State<Api>,
+    signed: Signed,
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Answer<Json<IncidentPage>> {
+    let Query(query) = query?;
+    let scope = access::scope(&signed.person, Action::ReadIncident, Timestamp::now());
+    if scope.0.is_empty() {
+        return Err(access::Denied.into());
+    }
+    let limit = query.limit.unwrap_or(50).clamp(1, 200);
+    let filter = Filter {
+        states: keys("state", query.state.as_deref(), Stand::parse)?,
+        categories: keys("category", query.category.as_deref(), Category::parse)?,
+        before: query.before.as_deref().map(read_cursor).transpose()?,
+        limit: limit + 1,
+    };
+    let found = api.store.read(move |transaction| {
+        let counts = incidents::count(transaction, &scope, &filter.categories)?;
+        Ok((incidents::list(transaction, &scope, &filter)?, counts))
+    });
+    let (mut items, counts) = found.await?;
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().filter(|_| more).map(|last| format!("{}_{}", last.opened_at.as_microsecond(), last.id));
+    let counts = counts.into_iter().map(|(state, n)| (state.as_str().to_owned(), n)).collect();
+    Ok(Json(IncidentPage { items: items.iter().map(summary).collect(), next, counts }))
+}
+
+/// One incident.
+#[utoipa::path(
+    get, path = "/api/v1/incidents/{id}", operation_id = "get_incident", tag = "incidents", params(("id" = String, Path, description = "The incident.")),
+    responses((status = 200, body = Incident), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody),
+              (status = 404, body = ProblemBody))
+)]
+pub(super) async fn one(
+    State(api): State<Api>,
+    signed: Signed,
+    id: Result<Path<Uuid>, PathRejection>,
+) -> Answer<Json<Incident>> {
+    let Path(id) = id?;
+    detail(&api, &signed.person, IncidentId(id)).await.map(Json)
+}
+
+/// An incident as this person may see it.
+pub(super) async fn detail(api: &Api, person: &Person, id: IncidentId) -> Answer<Incident> {
+    let found = api.store.read(move |transaction| {
+        let Some(incident) = incidents::load(transaction, id)? else { return Ok(None) };
+        let stills: BTreeSet<String> = incidents::stills(transaction, id)?.into_iter().collect();
+        Ok(Some((incident, incidents::events(transaction, id)?, changes::timeline(transaction, id)?, stills)))
+    });
+    let (incident, events, timeline, stills) = found.await?.ok_or_else(Problem::not_found)?;
+    let now = Timestamp::now();
+    authorize(person, Action::ReadIncident, incident.resource(), now)?;
+    let events = events.iter().filter_map(|text| Event::from_json(text.as_bytes()).ok());
+    Ok(Incident {
+        summary: summary(&incident),
+        values: incident.values.iter().cloned().map(value).collect(),
+        events: events.map(|event| event_row(&event, &stills)).collect(),
+        timeline: timeline.into_iter().map(timeline_row).collect(),
+        commands: allowed(person, &incident, now),
+        attempts: incident.facts.attempt,
+    })
+}
+
+/// An incident as a list shows it.
+pub(super) fn summary(incident: &incidents::Incident) -> IncidentSummary {
+    let place = incident.place.id();
+    let device = incident.device.as_str();
+    let (zh, en) = &incident.device_names;
+    let name = zh.as_deref().or(en.as_deref()).unwrap_or(device);
+    IncidentSummary {
+        id: incident.id.to_string(),
+        category: incident.category.as_str().to_owned(),
+        state: incident.state.as_str().to_owned(),
+        urgency: match incident.urgency.as_str() {
+            "A" => Urgency::A,
+            "B" => Urgency::B,
+            _ => Urgency::C,
+        },
+        version: incident.version,
+        opened_at: incident.opened_at,
+        updated_at: incident.updated_at,
+        device: DeviceRef { id: device.to_owned(), name: name.to_owned() },
+        place: place.map(str::to_owned),
+        grid: incident.grid.as_ref().map(ToString::to_string),
+        rule: RuleRef { id: incident.rule.0.to_string(), version: incident.rule.1 },
+        n_events: incident.n_events,
+        n_firings: incident.n_firings,
+        summary: words::incident(incident.category, name, place, &incident.values).into(),
+        has_snapshot: incident.snapshot.is_some(),
+        snapshot: incident.snapshot.as_ref().map(snapshot),
+        evidentiary: false,
+    }
+}
+
+fn allowed(person: &Person, incident: &incidents::Incident, now: Timestamp) -> Vec<AllowedCommand> {
+    let mut commands = Vec::new();
+    for command in Command::ALL {
+        let Ok(permit) = authorize(person, Action::Command(*command), incident.resource(), now) else { continue };
+        let actor = workflow::Actor { kind: Kind::Person, name: &person.account, roles: permit.roles() };
+        let possible = workflow::allowed(incident.state, &incident.facts, actor, now);
+        let Some((_, to)) = possible.into_iter().find(|(possible, _)| possible == command) else { continue };
+        let reason = |code: &&str| ReasonOption { code: (*code).to_owned(), label: words::reason(code).into() };
+        let fields = command.fields().iter();
+        commands.push(AllowedCommand {
+            command: command.as_str().to_owned(),
+            to: to.as_str().to_owned(),
+            needs_reason: !command.reasons().is_empty(),
+            reasons: command.reasons().iter().map(reason).collect(),
+            label: words::command(*command).into(),
+            fields: fields.map(|f| CommandField { name: f.name.to_owned(), required: f.required }).collect(),
+        });
+    }
+    commands
+}
+
+fn value(measure: xueliang_rules::Measure) -> MeasuredValue {
+    let xueliang_rules::Measure { name, value, unit } = measure;
+    MeasuredValue { name, value, unit }
+}
+
+fn snapshot(snapshot: &SnapshotRef) -> Snapshot {
+    Snapshot { sha256: snapshot.sha256.as_str().to_owned(), width: snapshot.width, height: snapshot.height }
+}
+
+/// A still is named only when this incident keeps it, so that the console never asks for what it can't get.
+fn event_row(event: &Event, stills: &BTreeSet<String>) -> EventRow {
+    let (zone, line) = match &event.payload {
+        Payload::ZoneEntered(seen) => (Some(&seen.zone), None),
+        Payload::ZoneExited(seen) => (Some(&seen.zone), None),
+        Payload::ZoneOccupancy(seen) => (Some(&seen.zone), None),
+        Payload::ZoneDwelled(seen) => (Some(&seen.zone), None),
+        Payload::LineCrossed(seen) => (None, Some(&seen.line)),
+        _ => (None, None),
+    };
+    let (class, bbox): (Option<Class>, Option<BBox>) = match &event.payload {
+        Payload::ZoneEntered(seen) => (Some(seen.class), Some(seen.bbox)),
+        Payload::ZoneExited(seen) => (Some(seen.class), None),
+        Payload::ZoneDwelled(seen) => (Some(seen.class), Some(seen.bbox)),
+        Payload::LineCrossed(seen) => (Some(seen.class), Some(seen.bbox)),
+        _ => (None, None),
+    };
+    let still = snapshot_of(&event.payload).filter(|still| stills.contains(still.sha256.as_str()));
+    EventRow {
+        id: event.id().to_string(),
+        r#type: event.payload.wire_type().to_owned(),
+        time: event.time,
+        received_at: event.received_at,
+        zone: zone.map(ToString::to_string),
+        line: line.map(ToString::to_string),
+        class: class.map(|class| class.as_str().to_owned()),
+        bbox: bbox.map(|bbox| {
+            let [x, y, w, h] = bbox.xywh();
+            Bbox { x, y, w, h }
+        }),
+        text: words::event(&event.payload).into(),
+        snapshot: still.map(snapshot),
+    }
+}
+
+fn timeline_row(change: Change) -> TimelineRow {
+    let Change { seq, at, actor_kind, actor, action, from, to, reason, comment } = change;
+    let from = from.map(|from| from.as_str().to_owned());
+    let actor = Actor { kind: actor_kind, name: actor };
+    TimelineRow { seq, at, actor, action, from, to: to.as_str().to_owned(), reason, comment }
+}
+
+fn keys<T>(field: &str, list: Option<&str>, parse: impl Fn(&str) -> Option<T>) -> Answer<Vec<T>> {
+    let keys = list.unwrap_or_default().split(',').filter(|key| !key.is_empty());
+    keys.map(|key| parse(key).ok_or_else(|| Problem::field(field, format!("{key:?} is not known")))).collect()
+}
+
+fn read_cursor(cursor: &str) -> Answer<(Timestamp, IncidentId)> {
+    let read = || {
+        let (micros, id) = cursor.split_once('_')?;
+        let at = Timestamp::from_microsecond(micros.parse().ok()?).ok()?;
+        Some((at, id.parse().ok()?))
+    };
+    read().ok_or_else(|| Problem::field("before", "must be the next of a page"))
+}

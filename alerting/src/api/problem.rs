@@ -1,0 +1,136 @@
+//! The one place where an error becomes an HTTP answer: the client gets a safe message, the log gets the cause.
+
+use axum::{
+    extract::rejection::{JsonRejection, PathRejection, QueryRejection},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use super::shapes::ProblemBody;
+use crate::{
+    access::Denied,
+    accounts::AccountError,
+    error_chain,
+    store::{StoreError, commands::Rejection},
+    workflow::RefusedCommand,
+};
+
+/// What a handler answers.
+pub(super) type Answer<T> = Result<T, Problem>;
+
+/// An error as the client sees it.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    title: &'static str,
+    detail: String,
+    field: Option<String>,
+    retry_after_s: Option<u64>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, title, detail: detail.into(), field: None, retry_after_s: None }
+    }
+
+    pub fn unauthorized() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "not signed in", "sign in first")
+    }
+
+    pub fn forbidden(detail: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "not allowed", detail)
+    }
+
+    pub fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not found", "there is no such thing here")
+    }
+
+    pub fn unavailable(detail: &str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "not available", detail)
+    }
+
+    pub fn field(field: &str, detail: impl Into<String>) -> Self {
+        let field = Some(field.to_owned());
+        Self { field, ..Self::new(StatusCode::BAD_REQUEST, "bad request", detail) }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Self { status, title, detail, field, retry_after_s } = self;
+        let body = ProblemBody {
+            r#type: "about:blank".to_owned(),
+            title: title.to_owned(),
+            status: status.as_u16(),
+            detail,
+            field,
+        };
+        let body = serde_json::to_string(&body).unwrap_or_default();
+        let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        if let Some(seconds) = retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(error = error_chain(&error), "request failed in the store");
+        Self::unavailable("the store does not answer; try again")
+    }
+}
+
+impl From<AccountError> for Problem {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::Wrong => Self::new(StatusCode::UNAUTHORIZED, "not signed in", error.to_string()),
+            AccountError::Throttled(seconds) => Self {
+                retry_after_s: Some(seconds),
+                ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too many tries", error.to_string())
+            },
+            other => {
+                tracing::error!(error = error_chain(&other), "sign-in failed");
+                Self::unavailable("accounts can't be read; try again")
+            }
+        }
+    }
+}
+
+impl From<Denied> for Problem {
+    fn from(denied: Denied) -> Self {
+        Self::forbidden(&denied.to_string())
+    }
+}
+
+impl From<Rejection> for Problem {
+    fn from(rejection: Rejection) -> Self {
+        let detail = rejection.to_string();
+        match rejection {
+            Rejection::Unknown => Self::not_found(),
+            Rejection::Denied(denied) => denied.into(),
+            Rejection::Version(_) => Self::new(StatusCode::CONFLICT, "changed meanwhile", detail),
+            Rejection::KeyReused => Self::new(StatusCode::CONFLICT, "key used before", detail),
+            Rejection::Workflow(refused) => match refused {
+                RefusedCommand::Unlisted { .. } | RefusedCommand::Condition(_) => {
+                    Self::new(StatusCode::CONFLICT, "not possible now", detail)
+                }
+                RefusedCommand::Role(_) | RefusedCommand::Separation(_) => Self::forbidden(&detail),
+                RefusedCommand::Reason(_) => Self::field("reason", detail),
+                RefusedCommand::Field(field, _) => Self::field(&format!("fields.{field}"), detail),
+            },
+        }
+    }
+}
+
+macro_rules! rejections {
+    ($($rejection:ty),*) => {$(
+        impl From<$rejection> for Problem {
+            fn from(rejection: $rejection) -> Self {
+                Self::new(rejection.status(), "bad request", rejection.body_text())
+            }
+        }
+    )*};
+}
+
+rejections!(JsonRejection, PathRejection, QueryRejection);

@@ -1,0 +1,69 @@
+//! Signing in and out.
+
+use axum::{
+    Json,
+    extract::{State, rejection::JsonRejection},
+    http::{StatusCode, header},
+    response::IntoResponse,
+};
+
+use super::{
+    Api,
+    person::{COOKIE, Signed},
+    problem::{Answer, Problem},
+    shapes::{Credentials, ProblemBody, RoleGrant, Session},
+};
+use crate::{access::Person, accounts::SESSION_FOR};
+
+/// Sign in.
+#[utoipa::path(
+    post, path = "/api/v1/session", operation_id = "sign_in", tag = "session", request_body = Credentials,
+    responses((status = 200, body = Session), (status = 401, body = ProblemBody), (status = 429, body = ProblemBody))
+)]
+pub(super) async fn sign_in(
+    State(api): State<Api>,
+    credentials: Result<Json<Credentials>, JsonRejection>,
+) -> Answer<impl IntoResponse> {
+    let Json(Credentials { account, password }) = credentials?;
+    if account.len() > 64 || password.len() > 256 {
+        return Err(Problem::field("password", "account or password is too long"));
+    }
+    let begun = api.accounts.sign_in(&account, password).await?;
+    tracing::info!(account, "signed in");
+    let cookie = cookie(&begun.token, SESSION_FOR.as_secs(), api.behind_tls);
+    Ok(([(header::SET_COOKIE, cookie)], Json(shape(begun.person, begun.session.csrf_token))))
+}
+
+/// Who is signed in.
+#[utoipa::path(
+    get, path = "/api/v1/session", operation_id = "current_session", tag = "session",
+    responses((status = 200, body = Session), (status = 401, body = ProblemBody))
+)]
+pub(super) async fn current(signed: Signed) -> Json<Session> {
+    Json(shape(signed.person, signed.session.csrf_token))
+}
+
+/// Sign out.
+#[utoipa::path(
+    delete, path = "/api/v1/session", operation_id = "sign_out", tag = "session",
+    responses((status = 204), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody))
+)]
+pub(super) async fn sign_out(State(api): State<Api>, signed: Signed) -> Answer<impl IntoResponse> {
+    api.accounts.sign_out(&signed.session).await?;
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie("", 0, api.behind_tls))]))
+}
+
+fn cookie(token: &str, max_age_s: u64, behind_tls: bool) -> String {
+    let secure = if behind_tls { "; Secure" } else { "" };
+    format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_s}{secure}")
+}
+
+fn shape(person: Person, csrf_token: String) -> Session {
+    let Person { account, display_name, assignments, .. } = person;
+    let grants = assignments.into_iter().map(|assignment| RoleGrant {
+        role: assignment.role.as_str().to_owned(),
+        region: assignment.region,
+        valid_until: assignment.valid_until,
+    });
+    Session { account, display_name, roles: grants.collect(), csrf_token, language: None }
+}

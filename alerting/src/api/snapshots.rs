@@ -1,0 +1,95 @@
+//! Redacted stills, through their incident only: purpose and reason first, written down before anything is served.
+
+use axum::{
+    extract::{
+        Path, Query, State,
+        rejection::{PathRejection, QueryRejection},
+    },
+    http::header,
+    response::IntoResponse,
+};
+use jiff::Timestamp;
+use uuid::Uuid;
+use xueliang_events::{IncidentId, values::Digest};
+
+use super::{
+    Api,
+    person::Signed,
+    problem::{Answer, Problem},
+    shapes::{ProblemBody, Purpose, Still, ViewQuery},
+};
+use crate::{
+    access::{Action, authorize},
+    store::{
+        incidents,
+        views::{self, View},
+    },
+};
+
+/// A redacted still of an incident.
+#[utoipa::path(
+    get, path = "/api/v1/incidents/{id}/snapshots/{sha256}", operation_id = "get_snapshot", tag = "incidents",
+    params(("id" = String, Path, description = "The incident."), ("sha256" = String, Path, description = "The still."),
+           ViewQuery),
+    responses((status = 200, content_type = "image/jpeg", body = Still), (status = 400, body = ProblemBody),
+              (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody))
+)]
+pub(super) async fn serve(
+    State(api): State<Api>,
+    signed: Signed,
+    path: Result<Path<(Uuid, String)>, PathRejection>,
+    query: Result<Query<ViewQuery>, QueryRejection>,
+) -> Answer<impl IntoResponse> {
+    let (Path((id, sha256)), Query(ViewQuery { purpose, reason })) = (path?, query?);
+    let id = IncidentId(id);
+    let sha256 = Digest::try_from(sha256).map_err(|_| Problem::not_found())?;
+    if reason.trim().is_empty() || reason.chars().count() > 200 {
+        return Err(Problem::field("reason", "say why, in 1 to 200 characters"));
+    }
+    let view = View {
+        at: Timestamp::now(),
+        account: signed.person.account.clone(),
+        incident: id,
+        sha256: sha256.clone(),
+        purpose: key(purpose),
+        reason,
+        permitted: false,
+    };
+    let (person, fits) = (signed.person, fits(purpose));
+    let permit = api.store.write(move |transaction| {
+        let Some(incident) = incidents::load(transaction, id)? else { return Ok(None) };
+        if !incidents::shows(transaction, id, &view.sha256)? {
+            return Ok(None);
+        }
+        let permit = authorize(&person, Action::ViewStill, incident.resource(), view.at);
+        let permitted = fits && permit.is_ok();
+        views::register(transaction, &View { permitted, ..view })?;
+        Ok(Some(permit))
+    });
+    let _permit = permit.await?.ok_or_else(Problem::not_found)??;
+    if !fits {
+        return Err(Problem::forbidden("this purpose doesn't cover an incident's stills"));
+    }
+    let evidence = api.evidence.clone();
+    let bytes = tokio::task::spawn_blocking(move || evidence.load(&sha256)).await;
+    let bytes = bytes.ok().flatten().ok_or_else(Problem::not_found)?;
+    Ok(([(header::CONTENT_TYPE, "image/jpeg")], bytes))
+}
+
+/// The purposes for which people on duty look at an incident's stills.
+fn fits(purpose: Purpose) -> bool {
+    matches!(purpose, Purpose::PublicSafetyWatch | Purpose::IncidentHandling | Purpose::EmergencyResponse)
+}
+
+fn key(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::PublicSafetyWatch => "public_safety_watch",
+        Purpose::IncidentHandling => "incident_handling",
+        Purpose::EmergencyResponse => "emergency_response",
+        Purpose::StatutoryRequest => "statutory_request",
+        Purpose::DataSubjectAccess => "data_subject_access",
+        Purpose::DeviceMaintenance => "device_maintenance",
+        Purpose::ComplianceAudit => "compliance_audit",
+        Purpose::AggregateStatistics => "aggregate_statistics",
+    }
+}

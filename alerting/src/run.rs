@@ -1,0 +1,191 @@
+//! Puts the parts together, starts them and ends them in order.
+
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use prometheus::Registry;
+use tokio::{net::TcpListener, sync::broadcast, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+use xueliang_rules::Engine;
+
+use crate::{
+    accounts::{AccountError, Accounts},
+    api::{self, Api},
+    consume::{
+        Health, Intake, Source,
+        embedded::EmbeddedSource,
+        kafka::{KafkaSettings, KafkaSource},
+    },
+    error_chain,
+    evidence::Evidence,
+    group::Opened,
+    live::Live,
+    metrics::Metrics,
+    publish,
+    settings::AlertingSettings,
+    store::{Store, StoreError, apply::Applier, sweep::sweep},
+};
+
+/// How often conditions that may have held long enough are looked at.
+const TICK: Duration = Duration::from_millis(100);
+/// How often old events are deleted.
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
+/// How long shutdown waits for what was begun.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Why alerting did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum AlertingError {
+    /// The store.
+    #[error("the store can't be opened")]
+    Store(#[from] StoreError),
+    /// The accounts.
+    #[error("accounts can't be prepared")]
+    Accounts(#[from] AccountError),
+    /// The address.
+    #[error("can't listen on {0}; choose another [alerting] listen")]
+    Listen(SocketAddr, #[source] io::Error),
+    /// The metrics.
+    #[error("metrics can't be registered")]
+    Metrics(#[from] prometheus::Error),
+    /// Neither an embedded source nor Kafka.
+    #[error("no event source: add [alerting.kafka] brokers = …, or run ingest in the same process")]
+    NoSource,
+}
+
+/// What the caller wants to know once it runs.
+#[derive(Debug)]
+pub struct Started {
+    /// Where the API and the console are.
+    pub listen_addr: SocketAddr,
+    /// The file of first passwords, when it was just made.
+    pub initial_passwords: Option<PathBuf>,
+    /// Incidents that this process opens.
+    pub incidents: broadcast::Receiver<Opened>,
+}
+
+/// The running parts.
+#[derive(Debug)]
+pub struct Running {
+    tasks: JoinSet<()>,
+}
+
+impl Running {
+    /// Waits until everything has ended; to be called after the shutdown token was cancelled.
+    pub async fn ended(mut self) {
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(GRACE, all).await.is_err() {
+            tracing::warn!(grace = ?GRACE, "alerting did not end in time, the rest is cut off");
+        }
+    }
+}
+
+/// Starts alerting; `embedded` is ingest's log in the same process, without it events come from Kafka.
+pub async fn start(
+    settings: AlertingSettings,
+    embedded: Option<EmbeddedSource>,
+    registry: Registry,
+    shutdown: CancellationToken,
+) -> Result<(Started, Running), AlertingError> {
+    let metrics = Metrics::new(&registry)?;
+    let store = Store::open(&settings.data_dir.join("alerting.sqlite"))?;
+    let accounts = Accounts::new(store.clone()).await?;
+    let initial_passwords = accounts.bootstrap(&settings.data_dir, settings.region.as_str()).await?;
+    let listener =
+        TcpListener::bind(settings.listen).await.map_err(|error| AlertingError::Listen(settings.listen, error))?;
+    let listen_addr = listener.local_addr().map_err(|error| AlertingError::Listen(settings.listen, error))?;
+    let live = Live::default();
+    let incidents = live.listen_opened();
+    let evidence = Evidence::new(settings.snapshot_dir.clone(), settings.data_dir.join("evidence"));
+    let intake = Intake {
+        applier: Arc::new(Applier {
+            engine: Engine::new(settings.rules.clone()),
+            evidence: evidence.clone(),
+            root_region: settings.region.to_string(),
+            publishes: settings.kafka.is_some(),
+        }),
+        store: store.clone(),
+        metrics: metrics.clone(),
+        live: live.clone(),
+        health: Health::starting("not connected yet"),
+    };
+    let api = Api {
+        store: store.clone(),
+        accounts,
+        live: live.clone(),
+        evidence,
+        rules: Arc::new(settings.rules),
+        metrics,
+        registry,
+        health: intake.health.clone(),
+        publishes: settings.kafka.is_some(),
+        behind_tls: settings.behind_tls,
+        shutdown: shutdown.clone(),
+    };
+    let mut tasks = JoinSet::new();
+    start_source(&mut tasks, (embedded, settings.kafka), &intake, &shutdown)?;
+    tasks.spawn(tick(intake, shutdown.clone()));
+    tasks.spawn(live.run(store.clone(), shutdown.clone()));
+    tasks.spawn(sweep_often(store, settings.retention, shutdown.clone()));
+    tasks.spawn(serve(listener, api, shutdown));
+    Ok((Started { listen_addr, initial_passwords, incidents }, Running { tasks }))
+}
+
+fn start_source(
+    tasks: &mut JoinSet<()>,
+    (embedded, kafka): (Option<EmbeddedSource>, Option<KafkaSettings>),
+    intake: &Intake,
+    shutdown: &CancellationToken,
+) -> Result<(), AlertingError> {
+    if let Some(kafka) = &kafka {
+        let ends = (intake.live.clone(), intake.metrics.clone());
+        tasks.spawn(publish::run(kafka.clone(), intake.store.clone(), ends, shutdown.clone()));
+    }
+    match (embedded, kafka) {
+        (Some(embedded), _) => tasks.spawn(embedded.run(intake.clone(), shutdown.clone())),
+        (None, Some(kafka)) => tasks.spawn(KafkaSource::new(kafka).run(intake.clone(), shutdown.clone())),
+        (None, None) => return Err(AlertingError::NoSource),
+    };
+    Ok(())
+}
+
+async fn tick(intake: Intake, shutdown: CancellationToken) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        if let Err(error) = intake.tick().await {
+            tracing::warn!(error = error_chain(&error), "tick failed, the next one tries again");
+        }
+    }
+}
+
+async fn sweep_often(store: Store, retention: Duration, shutdown: CancellationToken) {
+    let mut often = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = often.tick() => {}
+        }
+        loop {
+            match store.write(move |transaction| sweep(transaction, retention, Timestamp::now())).await {
+                Ok(true) => tokio::task::yield_now().await,
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::warn!(error = error_chain(&error), "old events not deleted, tried again in an hour");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+async fn serve(listener: TcpListener, api: Api, shutdown: CancellationToken) {
+    let served = axum::serve(listener, api::router(api)).with_graceful_shutdown(shutdown.cancelled_owned());
+    if let Err(error) = served.await {
+        tracing::error!(%error, "api ended");
+    }
+}

@@ -1,0 +1,170 @@
+//! What happened to incidents, in order: the timeline of one, and the tail that the live stream follows.
+
+use jiff::Timestamp;
+use rusqlite::{Row, Transaction};
+use xueliang_events::{Event, GridCode, INCIDENTS_TOPIC, IncidentId, SessionId, Source, payload::IncidentChanged};
+
+use super::{
+    Stored,
+    columns::{key, micros, timestamp},
+    outbox,
+};
+use crate::workflow::State;
+
+/// One row of a timeline.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// Its place in the order of all changes.
+    pub seq: i64,
+    /// When.
+    pub at: Timestamp,
+    /// `person`, `rule` or `job`.
+    pub actor_kind: String,
+    /// Who.
+    pub actor: String,
+    /// What was done.
+    pub action: String,
+    /// Where it stood.
+    pub from: Option<State>,
+    /// Where it stands.
+    pub to: State,
+    /// The reason's code.
+    pub reason: Option<String>,
+    /// In words.
+    pub comment: Option<String>,
+}
+
+/// A change to be written down.
+#[derive(Debug, Clone, Copy)]
+pub struct NewChange<'a> {
+    /// The incident.
+    pub incident: IncidentId,
+    /// Its version afterwards.
+    pub version: u64,
+    /// When.
+    pub at: Timestamp,
+    /// `person`, `rule` or `job`, and who.
+    pub actor: (&'a str, &'a str),
+    /// What was done.
+    pub action: &'a str,
+    /// Where it stood.
+    pub from: Option<State>,
+    /// Where it stands.
+    pub to: State,
+    /// The reason's code.
+    pub reason: Option<&'a str>,
+    /// In words.
+    pub comment: Option<&'a str>,
+    /// What came with the command, as JSON.
+    pub fields: Option<&'a str>,
+}
+
+/// Writes a change down.
+pub fn append(transaction: &Transaction<'_>, change: NewChange<'_>) -> Stored<()> {
+    let NewChange { incident, version, at, actor, action, from, to, reason, comment, fields } = change;
+    transaction
+        .prepare_cached(
+            "INSERT INTO change (incident, version, at, actor_kind, actor, action, from_state, to_state, reason, comment,
+             fields) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )?
+        .execute(rusqlite::params![
+            incident.to_string(),
+            version.cast_signed(),
+            micros(at),
+            actor.0,
+            actor.1,
+            action,
+            from.map(State::as_str),
+            to.as_str(),
+            reason,
+            comment,
+            fields,
+        ])?;
+    Ok(())
+}
+
+/// The changes of one incident, oldest first.
+pub fn timeline(transaction: &Transaction<'_>, id: IncidentId) -> Stored<Vec<Change>> {
+    let mut statement =
+        transaction.prepare_cached("SELECT * FROM change WHERE incident = ?1 ORDER BY seq LIMIT 1000")?;
+    let mut rows = statement.query([id.to_string()])?;
+    let mut changes = Vec::new();
+    while let Some(row) = rows.next()? {
+        changes.push(read(row)?);
+    }
+    Ok(changes)
+}
+
+/// The incidents that changed after `seq`, each with its newest change, oldest first.
+pub fn since(transaction: &Transaction<'_>, seq: i64) -> Stored<Vec<(i64, IncidentId)>> {
+    let mut statement = transaction.prepare_cached(
+        "SELECT max(seq) AS newest, incident FROM change WHERE seq > ?1 GROUP BY incident ORDER BY newest LIMIT 1000",
+    )?;
+    let mut rows = statement.query([seq])?;
+    let mut changed = Vec::new();
+    while let Some(row) = rows.next()? {
+        changed.push((row.get("newest")?, key(row, "incident", |text| text.parse().ok())?));
+    }
+    Ok(changed)
+}
+
+/// The newest change.
+pub fn newest(transaction: &Transaction<'_>) -> Stored<i64> {
+    Ok(transaction.query_row("SELECT coalesce(max(seq), 0) FROM change", [], |row| row.get(0))?)
+}
+
+/// What an incident's new state looks like to the rest of the city.
+#[derive(Debug, Clone)]
+pub struct Announcement {
+    /// What changed.
+    pub changed: IncidentChanged,
+    /// When.
+    pub at: Timestamp,
+    /// Where.
+    pub grid: Option<GridCode>,
+}
+
+impl Announcement {
+    /// An announcement of where an incident stands now.
+    pub fn new(incident: &super::incidents::Incident) -> Self {
+        let changed = IncidentChanged {
+            incident: incident.id,
+            category: incident.category,
+            state: incident.state.as_str().to_owned(),
+            version: incident.version,
+            device: incident.device.clone(),
+            evidentiary: false,
+        };
+        Self { changed, at: incident.updated_at, grid: incident.grid.clone() }
+    }
+}
+
+/// Puts an announcement into the outbox; the incident is its own session, so that a repetition has the same id.
+pub fn announce(transaction: &Transaction<'_>, announcement: Announcement) -> Stored<()> {
+    let Announcement { changed, at, grid } = announcement;
+    let event = Event {
+        source: Source::Incident(changed.incident),
+        session: SessionId(changed.incident.0),
+        sequence: changed.version - 1,
+        time: at,
+        received_at: at,
+        grid,
+        payload: changed.into(),
+    };
+    outbox::push(transaction, INCIDENTS_TOPIC, &event)
+}
+
+fn read(row: &Row<'_>) -> Stored<Change> {
+    let from: Option<String> = row.get("from_state")?;
+    Ok(Change {
+        seq: row.get("seq")?,
+        at: timestamp(row.get("at")?)?,
+        actor_kind: row.get("actor_kind")?,
+        actor: row.get("actor")?,
+        action: row.get("action")?,
+        from: from.and_then(|from| State::parse(&from)),
+        to: key(row, "to_state", State::parse)?,
+        reason: row.get("reason")?,
+        comment: row.get("comment")?,
+    })
+}

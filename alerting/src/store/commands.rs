@@ -1,0 +1,176 @@
+//! Carries out a person's command: permit, version, transition, timeline and announcement in one transaction.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, Transaction};
+use sha2::{Digest as _, Sha256};
+use xueliang_events::IncidentId;
+
+use super::{
+    Stored,
+    changes::{self, Announcement, NewChange},
+    columns::{micros, to_json},
+    incidents::{self, Incident},
+};
+use crate::{
+    access::{Action, Denied, Person, authorize},
+    workflow::{Actor, Command, Input, Kind, RefusedCommand, State, Transition, transition},
+};
+
+/// A command as it was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// The incident.
+    pub incident: IncidentId,
+    /// Chosen by the client; a repetition of the same command carries the same one.
+    pub key: String,
+    /// What to do.
+    pub command: Command,
+    /// The version that the person saw.
+    pub version: u64,
+    /// The reason's code.
+    pub reason: Option<String>,
+    /// In words.
+    pub comment: Option<String>,
+    /// The command's fields.
+    pub fields: BTreeMap<String, String>,
+}
+
+/// Why it was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// No such incident.
+    #[error("no such incident")]
+    Unknown,
+    /// The table says no.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// Somebody else was faster.
+    #[error("the incident has changed: it has version {0} now")]
+    Version(u64),
+    /// The workflow says no.
+    #[error(transparent)]
+    Workflow(#[from] RefusedCommand),
+    /// The key was used for something else.
+    #[error("this idempotency key was used for another command")]
+    KeyReused,
+}
+
+/// Carries the command out, or says why not; a repetition moves nothing and gives `None`.
+pub fn carry_out(
+    transaction: &Transaction<'_>,
+    person: &Person,
+    given: &Given,
+    now: Timestamp,
+) -> Stored<Result<Option<Announcement>, Rejection>> {
+    let Some(incident) = incidents::load(transaction, given.incident)? else { return Ok(Err(Rejection::Unknown)) };
+    let permit = match authorize(person, Action::Command(given.command), incident.resource(), now) {
+        Ok(permit) => permit,
+        Err(denied) => return Ok(Err(denied.into())),
+    };
+    match known_request(transaction, person, given)? {
+        Some(true) => return Ok(Ok(None)),
+        Some(false) => return Ok(Err(Rejection::KeyReused)),
+        None => {}
+    }
+    if incident.version != given.version {
+        return Ok(Err(Rejection::Version(incident.version)));
+    }
+    if let Some(field) = unknown_account(transaction, given)? {
+        return Ok(Err(RefusedCommand::Field(field, "must be the name of an account").into()));
+    }
+    let actor = Actor { kind: Kind::Person, name: &person.account, roles: permit.roles() };
+    let input = Input { command: given.command, reason: given.reason.as_deref(), fields: &given.fields, now };
+    match transition(incident.state, &incident.facts, actor, input) {
+        Ok(moved) => store(transaction, Moved { person, given, now }, incident, moved).map(|moved| Ok(Some(moved))),
+        Err(refused) => Ok(Err(refused.into())),
+    }
+}
+
+struct Moved<'m> {
+    person: &'m Person,
+    given: &'m Given,
+    now: Timestamp,
+}
+
+fn store(transaction: &Transaction<'_>, by: Moved<'_>, before: Incident, moved: Transition) -> Stored<Announcement> {
+    let Moved { person, given, now } = by;
+    let from = before.state;
+    let incident =
+        Incident { state: moved.to, version: before.version + 1, updated_at: now, facts: moved.facts, ..before };
+    update(transaction, &incident)?;
+    let fields = if given.fields.is_empty() { None } else { Some(to_json("fields", &given.fields)?) };
+    let change = NewChange {
+        incident: incident.id,
+        version: incident.version,
+        at: now,
+        actor: ("person", &person.account),
+        action: given.command.as_str(),
+        from: Some(from),
+        to: incident.state,
+        reason: given.reason.as_deref(),
+        comment: given.comment.as_deref(),
+        fields: fields.as_deref(),
+    };
+    changes::append(transaction, change)?;
+    transaction
+        .prepare_cached("INSERT INTO idempotency (account, key, request, at) VALUES (?1, ?2, ?3, ?4)")?
+        .execute((&person.account, &given.key, fingerprint(given)?, micros(now)))?;
+    Ok(Announcement::new(&incident))
+}
+
+fn update(transaction: &Transaction<'_>, incident: &Incident) -> Stored<()> {
+    let Incident { state, facts, .. } = incident;
+    transaction
+        .prepare_cached(
+            "UPDATE incident SET state = ?2, is_open = ?3, version = ?4, updated_at = ?5, reporter = ?6, checker = ?7,
+             department = ?8, handler = ?9, verifier = ?10, n_returns = ?11, arbitrated = ?12, attempt = ?13,
+             closed_at = ?14, suspended_until = ?15 WHERE id = ?1",
+        )?
+        .execute(rusqlite::params![
+            incident.id.to_string(),
+            State::as_str(*state),
+            state.is_open(),
+            incident.version.cast_signed(),
+            micros(incident.updated_at),
+            facts.reporter,
+            facts.checker,
+            facts.department,
+            facts.handler,
+            facts.verifier,
+            facts.n_returns,
+            facts.arbitrated,
+            facts.attempt,
+            facts.closed_at.map(micros),
+            facts.suspended_until.map(micros),
+        ])?;
+    Ok(())
+}
+
+/// `Some(true)` for the same command again, `Some(false)` for another one under its key.
+fn known_request(transaction: &Transaction<'_>, person: &Person, given: &Given) -> Stored<Option<bool>> {
+    let mut statement =
+        transaction.prepare_cached("SELECT request FROM idempotency WHERE account = ?1 AND key = ?2")?;
+    let known: Option<String> = statement.query_row((&person.account, &given.key), |row| row.get(0)).optional()?;
+    let request = fingerprint(given)?;
+    Ok(known.map(|known| known == request))
+}
+
+fn fingerprint(given: &Given) -> Stored<String> {
+    let Given { incident, key: _, command, version, reason, comment, fields } = given;
+    let parts = (incident, command.as_str(), version, reason, comment, fields);
+    Ok(hex::encode(Sha256::digest(to_json("a command", &parts)?)))
+}
+
+/// The field that should name an account and doesn't.
+fn unknown_account(transaction: &Transaction<'_>, given: &Given) -> Stored<Option<&'static str>> {
+    for field in ["checker", "handler", "verifier"] {
+        let Some(account) = given.fields.get(field) else { continue };
+        let mut statement = transaction.prepare_cached("SELECT 1 FROM account WHERE id = ?1")?;
+        if statement.query_row([account.trim()], |_| Ok(())).optional()?.is_none() {
+            return Ok(Some(field));
+        }
+    }
+    Ok(None)
+}
