@@ -1,0 +1,400 @@
+//! Alerting as one box runs it: real store, real HTTP, events through the embedded log.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use jiff::{SignedDuration, Timestamp};
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use xueliang_alerting::{
+    AlertingSettings, Running,
+    consume::embedded::{Delivery, channel},
+    start,
+};
+use xueliang_events::{
+    BBox, Class, Event, Payload, SessionId, Source, TrackId,
+    payload::{DeviceState, DeviceStatus, ZoneEntered, ZoneOccupancy},
+    values::{Counts, SnapshotRef},
+};
+use xueliang_settings::Document;
+
+const RULES: &str = r#"
+[[rule]]
+id = "yard"
+version = 1
+category = "zone_intrusion"
+kind = "presence"
+enabled = true
+zone = "yard"
+min_confidence = 0.5
+for = "2s"
+urgency = "A"
+owner = "o"
+legal_basis = "l"
+department = "d"
+assessment = "a"
+deadline = "x"
+
+[[rule]]
+id = "plaza"
+version = 1
+category = "crowding"
+kind = "occupancy"
+at_least = 3
+enabled = true
+zone = "plaza"
+for = "2s"
+owner = "o"
+legal_basis = "l"
+department = "d"
+assessment = "a"
+deadline = "x"
+"#;
+
+struct Box {
+    address: String,
+    events: mpsc::Sender<Delivery>,
+    shutdown: CancellationToken,
+    running: Running,
+}
+
+impl Box {
+    async fn start(folder: &Path) -> Self {
+        let text = format!(
+            "[alerting]\nlisten = \"127.0.0.1:0\"\ndata_dir = {:?}\nsnapshot_dir = {:?}\nregion = \"340203\"\n{RULES}",
+            folder.join("data"),
+            folder.join("stills")
+        );
+        let settings = Document::from_text("test.toml", text).read(AlertingSettings::read).unwrap();
+        let (events, source) = channel(4);
+        let shutdown = CancellationToken::new();
+        let registry = prometheus::Registry::new();
+        let (started, running) = start(settings, Some(source), registry, shutdown.clone()).await.unwrap();
+        Self { address: format!("http://{}", started.listen_addr), events, shutdown, running }
+    }
+
+    async fn stop(self) {
+        self.shutdown.cancel();
+        self.running.ended().await;
+    }
+
+    async fn deliver(&self, from: u64, events: &[Event]) {
+        let events = events.iter().enumerate().map(|(i, event)| (from + i as u64, event.to_json().unwrap())).collect();
+        self.deliver_bytes(events).await;
+    }
+
+    async fn deliver_bytes(&self, events: Vec<(u64, Vec<u8>)>) {
+        let (done, stored) = oneshot::channel();
+        self.events.send(Delivery { log_id: "box".to_owned(), events, done }).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(10), stored).await.expect("stored in time").expect("stored");
+    }
+
+    async fn sign_in(&self, folder: &Path, account: &str) -> Desk {
+        let passwords = fs::read_to_string(folder.join("data/initial-passwords.txt")).unwrap();
+        let password = passwords.lines().find_map(|line| line.strip_prefix(&format!("{account} "))).unwrap();
+        let http = Client::builder().cookie_store(true).build().unwrap();
+        let answer = http.post(format!("{}/api/v1/session", self.address));
+        let answer = answer.json(&json!({ "account": account, "password": password })).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        let session: Value = answer.json().await.unwrap();
+        let csrf = session["csrf_token"].as_str().unwrap().to_owned();
+        Desk { address: self.address.clone(), http, csrf }
+    }
+}
+
+/// Somebody at a desk, signed in.
+struct Desk {
+    address: String,
+    http: Client,
+    csrf: String,
+}
+
+impl Desk {
+    async fn get(&self, path: &str) -> (StatusCode, Value) {
+        let answer = self.http.get(format!("{}/api/v1{path}", self.address)).send().await.unwrap();
+        (answer.status(), answer.json().await.unwrap())
+    }
+
+    async fn incidents(&self) -> Vec<Value> {
+        let (status, page) = self.get("/incidents").await;
+        assert_eq!(status, StatusCode::OK, "{page}");
+        page["items"].as_array().unwrap().clone()
+    }
+
+    async fn command(&self, id: &str, key: &str, body: &Value) -> (StatusCode, Value) {
+        let request = self.http.post(format!("{}/api/v1/incidents/{id}/commands", self.address));
+        let request = request.header("x-csrf-token", &self.csrf).header("idempotency-key", key).json(body);
+        let answer = request.send().await.unwrap();
+        (answer.status(), answer.json().await.unwrap())
+    }
+}
+
+/// A camera that tells its events one after the other.
+struct Camera {
+    id: &'static str,
+    session: SessionId,
+    sequence: u64,
+    start: Timestamp,
+}
+
+impl Camera {
+    fn new(id: &'static str, start: Timestamp) -> Self {
+        Self { id, session: SessionId::random(), sequence: 0, start }
+    }
+
+    fn says(&mut self, at_ms: i64, payload: impl Into<Payload>) -> Event {
+        let time = self.start.checked_add(SignedDuration::from_millis(at_ms)).unwrap();
+        let event = Event {
+            source: Source::Camera(self.id.parse().unwrap()),
+            session: self.session,
+            sequence: self.sequence,
+            time,
+            received_at: time,
+            grid: Some("340203001002003".parse().unwrap()),
+            payload: payload.into(),
+        };
+        self.sequence += 1;
+        event
+    }
+}
+
+fn entered(snapshot: Option<SnapshotRef>) -> ZoneEntered {
+    ZoneEntered {
+        zone: "yard".parse().unwrap(),
+        class: Class::Person,
+        track: TrackId(7),
+        bbox: BBox::new(0.1, 0.2, 0.1, 0.3).unwrap(),
+        confidence: 0.8f32.try_into().unwrap(),
+        snapshot,
+    }
+}
+
+fn occupancy(zone: &str, persons: u32) -> ZoneOccupancy {
+    let counts = Counts::default().with(Class::Person, persons);
+    ZoneOccupancy { zone: zone.parse().unwrap(), counts, heartbeat: false, snapshot: None }
+}
+
+fn an_hour_ago() -> Timestamp {
+    Timestamp::now().checked_sub(SignedDuration::from_hours(1)).unwrap()
+}
+
+/// An intrusion of five seconds with a still.
+fn intrusion(camera: &mut Camera, still: Option<SnapshotRef>) -> Vec<Event> {
+    vec![
+        camera.says(0, entered(still)),
+        camera.says(100, occupancy("yard", 1)),
+        camera.says(2500, occupancy("yard", 1)),
+        camera.says(5000, occupancy("yard", 1)),
+    ]
+}
+
+fn put_still(folder: &Path, bytes: &[u8]) -> SnapshotRef {
+    let sha256 = hex::encode(Sha256::digest(bytes));
+    let shelf = folder.join("stills").join(&sha256[..2]);
+    fs::create_dir_all(&shelf).unwrap();
+    fs::write(shelf.join(format!("{}.jpg", &sha256[2..])), bytes).unwrap();
+    SnapshotRef { sha256: sha256.try_into().unwrap(), width: 640, height: 360 }
+}
+
+#[tokio::test]
+async fn intrusion_becomes_one_incident_that_people_take_further() {
+    let folder = tempfile::tempdir().unwrap();
+    let alerting = Box::start(folder.path()).await;
+    let still = put_still(folder.path(), b"jpeg");
+    let mut camera = Camera::new("gate-1", an_hour_ago());
+    alerting.deliver(0, &intrusion(&mut camera, Some(still.clone()))).await;
+
+    let operator = alerting.sign_in(folder.path(), "operator").await;
+    let incidents = operator.incidents().await;
+    assert_eq!(incidents.len(), 1, "{incidents:#?}");
+    let incident = &incidents[0];
+    assert_eq!(incident["state"], "suspected");
+    assert_eq!(incident["category"], "zone_intrusion");
+    assert_eq!(incident["evidentiary"], false);
+    assert_eq!(incident["snapshot"]["sha256"], still.sha256.as_str());
+    let id = incident["id"].as_str().unwrap();
+
+    let (_, one) = operator.get(&format!("/incidents/{id}")).await;
+    let commands: Vec<&str> =
+        one["commands"].as_array().unwrap().iter().map(|c| c["command"].as_str().unwrap()).collect();
+    assert_eq!(commands, ["discard", "report"]);
+    assert!(
+        one["events"].as_array().unwrap().iter().any(|event| event["type"] == "xueliang.zone.entered.v1"),
+        "{one:#}"
+    );
+
+    let report = json!({ "command": "report", "version": 1, "comment": "seen" });
+    let (status, moved) = operator.command(id, "key-00000001", &report).await;
+    assert_eq!((status, &moved["state"]), (StatusCode::OK, &json!("reported")), "{moved}");
+    let (status, again) = operator.command(id, "key-00000001", &report).await;
+    assert_eq!((status, &again["version"]), (StatusCode::OK, &json!(2)), "a repetition moves nothing");
+    let (status, _) = operator.command(id, "key-00000001", &json!({ "command": "discard", "version": 2 })).await;
+    assert_eq!(status, StatusCode::CONFLICT, "a key stands for one command");
+    let (status, _) = operator.command(id, "key-00000002", &report).await;
+    assert_eq!(status, StatusCode::CONFLICT, "an old version");
+    let (status, _) = operator.command(id, "key-00000003", &json!({ "command": "close", "version": 2 })).await;
+    assert_eq!(status, StatusCode::FORBIDDEN, "not an operator's");
+
+    let dispatcher = alerting.sign_in(folder.path(), "dispatcher").await;
+    let (status, _) = dispatcher.command(id, "key-00000004", &json!({ "command": "file", "version": 2 })).await;
+    assert_eq!(status, StatusCode::OK);
+    let (status, problem) =
+        dispatcher.command(id, "key-00000005", &json!({ "command": "dispatch", "version": 3 })).await;
+    assert_eq!((status, &problem["field"]), (StatusCode::BAD_REQUEST, &json!("fields.department")));
+    let dispatch = json!({ "command": "dispatch", "version": 3, "fields": { "department": "urban-management" } });
+    let (status, moved) = dispatcher.command(id, "key-00000006", &dispatch).await;
+    assert_eq!((status, &moved["state"]), (StatusCode::OK, &json!("dispatched")));
+    let actions: Vec<&str> =
+        moved["timeline"].as_array().unwrap().iter().map(|row| row["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["open", "report", "file", "dispatch"]);
+    alerting.stop().await;
+}
+
+#[tokio::test]
+async fn stills_need_a_purpose_a_reason_and_their_incident() {
+    let folder = tempfile::tempdir().unwrap();
+    let alerting = Box::start(folder.path()).await;
+    let still = put_still(folder.path(), b"jpeg");
+    let mut camera = Camera::new("gate-1", an_hour_ago());
+    alerting.deliver(0, &intrusion(&mut camera, Some(still.clone()))).await;
+    let operator = alerting.sign_in(folder.path(), "operator").await;
+    let id = operator.incidents().await[0]["id"].as_str().unwrap().to_owned();
+    let other = hex::encode(Sha256::digest(b"other"));
+    let check = async |sha256: &str, query: &str, expected: StatusCode| {
+        let url = format!("{}/api/v1/incidents/{id}/snapshots/{sha256}{query}", alerting.address);
+        let answer = operator.http.get(url).send().await.unwrap();
+        assert_eq!(answer.status(), expected, "{query}");
+        answer.bytes().await.unwrap()
+    };
+    let sha256 = still.sha256.as_str();
+    let bytes = check(sha256, "?purpose=incident_handling&reason=look", StatusCode::OK).await;
+    assert_eq!(&bytes[..], b"jpeg");
+    check(sha256, "", StatusCode::BAD_REQUEST).await;
+    check(sha256, "?purpose=curiosity&reason=look", StatusCode::BAD_REQUEST).await;
+    check(sha256, "?purpose=incident_handling&reason=%20", StatusCode::BAD_REQUEST).await;
+    check(sha256, "?purpose=aggregate_statistics&reason=look", StatusCode::FORBIDDEN).await;
+    check(&other, "?purpose=incident_handling&reason=look", StatusCode::NOT_FOUND).await;
+    check("..%2F..%2Fetc%2Fpasswd", "?purpose=incident_handling&reason=look", StatusCode::NOT_FOUND).await;
+    alerting.stop().await;
+}
+
+#[tokio::test]
+async fn redelivery_and_restart_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let alerting = Box::start(folder.path()).await;
+    let mut camera = Camera::new("gate-1", an_hour_ago());
+    let events = intrusion(&mut camera, None);
+    alerting.deliver(0, &events).await;
+    alerting.deliver(0, &events).await;
+    alerting.deliver(100, &events).await;
+    alerting.stop().await;
+
+    let alerting = Box::start(folder.path()).await;
+    alerting.deliver(0, &events).await;
+    alerting.deliver(200, &events).await;
+    let mut restarted = Camera::new("gate-1", camera.start);
+    let more: Vec<Event> = (0..5).map(|i| restarted.says(8000 + i * 1000, occupancy("yard", 1))).collect();
+    alerting.deliver(300, &more).await;
+    let operator = alerting.sign_in(folder.path(), "operator").await;
+    let incidents = operator.incidents().await;
+    assert_eq!(incidents.len(), 1, "{incidents:#?}");
+    assert_eq!(incidents[0]["n_firings"], 1);
+    let metrics = reqwest::get(format!("{}/metrics", alerting.address)).await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("xueliang_repeated_events_total 8"), "{metrics}");
+    alerting.stop().await;
+}
+
+#[tokio::test]
+async fn crowd_fires_by_the_clock_and_the_stream_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let alerting = Box::start(folder.path()).await;
+    let operator = alerting.sign_in(folder.path(), "operator").await;
+    let url = format!("{}/api/v1/stream", alerting.address);
+    let mut stream = operator.http.get(&url).send().await.unwrap();
+    assert_eq!(stream.status(), StatusCode::OK);
+    let mut camera = Camera::new("plaza-1", Timestamp::now());
+    let status = DeviceStatus { state: DeviceState::Live, cause: None, since: camera.start, heartbeat: false };
+    let began = Instant::now();
+    alerting.deliver(0, &[camera.says(0, status), camera.says(1, occupancy("plaza", 4))]).await;
+    let seen = read_until(&mut stream, "event: incident").await;
+    let waited = began.elapsed();
+    assert!(seen.contains("event: device") && seen.contains("plaza-1"), "{seen}");
+    assert!(seen.contains("\"category\":\"crowding\""), "{seen}");
+    assert!(waited < Duration::from_millis(2000 + 1000), "{waited:?} for a T of 2 s");
+    drop(stream);
+
+    let mut resumed = operator.http.get(&url).header("last-event-id", "0").send().await.unwrap();
+    assert!(read_until(&mut resumed, "event: incident").await.contains("crowding"));
+    alerting.stop().await;
+}
+
+async fn read_until(stream: &mut reqwest::Response, wanted: &str) -> String {
+    let mut seen = String::new();
+    let read = async {
+        while !(seen.contains(wanted) && seen.ends_with("\n\n")) {
+            seen.push_str(&String::from_utf8_lossy(&stream.chunk().await.unwrap().expect("stream goes on")));
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), read).await.expect("in time");
+    seen
+}
+
+#[tokio::test]
+async fn refused_messages_never_block_and_late_ones_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let alerting = Box::start(folder.path()).await;
+    let mut camera = Camera::new("gate-1", an_hour_ago());
+    let events = intrusion(&mut camera, None);
+    let mut messages: Vec<(u64, Vec<u8>)> = vec![(0, b"no event".to_vec()), (1, vec![0xff, 0xfe])];
+    messages.extend(events.iter().enumerate().map(|(i, event)| (2 + i as u64, event.to_json().unwrap())));
+    alerting.deliver_bytes(messages).await;
+    let operator = alerting.sign_in(folder.path(), "operator").await;
+    assert_eq!(operator.incidents().await.len(), 1);
+    let metrics = reqwest::get(format!("{}/metrics", alerting.address)).await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("xueliang_refused_events_total 2"), "{metrics}");
+    alerting.stop().await;
+}
+
+#[tokio::test]
+async fn nothing_is_served_before_sign_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let alerting = Box::start(folder.path()).await;
+    let description: Value = serde_json::from_str(&xueliang_alerting::api::document().to_json().unwrap()).unwrap();
+    let zero = uuid::Uuid::nil();
+    let open = [("/api/v1/session", "post")];
+    for (path, methods) in description["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys().filter(|method| !open.contains(&(path, method))) {
+            let url =
+                format!("{}{}", alerting.address, path.replace("{id}", &zero.to_string()).replace("{sha256}", "00"));
+            let method: reqwest::Method = method.to_uppercase().parse().unwrap();
+            let answer = Client::new().request(method.clone(), url).send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{method} {path}");
+            assert_eq!(answer.headers()["content-type"], "application/problem+json");
+            assert_eq!(answer.headers()["x-frame-options"], "DENY");
+        }
+    }
+    let ready: Value = reqwest::get(format!("{}/readyz", alerting.address)).await.unwrap().json().await.unwrap();
+    assert_eq!(ready["ready"], true, "{ready}");
+    let wrong = json!({ "account": "operator", "password": "wrong" });
+    let unknown = json!({ "account": "nobody", "password": "wrong" });
+    let mut answers = BTreeMap::new();
+    for (name, body) in [("wrong", wrong), ("unknown", unknown)] {
+        let answer =
+            Client::new().post(format!("{}/api/v1/session", alerting.address)).json(&body).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+        answers.insert(name, answer.text().await.unwrap());
+    }
+    assert_eq!(answers["wrong"], answers["unknown"]);
+
+    let operator = alerting.sign_in(folder.path(), "operator").await;
+    let without_token = operator.http.delete(format!("{}/api/v1/session", alerting.address)).send().await.unwrap();
+    assert_eq!(without_token.status(), StatusCode::FORBIDDEN, "no x-csrf-token");
+    alerting.stop().await;
+}
