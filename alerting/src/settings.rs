@@ -1,6 +1,10 @@
 //! Alerting's part of the settings file: `[alerting]` and the `[[rule]]` tables.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use xueliang_events::GridCode;
 use xueliang_rules::RuleSet;
@@ -33,10 +37,11 @@ impl AlertingSettings {
     /// Reads `[alerting]` and `[[rule]]` from the file's top table.
     pub fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let rules = RuleSet::read(reader);
+        let base = reader.file().parent().map(Path::to_owned).unwrap_or_default();
         let mut alerting = reader.section("alerting");
         let listen = alerting.optional_text("listen");
-        let data_dir = alerting.required("data_dir");
-        let snapshot_dir = alerting.optional("snapshot_dir");
+        let data_dir = alerting.required::<PathBuf>("data_dir");
+        let snapshot_dir = alerting.optional::<PathBuf>("snapshot_dir");
         let region = alerting.required_text("region");
         let retention = alerting.or("retention", Duration::from_secs(7 * 86_400));
         let behind_tls = alerting.or("behind_tls", false);
@@ -44,8 +49,8 @@ impl AlertingSettings {
         alerting.finish();
         Some(Self {
             listen: listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8600))),
-            data_dir: data_dir?,
-            snapshot_dir,
+            data_dir: base.join(data_dir?),
+            snapshot_dir: snapshot_dir.map(|folder| base.join(folder)),
             region: region?,
             retention,
             behind_tls,

@@ -45,6 +45,12 @@ impl Document {
         Self { file: file.into(), text: text.into() }
     }
 
+    /// The names of the top-level tables and keys, also when the text has mistakes.
+    pub fn top_level_keys(&self) -> Vec<String> {
+        let (table, _) = DeTable::parse_recoverable(&self.text);
+        table.get_ref().keys().map(|key| key.get_ref().to_string()).collect()
+    }
+
     /// Lets `read` take the file's values; `Err` holds every mistake that it and the reader found.
     ///
     /// `read` returns `None` when a mistake left it without a value; it must have been reported then.

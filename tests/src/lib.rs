@@ -6,3 +6,10 @@
 pub mod simcam;
 
 pub mod faults;
+
+pub mod parts;
+pub mod process;
+pub mod wait;
+
+pub mod client;
+pub mod deployment;

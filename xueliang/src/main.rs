@@ -1,2 +1,87 @@
-//! Skeleton.
-fn main() {}
+//! The one binary: `up` runs everything on one box, `ingest` and `alerting` are the halves of a city.
+//!
+//! Reads the settings, wires the halves together, answers health and metrics, and ends cleanly on a signal.
+
+#[cfg(feature = "alerting")]
+mod alerting;
+mod config;
+#[cfg(feature = "ingest")]
+mod ingest;
+mod ops;
+mod shutdown;
+#[cfg(all(feature = "ingest", feature = "alerting"))]
+mod up;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Turns a city's cameras and sensors into incidents that people act on. It detects; it never identifies.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run everything on this box: cameras, rules, incidents, console. Needs no broker and no database server.
+    #[cfg(all(feature = "ingest", feature = "alerting"))]
+    Up(Settings),
+    /// Pull cameras and publish events to Kafka ([ingest.kafka]); run as many as there are boxes.
+    #[cfg(feature = "ingest")]
+    Ingest(Settings),
+    /// Consume events from Kafka ([alerting.kafka]), make incidents, serve the API and the console.
+    #[cfg(feature = "alerting")]
+    Alerting(Settings),
+    /// Check the settings and say everything that is wrong with them; starts nothing.
+    Validate(Settings),
+}
+
+#[derive(Args)]
+struct Settings {
+    /// The settings file (TOML).
+    #[arg(short, long, value_name = "FILE", env = "XUELIANG_CONFIG", default_value = "xueliang.toml")]
+    config: PathBuf,
+}
+
+fn main() -> ExitCode {
+    start_logging();
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xueliang: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let outcome = runtime.block_on(async {
+        match cli.command {
+            #[cfg(all(feature = "ingest", feature = "alerting"))]
+            Command::Up(settings) => up::run(&settings.config).await,
+            #[cfg(feature = "ingest")]
+            Command::Ingest(settings) => ingest::run(&settings.config).await,
+            #[cfg(feature = "alerting")]
+            Command::Alerting(settings) => alerting::run(&settings.config).await,
+            Command::Validate(settings) => config::validate(&settings.config),
+        }
+    });
+    // Names of cameras may still be resolving in blocking threads; they have nothing to finish.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Logs go to standard error. retina stays silent: its messages may quote packets (RULES P11). librdkafka repeats itself every two
+/// seconds; what matters of it is said by readiness.
+fn start_logging() {
+    let filter = EnvFilter::try_from_env("XUELIANG_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let directives = ["retina=off", "librdkafka=off", "rdkafka=off"];
+    let filter = directives.iter().filter_map(|text| text.parse().ok()).fold(filter, EnvFilter::add_directive);
+    let to_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(to_terminal).init();
+}

@@ -102,8 +102,10 @@ impl Feed {
             unit.set_dts(None);
         }
         self.next += 1;
-        self.due = timeline.instant + self.elapsed(self.next).into();
-        source.push_buffer(unit).is_ok()
+        self.due = timeline.instant + Duration::from(self.elapsed(self.next));
+        let r = source.push_buffer(unit);
+        if source.current_level_bytes() > 300_000 { eprintln!("STUCK {:p}", source.as_ptr()); }
+        r.is_ok()
     }
 
     fn elapsed(&self, index: usize) -> gst::ClockTime {

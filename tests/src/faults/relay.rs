@@ -1,0 +1,188 @@
+//! A TCP relay between two real parts, with a switch: pass, stall with the sockets open, or cut.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+/// What happens to the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// They pass.
+    Pass,
+    /// Connections stay open, new ones are accepted, nothing moves.
+    Stall,
+    /// Connections are closed, new ones at once.
+    Cut,
+}
+
+/// A relay on loopback, until it is dropped.
+pub struct Relay {
+    address: SocketAddr,
+    flow: Arc<Mutex<Flow>>,
+    ends: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Relay {
+    /// Listens on any free port and leads to `target`, which need not be there yet.
+    pub fn start(target: SocketAddr) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").context("no free port on loopback")?;
+        let address = listener.local_addr()?;
+        let flow = Arc::new(Mutex::new(Flow::Pass));
+        let ends = Arc::new(AtomicBool::new(false));
+        let thread = std::thread::spawn({
+            let (flow, ends) = (Arc::clone(&flow), Arc::clone(&ends));
+            move || {
+                for client in listener.incoming().flatten() {
+                    if ends.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    // An unreachable target shows to the client as a connection that closes at once.
+                    if current(&flow) != Flow::Cut
+                        && let Ok(server) = TcpStream::connect(target)
+                    {
+                        join(&client, &server, &flow, &ends).ok();
+                    }
+                }
+            }
+        });
+        Ok(Self { address, flow, ends, thread: Some(thread) })
+    }
+
+    /// Where to connect to.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Turns the switch; connections notice within a tenth of a second.
+    pub fn set(&self, flow: Flow) {
+        *lock(&self.flow) = flow;
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.set(Flow::Cut);
+        self.ends.store(true, Ordering::SeqCst);
+        // Wakes the thread that accepts.
+        drop(TcpStream::connect(self.address));
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+const TICK: Duration = Duration::from_millis(50);
+
+/// Starts one thread for each direction.
+fn join(client: &TcpStream, server: &TcpStream, flow: &Arc<Mutex<Flow>>, ends: &Arc<AtomicBool>) -> Result<()> {
+    for (from, to) in [(client, server), (server, client)] {
+        let direction = Direction {
+            from: from.try_clone()?,
+            to: to.try_clone()?,
+            flow: Arc::clone(flow),
+            ends: Arc::clone(ends),
+        };
+        direction.from.set_read_timeout(Some(TICK))?;
+        std::thread::spawn(move || direction.run());
+    }
+    Ok(())
+}
+
+struct Direction {
+    from: TcpStream,
+    to: TcpStream,
+    flow: Arc<Mutex<Flow>>,
+    ends: Arc<AtomicBool>,
+}
+
+impl Direction {
+    fn run(mut self) {
+        let mut buffer = vec![0; 64 * 1024];
+        while !self.ends.load(Ordering::SeqCst) {
+            match current(&self.flow) {
+                Flow::Stall => std::thread::sleep(TICK),
+                Flow::Cut => break,
+                Flow::Pass => match self.from.read(&mut buffer) {
+                    Ok(0) => break,
+                    Ok(n_bytes) if self.to.write_all(&buffer[..n_bytes]).is_ok() => {}
+                    Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                    Ok(_) | Err(_) => break,
+                },
+            }
+        }
+        // The other direction sees the end of its stream; an error means that it was first.
+        let _ = self.from.shutdown(Shutdown::Both);
+        let _ = self.to.shutdown(Shutdown::Both);
+    }
+}
+
+fn current(flow: &Mutex<Flow>) -> Flow {
+    *lock(flow)
+}
+
+fn lock(flow: &Mutex<Flow>) -> MutexGuard<'_, Flow> {
+    flow.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server that sends back what it gets, for one client after another.
+    fn echo() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                std::thread::spawn(move || std::io::copy(&mut stream.try_clone().unwrap(), &mut &stream).ok());
+            }
+        });
+        address
+    }
+
+    fn connect(relay: &Relay) -> TcpStream {
+        let stream = TcpStream::connect(relay.address()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        stream
+    }
+
+    fn echoes(stream: &mut TcpStream) -> bool {
+        let mut byte = [0];
+        stream.write_all(b"x").is_ok() && stream.read_exact(&mut byte).is_ok() && byte == *b"x"
+    }
+
+    #[test]
+    fn a_stall_keeps_the_socket_and_the_bytes() {
+        let relay = Relay::start(echo()).unwrap();
+        let mut stream = connect(&relay);
+        assert!(echoes(&mut stream));
+        relay.set(Flow::Stall);
+        std::thread::sleep(3 * TICK);
+        stream.write_all(b"y").unwrap();
+        stream.set_read_timeout(Some(4 * TICK)).unwrap();
+        assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        relay.set(Flow::Pass);
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        assert_eq!(byte, *b"y");
+    }
+
+    #[test]
+    fn a_cut_closes_old_and_new_connections_until_restored() {
+        let relay = Relay::start(echo()).unwrap();
+        let mut before = connect(&relay);
+        assert!(echoes(&mut before));
+        relay.set(Flow::Cut);
+        assert_eq!(before.read(&mut [0]).unwrap_or(0), 0);
+        assert!(!echoes(&mut connect(&relay)));
+        relay.set(Flow::Pass);
+        assert!(echoes(&mut connect(&relay)));
+    }
+}

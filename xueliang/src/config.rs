@@ -1,0 +1,64 @@
+//! The settings file: one TOML for both halves; each reads its own tables, and every mistake is told at once.
+
+use std::path::Path;
+
+#[cfg(feature = "alerting")]
+use xueliang_alerting::AlertingSettings;
+#[cfg(feature = "ingest")]
+use xueliang_ingest::IngestSettings;
+use xueliang_settings::{Document, Mistakes};
+
+/// Reads `[ingest]` and the cameras; leaves alerting's tables alone.
+#[cfg(feature = "ingest")]
+pub fn ingest(file: &Path) -> Result<IngestSettings, Mistakes> {
+    let settings = Document::load(file)?.read(|root| {
+        root.ignore("alerting");
+        root.ignore("rule");
+        IngestSettings::read(root)
+    });
+    settings.and_then(IngestSettings::with_camera_files)
+}
+
+/// Reads `[alerting]` and the rules; leaves ingest's tables alone.
+#[cfg(feature = "alerting")]
+pub fn alerting(file: &Path) -> Result<AlertingSettings, Mistakes> {
+    Document::load(file)?.read(|root| {
+        root.ignore("ingest");
+        root.ignore("camera");
+        AlertingSettings::read(root)
+    })
+}
+
+/// Reads both halves; the mistakes of both come together.
+#[cfg(all(feature = "ingest", feature = "alerting"))]
+pub fn one_box(file: &Path) -> Result<(IngestSettings, AlertingSettings), Mistakes> {
+    match (ingest(file), alerting(file)) {
+        (Ok(ingest), Ok(alerting)) => Ok((ingest, alerting)),
+        (ingest, alerting) => {
+            let of_ingest = ingest.err().into_iter().flat_map(|mistakes| mistakes.0);
+            let of_alerting = alerting.err().into_iter().flat_map(|mistakes| mistakes.0);
+            let mut all: Vec<_> = of_ingest.chain(of_alerting).collect();
+            all.sort();
+            all.dedup();
+            Err(Mistakes(all))
+        }
+    }
+}
+
+/// Checks what stands in the file: the half whose table is there, or both.
+pub fn validate(file: &Path) -> anyhow::Result<()> {
+    let tables = Document::load(file)?.top_level_keys();
+    let has = |table: &str| tables.iter().any(|key| key == table);
+    match (has("ingest"), has("alerting")) {
+        #[cfg(feature = "ingest")]
+        (true, false) => drop(ingest(file)?),
+        #[cfg(feature = "alerting")]
+        (false, true) => drop(alerting(file)?),
+        #[cfg(all(feature = "ingest", feature = "alerting"))]
+        _ => drop(one_box(file)?),
+        #[cfg(not(all(feature = "ingest", feature = "alerting")))]
+        _ => anyhow::bail!("{}: this build reads only one of [ingest] and [alerting]", file.display()),
+    }
+    println!("{}: no mistakes", file.display());
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! `/healthz`, `/readyz` and `/metrics` of an ingest worker that runs alone.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use anyhow::Context;
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+    routing::get,
+};
+use prometheus::{Encoder, Registry, TextEncoder};
+use tokio_util::sync::CancellationToken;
+
+/// One part's readiness.
+pub struct Part {
+    /// Its name.
+    pub name: &'static str,
+    /// What is wrong with it, if anything.
+    pub trouble: Option<String>,
+}
+
+/// What the endpoints ask.
+#[derive(Clone)]
+pub struct Probes {
+    /// All metrics.
+    pub registry: Registry,
+    /// All parts, asked anew each time.
+    pub parts: Arc<dyn Fn() -> Vec<Part> + Send + Sync>,
+}
+
+/// Serves until `shutdown`.
+pub async fn serve(listen: SocketAddr, probes: Probes, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let listener = tokio::net::TcpListener::bind(listen).await;
+    let listener = listener.with_context(|| format!("can't listen on {listen}; choose another ingest.listen"))?;
+    tracing::info!(address = %listener.local_addr()?, "health and metrics");
+    let router = Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(probes);
+    axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await?;
+    Ok(())
+}
+
+async fn ready(State(probes): State<Probes>) -> impl IntoResponse {
+    let parts = (probes.parts)();
+    let is_ready = parts.iter().all(|part| part.trouble.is_none());
+    let rows: Vec<_> = parts
+        .iter()
+        .map(|part| serde_json::json!({ "name": part.name, "ok": part.trouble.is_none(), "detail": part.trouble }))
+        .collect();
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(serde_json::json!({ "ready": is_ready, "parts": rows })))
+}
+
+async fn metrics(State(probes): State<Probes>) -> impl IntoResponse {
+    let mut text = Vec::new();
+    match TextEncoder::new().encode(&probes.registry.gather(), &mut text) {
+        Ok(()) => (StatusCode::OK, [(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
