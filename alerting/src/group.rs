@@ -99,10 +99,11 @@ impl Grouping<'_> {
         for event in &firing.events {
             self.link(incident, *event)?;
         }
-        if let (Some(_), true) = (&opened, self.applier.publishes) {
-            if let Some(incident) = incidents::load(self.transaction, incident)? {
-                changes::announce(self.transaction, Announcement::new(&incident))?;
-            }
+        if opened.is_some()
+            && self.applier.publishes
+            && let Some(incident) = incidents::load(self.transaction, incident)?
+        {
+            changes::announce(self.transaction, Announcement::new(&incident))?;
         }
         Ok(Some(Taken { opened }))
     }

@@ -1,5 +1,7 @@
 //! Alerting as one box runs it: real store, real HTTP, events through the embedded log.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in tests a panic is the report")]
+
 use std::{
     collections::BTreeMap,
     fs,

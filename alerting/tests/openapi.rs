@@ -1,5 +1,7 @@
 //! The committed API description is what the code says. `XUELIANG_BLESS=1 cargo test -p xueliang-alerting` rewrites it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in tests a panic is the report")]
+
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use serde_json::Value;

@@ -64,10 +64,11 @@ impl Rule {
         let category = required_choice(reader, "category", &categories);
         let enabled = reader.or("enabled", false);
         let devices = reader.texts("devices");
-        let kind = read_kind(reader);
-        let place = kind.as_ref().and_then(|kind| read_place(reader, kind));
+        let kind_name = read_kind_name(reader);
+        let kind = kind_name.and_then(|name| read_kind(reader, name));
+        let place = kind_name.and_then(|name| read_place(reader, name));
         let classes = category.map(|category| read_classes(reader, category));
-        let scored = matches!(kind, Some(Kind::Presence { .. } | Kind::Dwell { .. } | Kind::Line { .. }));
+        let scored = matches!(kind_name, Some("presence" | "dwell" | "line"));
         let min_confidence = if scored { read_confidence(reader, enabled) } else { 0.0 };
         let cool_down = reader.or("cool_down", Duration::from_secs(60));
         let urgency = reader.choice("urgency", &[("A", Urgency::A), ("B", Urgency::B), ("C", Urgency::C)]);
@@ -99,7 +100,7 @@ fn required_choice<T: Clone>(reader: &mut Reader<'_>, key: &'static str, choices
     reader.choice(key, choices)
 }
 
-fn read_kind(reader: &mut Reader<'_>) -> Option<Kind> {
+fn read_kind_name(reader: &mut Reader<'_>) -> Option<&'static str> {
     const KINDS: [(&str, &str); 6] = [
         ("presence", "presence"),
         ("occupancy", "occupancy"),
@@ -108,7 +109,28 @@ fn read_kind(reader: &mut Reader<'_>) -> Option<Kind> {
         ("threshold", "threshold"),
         ("status", "status"),
     ];
-    let kind = required_choice(reader, "kind", &KINDS)?;
+    let name = required_choice(reader, "kind", &KINDS);
+    if name.is_none() {
+        accept_keys_of_every_kind(reader);
+    }
+    name
+}
+
+/// Which of these are wrong is known only with the kind, so none of them is reported before.
+fn accept_keys_of_every_kind(reader: &mut Reader<'_>) {
+    for text in ["zone", "line", "direction", "quantity"] {
+        reader.optional::<String>(text);
+    }
+    for number in ["hysteresis", "above", "below", "at_least", "min_confidence"] {
+        reader.optional::<f64>(number);
+    }
+    for duration in ["for", "clear_for", "max_gap"] {
+        reader.optional::<Duration>(duration);
+    }
+    reader.optional::<bool>("still");
+}
+
+fn read_kind(reader: &mut Reader<'_>, kind: &str) -> Option<Kind> {
     if kind == "line" {
         let choices = [("forward", Some(Direction::Forward)), ("backward", Some(Direction::Backward)), ("both", None)];
         return Some(Kind::Line { direction: required_choice(reader, "direction", &choices)? });
@@ -153,13 +175,11 @@ fn read_bound(reader: &mut Reader<'_>) -> Option<Bound> {
     }
 }
 
-fn read_place(reader: &mut Reader<'_>, kind: &Kind) -> Option<Place> {
+fn read_place(reader: &mut Reader<'_>, kind: &str) -> Option<Place> {
     match kind {
-        Kind::Presence { .. } | Kind::Occupancy { .. } | Kind::Dwell { .. } => {
-            reader.required_text("zone").map(Place::Zone)
-        }
-        Kind::Line { .. } => reader.required_text("line").map(Place::Line),
-        Kind::Threshold { .. } | Kind::Status { .. } => Some(Place::Device),
+        "presence" | "occupancy" | "dwell" => reader.required_text("zone").map(Place::Zone),
+        "line" => reader.required_text("line").map(Place::Line),
+        _ => Some(Place::Device),
     }
 }
 
@@ -225,7 +245,7 @@ fn check_fit(reader: &Reader<'_>, category: Category, kind: &Kind) {
         let cure = "leave the rule out until there is one";
         reader.refuse("category", format!("no kind of rule finds {} yet", category.as_str()), cure);
     } else if !kinds.contains(&kind.as_str()) {
-        let problem = format!("a {} rule can't find {}", kind.as_str(), category.as_str());
+        let problem = format!("{:?} can't find {}", kind.as_str(), category.as_str());
         reader.refuse("kind", problem, format!("write one of {}", kinds.join(", ")));
     }
     let must_stand = matches!(category, Category::FireLaneBlocked | Category::MotorNoParking);

@@ -1,0 +1,335 @@
+//! What fires when: each kind of rule over event time, restarts, silence, repetition and disorder.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in tests a panic is the report")]
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use xueliang_events::{
+    BBox, Class, Event, Payload, SessionId, Source, TrackId,
+    payload::{
+        DeviceState, DeviceStatus, Direction, LineCrossed, Quality, SensorReading, ZoneDwelled, ZoneEntered,
+        ZoneExited, ZoneOccupancy,
+    },
+    values::Counts,
+};
+use xueliang_rules::{Engine, Firing, Memory, RuleSet};
+use xueliang_settings::Document;
+
+const GOVERNED: &str = "version = 1\nenabled = true\nowner = \"o\"\nlegal_basis = \"l\"\ndepartment = \"d\"\n\
+    assessment = \"a\"\ndeadline = \"x\"\n";
+
+fn engine(rule: &str) -> Engine {
+    let text = format!("[[rule]]\nid = \"r\"\n{GOVERNED}{rule}");
+    Engine::new(Document::from_text("rules.toml", text).read(|reader| Some(RuleSet::read(reader))).unwrap())
+}
+
+fn crowding() -> Engine {
+    engine(
+        "category = \"crowding\"\nkind = \"occupancy\"\nzone = \"z\"\nat_least = 3\nhysteresis = 1\nfor = \"10s\"\nclear_for = \"5s\"\ncool_down = \"60s\"\n",
+    )
+}
+
+fn intrusion() -> Engine {
+    engine(
+        "category = \"zone_intrusion\"\nkind = \"presence\"\nzone = \"z\"\nmin_confidence = 0.5\nfor = \"3s\"\nclear_for = \"5s\"\ncool_down = \"0s\"\n",
+    )
+}
+
+fn at(s: f64) -> Timestamp {
+    let start: Timestamp = "2026-11-23T08:00:00Z".parse().unwrap();
+    start.checked_add(SignedDuration::from_millis((s * 1000.0) as i64)).unwrap()
+}
+
+/// One device's events in order: (session, second, what).
+fn told(source: &Source, events: Vec<(u128, f64, Payload)>) -> Vec<Event> {
+    let mut sequences = std::collections::BTreeMap::<u128, u64>::new();
+    let tell = |(session, s, payload): (u128, f64, Payload)| {
+        let sequence = sequences.entry(session).or_default();
+        *sequence += 1;
+        Event {
+            source: source.clone(),
+            session: SessionId(uuid::Uuid::from_u128(session)),
+            sequence: *sequence,
+            time: at(s),
+            received_at: at(s),
+            grid: None,
+            payload,
+        }
+    };
+    events.into_iter().map(tell).collect()
+}
+
+fn camera() -> Source {
+    Source::Camera("c".parse().unwrap())
+}
+
+fn observe(engine: &Engine, memory: &mut Memory, events: &[Event]) -> Vec<Firing> {
+    events.iter().flat_map(|event| engine.observe(memory, event).firings).collect()
+}
+
+/// Seconds at which the rule fires.
+fn check(engine: &Engine, source: Source, events: Vec<(u128, f64, Payload)>, expected: &[f64]) {
+    let fired = observe(engine, &mut Memory::default(), &told(&source, events));
+    assert_eq!(fired.iter().map(|f| f.at).collect::<Vec<_>>(), expected.iter().map(|s| at(*s)).collect::<Vec<_>>());
+}
+
+fn persons(n: u32) -> Payload {
+    let counts = Counts::default().with(Class::Person, n);
+    ZoneOccupancy { zone: "z".parse().unwrap(), counts, heartbeat: false, snapshot: None }.into()
+}
+
+fn bbox() -> BBox {
+    BBox::new(0.1, 0.1, 0.1, 0.1).unwrap()
+}
+
+fn enters(track: u64, confidence: f32) -> Payload {
+    let (zone, class, track) = ("z".parse().unwrap(), Class::Person, TrackId(track));
+    ZoneEntered { zone, class, track, bbox: bbox(), confidence: confidence.try_into().unwrap(), snapshot: None }.into()
+}
+
+fn leaves(track: u64) -> Payload {
+    ZoneExited { zone: "z".parse().unwrap(), class: Class::Person, track: TrackId(track), dwell_ms: 1 }.into()
+}
+
+fn is(state: DeviceState, heartbeat: bool, since: f64) -> Payload {
+    DeviceStatus { state, cause: None, since: at(since), heartbeat }.into()
+}
+
+#[test]
+fn crowd_fires_once_when_it_has_held() {
+    check(&crowding(), camera(), vec![(1, 0.0, persons(3)), (1, 9.0, persons(4))], &[]);
+    check(&crowding(), camera(), vec![(1, 0.0, persons(3)), (1, 5.0, persons(2)), (1, 12.0, persons(3))], &[]);
+    check(&crowding(), camera(), vec![(1, 0.0, persons(3)), (1, 12.0, persons(4)), (1, 25.0, persons(5))], &[10.0]);
+    check(&crowding(), camera(), vec![(1, 0.0, persons(3)), (1, 12.0, persons(0))], &[10.0]);
+}
+
+#[test]
+fn crowd_fires_again_only_after_it_was_over_and_has_cooled_down() {
+    let gathered = |from: f64| (0..4).map(move |i| (1, from + f64::from(i) * 5.0, persons(3)));
+    let with_gap = |clear_s: f64| -> Vec<(u128, f64, Payload)> {
+        let second = gathered(16.0 + clear_s);
+        let mut events: Vec<_> = gathered(0.0).collect();
+        events.push((1, 16.0, persons(0)));
+        events.extend(second);
+        events
+    };
+    check(&crowding(), camera(), with_gap(3.0), &[10.0]);
+    // Over at 21, gathered again at 24, but quiet until 70: then it is still there.
+    let mut events = with_gap(8.0);
+    events.extend((0..10).map(|i| (1, 45.0 + f64::from(i) * 5.0, persons(3))));
+    check(&crowding(), camera(), events, &[10.0, 70.0]);
+}
+
+#[test]
+fn hysteresis_keeps_the_situation_open() {
+    // Two of three is not below 3 - 1, so the crowd of three is never over.
+    let events = vec![
+        (1, 0.0, persons(3)),
+        (1, 11.0, persons(2)),
+        (1, 30.0, persons(2)),
+        (1, 55.0, persons(3)),
+        (1, 80.0, persons(3)),
+    ];
+    check(&crowding(), camera(), events, &[10.0]);
+}
+
+#[test]
+fn silence_proves_nothing() {
+    check(&crowding(), camera(), vec![(1, 0.0, persons(3)), (1, 300.0, persons(3))], &[]);
+    let again = vec![(1, 0.0, persons(3)), (1, 300.0, persons(3)), (1, 311.0, persons(3))];
+    check(&crowding(), camera(), again, &[310.0]);
+}
+
+#[test]
+fn presence_needs_a_confident_track() {
+    check(&intrusion(), camera(), vec![(1, 0.0, enters(1, 0.8)), (1, 4.0, persons(1))], &[3.0]);
+    check(&intrusion(), camera(), vec![(1, 0.0, enters(1, 0.3)), (1, 1.0, persons(1)), (1, 9.0, persons(1))], &[]);
+    check(
+        &intrusion(),
+        camera(),
+        vec![(1, 0.0, enters(1, 0.8)), (1, 1.0, leaves(1)), (1, 1.5, persons(0)), (1, 9.0, persons(0))],
+        &[],
+    );
+    // One hands over to the other.
+    let relay = vec![(1, 0.0, enters(1, 0.8)), (1, 2.0, enters(2, 0.8)), (1, 2.5, leaves(1)), (1, 4.0, persons(1))];
+    check(&intrusion(), camera(), relay, &[3.0]);
+}
+
+#[test]
+fn restart_of_the_camera_joins_the_ongoing_situation() {
+    let before = [(1, 0.0, enters(1, 0.8)), (1, 4.0, persons(1))];
+    let after = (0..20).map(|i| (2, 10.0 + f64::from(i), if i == 0 { enters(9, 0.8) } else { persons(1) }));
+    check(&intrusion(), camera(), before.into_iter().chain(after).collect(), &[3.0]);
+    // A track of the ended session is no evidence in the next one.
+    check(
+        &intrusion(),
+        camera(),
+        vec![(1, 0.0, enters(1, 0.8)), (2, 1.0, is(DeviceState::Live, false, 1.0)), (2, 9.0, persons(0))],
+        &[],
+    );
+}
+
+#[test]
+fn offline_camera_silences_its_picture_rules() {
+    let offline = is(DeviceState::Unreachable, false, 5.0);
+    check(
+        &crowding(),
+        camera(),
+        vec![(1, 0.0, persons(3)), (1, 5.0, offline), (1, 12.0, persons(3)), (1, 29.0, persons(3))],
+        &[],
+    );
+}
+
+#[test]
+fn camera_is_offline_when_it_stays_so() {
+    let rule = engine("category = \"camera_offline\"\nkind = \"status\"\nfor = \"20s\"\n");
+    let down = |heartbeat| is(DeviceState::Unreachable, heartbeat, 0.0);
+    check(
+        &rule,
+        camera(),
+        vec![(1, 0.0, down(false)), (1, 10.0, down(true)), (1, 20.0, down(true)), (1, 40.0, down(true))],
+        &[20.0],
+    );
+    check(
+        &rule,
+        camera(),
+        vec![
+            (1, 0.0, down(false)),
+            (1, 10.0, is(DeviceState::Live, false, 10.0)),
+            (1, 25.0, is(DeviceState::Live, true, 10.0)),
+        ],
+        &[],
+    );
+    check(
+        &rule,
+        camera(),
+        vec![(1, 0.0, is(DeviceState::Stopped, false, 0.0)), (1, 25.0, is(DeviceState::Stopped, true, 0.0))],
+        &[],
+    );
+}
+
+#[test]
+fn dwell_counts_standing_still_where_it_should() {
+    let dwelled = |dwell_ms, still_ms| -> Payload {
+        let (zone, class, confidence) = ("z".parse().unwrap(), Class::Car, 0.9f32.try_into().unwrap());
+        ZoneDwelled { zone, class, track: TrackId(1), dwell_ms, still_ms, bbox: bbox(), confidence, snapshot: None }
+            .into()
+    };
+    let rule = engine(
+        "category = \"fire_lane_blocked\"\nkind = \"dwell\"\nstill = true\nzone = \"z\"\nmin_confidence = 0.5\nfor = \"60s\"\n",
+    );
+    check(&rule, camera(), vec![(1, 0.0, dwelled(90_000, 20_000))], &[]);
+    check(&rule, camera(), vec![(1, 0.0, dwelled(90_000, 60_000)), (1, 70.0, dwelled(160_000, 130_000))], &[0.0]);
+}
+
+#[test]
+fn line_has_a_direction_and_a_cool_down() {
+    let crosses = |direction| -> Payload {
+        let (line, class, confidence) = ("l".parse().unwrap(), Class::Person, 0.9f32.try_into().unwrap());
+        LineCrossed { line, direction, class, track: TrackId(1), bbox: bbox(), confidence, snapshot: None }.into()
+    };
+    let rule = engine(
+        "category = \"line_crossed\"\nkind = \"line\"\nline = \"l\"\ndirection = \"forward\"\nmin_confidence = 0.5\ncool_down = \"10s\"\n",
+    );
+    let (forward, backward) = (Direction::Forward, Direction::Backward);
+    check(
+        &rule,
+        camera(),
+        vec![
+            (1, 0.0, crosses(backward)),
+            (1, 1.0, crosses(forward)),
+            (1, 5.0, crosses(forward)),
+            (1, 11.0, crosses(forward)),
+        ],
+        &[1.0, 11.0],
+    );
+}
+
+#[test]
+fn sensor_fires_beyond_its_bound() {
+    let sensor = Source::Sensor("s".parse().unwrap());
+    let reads = |value, quality| -> Payload {
+        SensorReading { quantity: "water_level".to_owned(), value, unit: "cm".to_owned(), quality }.into()
+    };
+    let good = |value| reads(value, Quality::Good);
+    let rule = engine(
+        "category = \"underpass_flood\"\nkind = \"threshold\"\nquantity = \"water_level\"\nabove = 20.0\nhysteresis = 3.0\nfor = \"60s\"\nmax_gap = \"90s\"\n",
+    );
+    check(&rule, sensor.clone(), vec![(1, 0.0, good(21.0)), (1, 60.0, good(25.0))], &[60.0]);
+    check(&rule, sensor.clone(), vec![(1, 0.0, good(21.0)), (1, 100.0, good(25.0))], &[]);
+    check(&rule, sensor.clone(), vec![(1, 0.0, good(21.0)), (1, 30.0, good(20.0)), (1, 60.0, good(25.0))], &[]);
+    check(&rule, sensor, vec![(1, 0.0, reads(99.0, Quality::Bad)), (1, 60.0, reads(99.0, Quality::Bad))], &[]);
+}
+
+#[test]
+fn tick_fires_while_the_device_is_current_and_only_once() {
+    let engine = crowding();
+    let device = "c".parse().unwrap();
+    let events = told(&camera(), vec![(1, 0.0, persons(3)), (1, 12.0, persons(3))]);
+    let mut memory = Memory::default();
+    assert!(observe(&engine, &mut memory, &events[..1]).is_empty());
+    let due = engine.due(&memory, &device).unwrap();
+    assert!(engine.advance(&mut memory, &device, at(10.1)).is_empty(), "an event may be on its way");
+    let mut late = memory.clone();
+    assert!(engine.advance(&mut late, &device, at(31.0)).is_empty(), "the device is not current any more");
+    let fired = engine.advance(&mut memory, &device, due.at);
+    assert_eq!(fired.iter().map(|f| f.at).collect::<Vec<_>>(), [at(10.0)]);
+    assert_eq!(engine.due(&memory, &device), None);
+    assert!(observe(&engine, &mut memory, &events[1..]).is_empty());
+    let by_event = observe(&engine, &mut Memory::default(), &events);
+    assert_eq!(by_event[0].id, fired[0].id, "the same firing, whoever found it");
+}
+
+/// Counts and times of one camera, in order; sessions change now and then.
+fn walks() -> impl Strategy<Value = Vec<Event>> {
+    proptest::collection::vec((0u32..5, 1u32..90, proptest::bool::weighted(0.1)), 1..40).prop_map(|steps| {
+        let (mut session, mut s) = (1, 0.0);
+        let step = |(n, tenths, restarts): (u32, u32, bool)| {
+            session += u128::from(restarts);
+            s += f64::from(tenths) / 10.0;
+            (session, s, persons(n))
+        };
+        told(&camera(), steps.into_iter().map(step).collect())
+    })
+}
+
+proptest! {
+    #[test]
+    fn repeated_events_change_nothing(events in walks(), repeats in proptest::collection::vec((0usize..40, 0usize..40), 0..40)) {
+        let engine = crowding();
+        let expected = observe(&engine, &mut Memory::default(), &events);
+        let mut delivered: Vec<&Event> = Vec::new();
+        for (index, event) in events.iter().enumerate() {
+            delivered.push(event);
+            let again = repeats.iter().filter(|(_, after)| *after == index).map(|(which, _)| &events[which % (index + 1)]);
+            delivered.extend(again);
+        }
+        let mut memory = Memory::default();
+        let fired: Vec<Firing> = delivered.into_iter().flat_map(|event| engine.observe(&mut memory, event).firings).collect();
+        prop_assert_eq!(fired, expected);
+    }
+
+    #[test]
+    fn memory_survives_being_stored_at_any_moment(events in walks()) {
+        let engine = crowding();
+        let expected = observe(&engine, &mut Memory::default(), &events);
+        let mut memory = Memory::default();
+        let mut fired = Vec::new();
+        for event in &events {
+            memory = serde_json::from_str(&serde_json::to_string(&memory).unwrap()).unwrap();
+            fired.extend(engine.observe(&mut memory, event).firings);
+        }
+        prop_assert_eq!(fired, expected);
+    }
+
+    #[test]
+    fn one_situation_fires_at_most_once_in_any_order(
+        events in (5usize..20).prop_map(|n| told(&camera(), (0..n).map(|i| (1, i as f64 * 3.0, persons(3))).collect())),
+        order in proptest::collection::vec(any::<prop::sample::Index>(), 1..60),
+    ) {
+        let engine = crowding();
+        let mut memory = Memory::default();
+        let fired = order.iter().map(|index| index.get(&events)).flat_map(|event| engine.observe(&mut memory, event).firings);
+        prop_assert!(fired.count() <= 1);
+    }
+}
