@@ -245,3 +245,66 @@ fn dead_letter(batch: &Batch, position: u64, letter: EventRefused, now: Timestam
 }
 
 const CONSUMER: &str = "alerting";
+
+#[cfg(test)]
+mod tests {
+    use xueliang_events::payload::{DeviceState, DeviceStatus};
+    use xueliang_rules::RuleSet;
+
+    use super::*;
+    use crate::store::Store;
+
+    fn message(position: u64) -> Message {
+        let at = Timestamp::UNIX_EPOCH;
+        let event = Event {
+            source: Source::Camera("c".parse().unwrap()),
+            session: SessionId(uuid::Uuid::nil()),
+            sequence: position,
+            time: at,
+            received_at: at,
+            grid: None,
+            payload: DeviceStatus { state: DeviceState::Live, cause: None, since: at, heartbeat: true }.into(),
+        };
+        Message::read(position, event.to_json().unwrap())
+    }
+
+    fn apply(store: &Store, expected: u64, positions: std::ops::Range<u64>) -> Stored<Effects> {
+        let applier = Applier {
+            engine: Engine::new(RuleSet::default()),
+            evidence: Evidence::new(None, "evidence".into()),
+            root_region: "3402".to_owned(),
+            publishes: false,
+        };
+        let messages = positions.map(message).collect();
+        let (log, origin) = ("log".to_owned(), ("topic".to_owned(), 0));
+        let batch = Batch { log, origin, expected: Some(expected), messages };
+        store.write_blocking(move |transaction| applier.apply(transaction, &batch, Timestamp::UNIX_EPOCH))
+    }
+
+    fn n_events(store: &Store) -> i64 {
+        let count =
+            |transaction: &Transaction<'_>| Ok(transaction.query_row("SELECT count(*) FROM event", [], |r| r.get(0))?);
+        store.write_blocking(count).unwrap()
+    }
+
+    #[test]
+    fn consumer_that_lost_its_partition_stores_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.sqlite");
+        let (old, new) = (Store::open(&file).unwrap(), Store::open(&file).unwrap());
+        assert_eq!(apply(&old, 0, 0..3).unwrap().next, 3);
+        assert_eq!(apply(&new, 3, 3..8).unwrap().next, 8);
+        let fenced = apply(&old, 3, 3..9);
+        assert!(matches!(fenced, Err(StoreError::Fenced { found: 8, expected: 3, .. })), "{fenced:?}");
+        assert_eq!(n_events(&new), 8);
+    }
+
+    #[test]
+    fn position_and_id_both_stop_repetitions() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("a.sqlite")).unwrap();
+        assert_eq!(apply(&store, 0, 0..4).unwrap().n_repeated, 0);
+        assert_eq!(apply(&store, 4, 2..6).unwrap().n_repeated, 2);
+        assert_eq!(n_events(&store), 6);
+    }
+}

@@ -1,0 +1,171 @@
+//! Two alerting instances in one Kafka consumer group on one store. Needs a broker:
+//! `XUELIANG_TEST_KAFKA=127.0.0.1:9092 cargo test -p xueliang-alerting --test kafka -- --ignored`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in tests a panic is the report")]
+
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use jiff::{SignedDuration, Timestamp};
+use rdkafka::{
+    ClientConfig, Message as _,
+    admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
+    client::DefaultClientContext,
+    consumer::{BaseConsumer, Consumer},
+    producer::{FutureProducer, FutureRecord},
+};
+use tokio_util::sync::CancellationToken;
+use xueliang_alerting::{AlertingSettings, Running, start};
+use xueliang_events::{
+    Class, DEAD_LETTER_TOPIC, EVENTS_TOPIC, Event, INCIDENTS_TOPIC, Payload, SessionId, Source, payload::ZoneOccupancy,
+    values::Counts,
+};
+use xueliang_settings::Document;
+
+const RULE: &str = r#"
+[[rule]]
+id = "plaza"
+version = 1
+category = "crowding"
+kind = "occupancy"
+at_least = 3
+enabled = true
+zone = "plaza"
+for = "2s"
+owner = "o"
+legal_basis = "l"
+department = "d"
+assessment = "a"
+deadline = "x"
+"#;
+
+const CAMERAS: u32 = 12;
+
+async fn instance(folder: &Path, brokers: &str) -> (String, CancellationToken, Running) {
+    let text = format!(
+        "[alerting]\nlisten = \"127.0.0.1:0\"\ndata_dir = {folder:?}\nregion = \"340203\"\n[alerting.kafka]\nbrokers = {brokers:?}\n{RULE}"
+    );
+    let settings = Document::from_text("test.toml", text).read(AlertingSettings::read).unwrap();
+    let shutdown = CancellationToken::new();
+    let (started, running) = start(settings, None, prometheus::Registry::new(), shutdown.clone()).await.unwrap();
+    (format!("http://{}", started.listen_addr), shutdown, running)
+}
+
+/// The `second`-th word of each camera; three people from the tenth second on.
+async fn produce(producer: &FutureProducer, start: Timestamp, seconds: std::ops::Range<u32>) {
+    for second in seconds {
+        for camera in 0..CAMERAS {
+            let n = if second >= 10 { 3 } else { 0 };
+            let time = start.checked_add(SignedDuration::from_secs(i64::from(second))).unwrap();
+            let payload: Payload = ZoneOccupancy {
+                zone: "plaza".parse().unwrap(),
+                counts: Counts::default().with(Class::Person, n),
+                heartbeat: false,
+                snapshot: None,
+            }
+            .into();
+            let event = Event {
+                source: Source::Camera(format!("cam-{camera}").parse().unwrap()),
+                session: SessionId(uuid::Uuid::from_u128(u128::from(camera) + 1)),
+                sequence: u64::from(second),
+                time,
+                received_at: time,
+                grid: None,
+                payload,
+            };
+            let (key, json) = (event.source.key(), event.to_json().unwrap());
+            let record = FutureRecord::to(EVENTS_TOPIC).key(&key).payload(&json);
+            producer.send(record, Duration::from_secs(5)).await.unwrap();
+        }
+    }
+}
+
+#[derive(Debug, Default, PartialEq)]
+struct Counted {
+    n_events: i64,
+    n_incidents: i64,
+    n_firings: i64,
+    n_outbox: i64,
+}
+
+fn count(folder: &Path) -> Counted {
+    let store = rusqlite::Connection::open(folder.join("alerting.sqlite")).unwrap();
+    let one = |sql: &str| store.query_row(sql, [], |row| row.get(0)).unwrap();
+    Counted {
+        n_events: one("SELECT count(*) FROM event"),
+        n_incidents: one("SELECT count(*) FROM incident"),
+        n_firings: one("SELECT count(*) FROM firing"),
+        n_outbox: one("SELECT count(*) FROM outbox"),
+    }
+}
+
+async fn wait_for(folder: &Path, expected: &Counted) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while count(folder) != *expected {
+        assert!(Instant::now() < deadline, "{:?}, wanted {expected:?}", count(folder));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a Kafka broker at XUELIANG_TEST_KAFKA"]
+async fn second_instance_takes_over_and_each_incident_comes_once() {
+    let brokers = std::env::var("XUELIANG_TEST_KAFKA").expect("XUELIANG_TEST_KAFKA=host:port");
+    let mut client = ClientConfig::new();
+    client.set("bootstrap.servers", &brokers);
+    let admin: AdminClient<DefaultClientContext> = client.create().unwrap();
+    let topics =
+        [EVENTS_TOPIC, INCIDENTS_TOPIC, DEAD_LETTER_TOPIC].map(|t| NewTopic::new(t, 4, TopicReplication::Fixed(1)));
+    admin.create_topics(&topics, &AdminOptions::new()).await.unwrap();
+    let producer: FutureProducer = client.create().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let begin = Timestamp::now().checked_sub(SignedDuration::from_hours(1)).unwrap();
+
+    let (_, first_shutdown, first) = instance(folder.path(), &brokers).await;
+    produce(&producer, begin, 0..11).await;
+    wait_for(folder.path(), &Counted { n_events: 11 * i64::from(CAMERAS), ..Counted::default() }).await;
+    let (address, second_shutdown, second) = instance(folder.path(), &brokers).await;
+    let refused = FutureRecord::to(EVENTS_TOPIC).key("x").payload("no event");
+    producer.send(refused, Duration::from_secs(5)).await.unwrap();
+    let more = tokio::spawn({
+        let producer = producer.clone();
+        async move { produce(&producer, begin, 11..30).await }
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    first_shutdown.cancel();
+    first.ended().await;
+    more.await.unwrap();
+    let cameras = i64::from(CAMERAS);
+    let expected = Counted { n_events: 30 * cameras, n_incidents: cameras, n_firings: cameras, n_outbox: 0 };
+    wait_for(folder.path(), &expected).await;
+    let ready = reqwest::get(format!("{address}/readyz")).await.unwrap();
+    assert_eq!(ready.status(), 200, "{}", ready.text().await.unwrap());
+    let (announced, letters) =
+        (read_all(&client, INCIDENTS_TOPIC, CAMERAS as usize), read_all(&client, DEAD_LETTER_TOPIC, 1));
+    assert_eq!((announced.len(), letters.len()), (CAMERAS as usize, 1));
+    second_shutdown.cancel();
+    second.ended().await;
+}
+
+/// Ids of the events on a topic.
+fn read_all(client: &ClientConfig, topic: &str, n_wanted: usize) -> BTreeSet<String> {
+    let mut client = client.clone();
+    let consumer: BaseConsumer = client
+        .set("group.id", "test")
+        .set("auto.offset.reset", "earliest")
+        .set("enable.auto.commit", "false")
+        .create()
+        .unwrap();
+    consumer.subscribe(&[topic]).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let mut ids = BTreeSet::new();
+    while ids.len() < n_wanted && Instant::now() < deadline {
+        if let Some(Ok(message)) = consumer.poll(Duration::from_millis(200)) {
+            ids.insert(Event::from_json(message.payload().unwrap()).unwrap().id().to_string());
+        }
+    }
+    ids
+}
