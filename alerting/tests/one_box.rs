@@ -284,6 +284,12 @@ async fn stills_need_a_purpose_a_reason_and_their_incident() {
     check(sha256, "?purpose=aggregate_statistics&reason=look", StatusCode::FORBIDDEN).await;
     check(&other, "?purpose=incident_handling&reason=look", StatusCode::NOT_FOUND).await;
     check("..%2F..%2Fetc%2Fpasswd", "?purpose=incident_handling&reason=look", StatusCode::NOT_FOUND).await;
+    let store = rusqlite::Connection::open(folder.path().join("data/alerting.sqlite")).unwrap();
+    let mut views = store.prepare("SELECT account, purpose, decision FROM view ORDER BY seq").unwrap();
+    let views = views.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+    let views: Vec<(String, String, String)> = views.collect::<Result<_, _>>().unwrap();
+    let row = |purpose: &str, decision: &str| ("operator".to_owned(), purpose.to_owned(), decision.to_owned());
+    assert_eq!(views, [row("incident_handling", "permit"), row("aggregate_statistics", "deny")]);
     alerting.stop().await;
 }
 

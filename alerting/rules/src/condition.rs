@@ -113,14 +113,14 @@ impl Condition {
             Phase::Clear if holds => Phase::Rising { since, began_with: event },
             Phase::Clear => Phase::Clear,
             // → Clear
-            Phase::Rising { .. } if !holds => {
-                self.recent.clear();
-                Phase::Clear
-            }
+            Phase::Rising { .. } if !holds => Phase::Clear,
             Phase::Rising { since, began_with } => Phase::Rising { since, began_with },
             Phase::Raised { clearing_since } if clears => Phase::Raised { clearing_since: clearing_since.or(Some(at)) },
             Phase::Raised { .. } => Phase::Raised { clearing_since: None },
         };
+        if self.phase == Phase::Clear {
+            self.forget_evidence();
+        }
         self.pass(at, timing)
     }
 
@@ -134,8 +134,14 @@ impl Condition {
     pub fn give_up_rising(&mut self) {
         if matches!(self.phase, Phase::Rising { .. }) {
             self.phase = Phase::Clear;
-            self.recent.clear();
+            self.forget_evidence();
         }
+    }
+
+    /// What a situation rests on that came to nothing must not be shown with the next one.
+    fn forget_evidence(&mut self) {
+        self.recent.clear();
+        self.snapshot = None;
     }
 
     /// The tracks of an ended session say nothing more; what has fired stays fired.

@@ -10,7 +10,7 @@ use xueliang_events::{
         DeviceState, DeviceStatus, Direction, LineCrossed, Quality, SensorReading, ZoneDwelled, ZoneEntered,
         ZoneExited, ZoneOccupancy,
     },
-    values::Counts,
+    values::{Counts, SnapshotRef},
 };
 use xueliang_rules::{Engine, Firing, Memory, RuleSet};
 use xueliang_settings::Document;
@@ -118,6 +118,25 @@ fn crowd_fires_again_only_after_it_was_over_and_has_cooled_down() {
     let mut events = with_gap(8.0);
     events.extend((0..10).map(|i| (1, 45.0 + f64::from(i) * 5.0, persons(3))));
     check(&crowding(), camera(), events, &[10.0, 70.0]);
+}
+
+#[test]
+fn still_of_a_situation_that_came_to_nothing_is_not_shown_with_the_next() {
+    let still = |n, digest: Option<&str>| -> Payload {
+        let counts = Counts::default().with(Class::Person, n);
+        let snapshot =
+            digest.map(|hex| SnapshotRef { sha256: hex.repeat(64).try_into().unwrap(), width: 640, height: 360 });
+        ZoneOccupancy { zone: "z".parse().unwrap(), counts, heartbeat: false, snapshot }.into()
+    };
+    let fires_with = |events, expected: Option<&str>| {
+        let fired = observe(&crowding(), &mut Memory::default(), &told(&camera(), events));
+        let sha256 = fired[0].snapshot.as_ref().map(|still| still.sha256.as_str().to_owned());
+        assert_eq!(sha256, expected.map(|hex| hex.repeat(64)));
+    };
+    fires_with(vec![(1, 0.0, still(3, Some("a"))), (1, 5.0, still(4, Some("b"))), (1, 12.0, persons(4))], Some("b"));
+    let nothing_first = [(1, 0.0, still(3, Some("a"))), (1, 2.0, persons(0))];
+    let then = [(1, 3.0, persons(3)), (1, 14.0, persons(3))];
+    fires_with(nothing_first.into_iter().chain(then).collect(), None);
 }
 
 #[test]

@@ -36,6 +36,7 @@ pub fn channel(n_deliveries: usize) -> (mpsc::Sender<Delivery>, EmbeddedSource) 
 impl Source for EmbeddedSource {
     async fn run(mut self, intake: Intake, shutdown: CancellationToken) {
         intake.health.set(true, "embedded log");
+        intake.metrics.source_up.set(1);
         loop {
             let delivery = tokio::select! {
                 biased;
@@ -47,6 +48,7 @@ impl Source for EmbeddedSource {
                 None => break,
             }
         }
+        intake.metrics.source_up.set(0);
         intake.health.set(false, "the embedded log has ended");
     }
 }
