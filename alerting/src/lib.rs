@@ -1,6 +1,6 @@
 //! Alerting: events in, incidents out.
 //!
-//! consume → rules → firing → group → incident → store → API, live stream and Kafka. [`run`] is all of it; the binary
+//! consume → rules → firing → group → incident → store → API, live stream and Kafka. [`start`] is all of it; the binary
 //! gives it settings, a source, a metrics registry and a token that ends it. Invariants: effects and consumed position are
 //! committed together, so each event counts once; nothing a machine detected goes further without a person.
 //! Not here: cameras, pictures, inference. The crate builds without GStreamer and ONNX Runtime.
