@@ -80,7 +80,8 @@ impl Client {
         let (status, body) = self.fetch("/metrics")?;
         ensure!(status == StatusCode::OK, "/metrics answers {status}");
         let text = String::from_utf8(body)?;
-        let of_metric = text.lines().filter_map(|line| line.strip_prefix(name)).filter(|rest| rest.starts_with(['{', ' ']));
+        let of_metric =
+            text.lines().filter_map(|line| line.strip_prefix(name)).filter(|rest| rest.starts_with(['{', ' ']));
         Ok(of_metric
             .filter(|rest| rest.contains(labels))
             .filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok())
@@ -97,5 +98,9 @@ fn answer(request: RequestBuilder) -> Result<Value> {
     let (status, url) = (response.status(), response.url().path().to_owned());
     let text = response.text()?;
     ensure!(status.is_success(), "{url} answers {status}: {text}");
-    if text.is_empty() { Ok(Value::Null) } else { serde_json::from_str(&text).with_context(|| format!("{url}: {text}")) }
+    if text.is_empty() {
+        Ok(Value::Null)
+    } else {
+        serde_json::from_str(&text).with_context(|| format!("{url}: {text}"))
+    }
 }

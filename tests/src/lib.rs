@@ -13,3 +13,4 @@ pub mod wait;
 
 pub mod client;
 pub mod deployment;
+pub mod kafka;

@@ -27,7 +27,8 @@ pub fn model() -> String {
 
 /// ONNX Runtime's shared library: `XUELIANG_ONNXRUNTIME`, else the cache's.
 pub fn onnxruntime() -> Result<PathBuf> {
-    std::env::var_os("XUELIANG_ONNXRUNTIME").map_or_else(|| path("onnxruntime/libonnxruntime.so"), |path| Ok(path.into()))
+    std::env::var_os("XUELIANG_ONNXRUNTIME")
+        .map_or_else(|| path("onnxruntime/libonnxruntime.so"), |path| Ok(path.into()))
 }
 
 /// A program that cargo built beside the running test or program.

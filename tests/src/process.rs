@@ -29,7 +29,8 @@ impl Process {
         command.args(["--pdeathsig", "KILL", "--"]).arg(program);
         command.stdin(Stdio::null()).stderr(output.try_clone()?).stdout(output);
         configure(&mut command);
-        let child = spawn_from_lasting_thread(command).with_context(|| format!("can't start {name} (with setpriv of util-linux)"))?;
+        let child = spawn_from_lasting_thread(command)
+            .with_context(|| format!("can't start {name} (with setpriv of util-linux)"))?;
         Ok(Self { name: name.to_owned(), child, log: log.to_owned() })
     }
 
@@ -161,7 +162,10 @@ mod tests {
     #[test]
     fn terminate_gives_time_to_clean_up() {
         let folder = tempfile::tempdir().unwrap();
-        let mut child = sleeper(&folder.path().join("log"), "trap 'echo clean; exit 0' TERM; echo up; while :; do sleep 0.05; done");
+        let mut child = sleeper(
+            &folder.path().join("log"),
+            "trap 'echo clean; exit 0' TERM; echo up; while :; do sleep 0.05; done",
+        );
         wait::until("its start", Duration::from_secs(5), || Ok(child.log()?.contains("up").then_some(()))).unwrap();
         assert!(child.terminate(Duration::from_secs(5)).unwrap().success());
         assert!(child.log().unwrap().contains("clean"));

@@ -146,7 +146,10 @@ impl Conversation {
             let extra = match request.method.as_str() {
                 "OPTIONS" => "Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN, GET_PARAMETER\r\n\r\n".to_owned(),
                 "DESCRIBE" => format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}", SDP.len()),
-                "SETUP" => "Transport: RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=00000001\r\nSession: 1;timeout=60\r\n\r\n".to_owned(),
+                "SETUP" => {
+                    "Transport: RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=00000001\r\nSession: 1;timeout=60\r\n\r\n"
+                        .to_owned()
+                }
                 "PLAY" => "Session: 1\r\nRTP-Info: url=stream=0;seq=1;rtptime=0\r\nRange: npt=now-\r\n\r\n".to_owned(),
                 _ => "\r\n".to_owned(),
             };
@@ -261,7 +264,10 @@ mod tests {
         let camera = FaultyCamera::start(Fault::SilentOnConnect).unwrap();
         let mut stream = connect(&camera);
         stream.write_all(b"OPTIONS * RTSP/1.0\r\n\r\n").unwrap();
-        crate::wait::until("the camera to accept", Duration::from_secs(5), || Ok((camera.n_connections() == 1).then_some(()))).unwrap();
+        crate::wait::until("the camera to accept", Duration::from_secs(5), || {
+            Ok((camera.n_connections() == 1).then_some(()))
+        })
+        .unwrap();
         drop(camera);
         assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0);
     }

@@ -82,12 +82,8 @@ const TICK: Duration = Duration::from_millis(50);
 /// Starts one thread for each direction.
 fn join(client: &TcpStream, server: &TcpStream, flow: &Arc<Mutex<Flow>>, ends: &Arc<AtomicBool>) -> Result<()> {
     for (from, to) in [(client, server), (server, client)] {
-        let direction = Direction {
-            from: from.try_clone()?,
-            to: to.try_clone()?,
-            flow: Arc::clone(flow),
-            ends: Arc::clone(ends),
-        };
+        let direction =
+            Direction { from: from.try_clone()?, to: to.try_clone()?, flow: Arc::clone(flow), ends: Arc::clone(ends) };
         direction.from.set_read_timeout(Some(TICK))?;
         std::thread::spawn(move || direction.run());
     }

@@ -104,7 +104,9 @@ impl Feed {
         self.next += 1;
         self.due = timeline.instant + Duration::from(self.elapsed(self.next));
         let r = source.push_buffer(unit);
-        if source.current_level_bytes() > 300_000 { eprintln!("STUCK {:p}", source.as_ptr()); }
+        if source.current_level_bytes() > 300_000 {
+            eprintln!("STUCK {:p}", source.as_ptr());
+        }
         r.is_ok()
     }
 
