@@ -1,51 +1,17 @@
-//! The whole way on real footage, against the numpy reference (`tests/reference`) and against the privacy rules.
-//!
-//! Inputs come from the folder that `XUELIANG_CACHE` names: `onnxruntime/libonnxruntime.so`, `models/` and `parity/`,
-//! the last made by `tests/reference/prepare.sh`. Without it these tests fail; they never pass by not looking.
+//! Boxes and scores on real footage equal those of the numpy reference (`tests/reference`).
 
-use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
 use serde_json::Value;
-use xueliang_inference::{
-    BBox, Class, Colour, DecodedFrame, Detection, Detector, Frame, Manifest, Model, Point, Polygon, PrivacyMasks,
-    SessionSettings, init_runtime, mask,
-};
+use xueliang_inference::{BBox, Detection, PrivacyMasks};
 
-const SIZE: (u32, u32) = (768, 576);
+use crate::cache::{SIZE, cache, detector, frames};
+
 const MAX_BOX_PX: f32 = 1.0;
 const MAX_SCORE: f32 = 0.01;
 
-fn cache() -> PathBuf {
-    let folder = env::var_os("XUELIANG_CACHE").expect(
-        "XUELIANG_CACHE is not set: run ./check, or set it to a folder prepared by inference/tests/reference/prepare.sh",
-    );
-    PathBuf::from(folder)
-}
-
-fn detector(model: &str) -> Detector {
-    let runtime = init_runtime(Some(&cache().join("onnxruntime/libonnxruntime.so"))).expect("ONNX Runtime");
-    let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
-    let manifest = Manifest::read(&manifests.join(format!("{model}.toml"))).expect("manifest");
-    let model = Model::load(&runtime, &manifest, &cache().join("models"), &SessionSettings::default());
-    Detector::new(model.expect("model"))
-}
-
-fn frames(masks: &PrivacyMasks) -> Vec<Frame> {
-    let path = cache().join("parity/frames_768x576.i420");
-    let raw =
-        fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}: run tests/reference/prepare.sh", path.display()));
-    let frame = |bytes: &[u8]| {
-        let decoded = DecodedFrame::from_i420(bytes.to_vec(), SIZE, Colour::default(), Timestamp::UNIX_EPOCH);
-        mask::paint(decoded.expect("frame"), masks)
-    };
-    raw.chunks_exact((SIZE.0 * SIZE.1 * 3 / 2) as usize).map(frame).collect()
-}
-
 /// The reference's detections of each frame.
-fn reference(model: &str) -> Vec<Vec<Detection>> {
+pub fn reference(model: &str) -> Vec<Vec<Detection>> {
     let path = cache().join(format!("parity/{model}.json"));
     let text = fs::read_to_string(&path);
     let text = text.unwrap_or_else(|error| panic!("{}: {error}: run tests/reference/prepare.sh", path.display()));
