@@ -1,0 +1,70 @@
+// One incident as the server has it, reloaded when the stream says that it has changed.
+import { useCallback, useEffect, useRef, useState } from "react";
+
+import { ask, client } from "../api/client";
+import { asFailure, type Failure } from "../api/problem";
+import type { Incident } from "../api/types";
+import { useLive } from "../app/live";
+
+export interface IncidentLoad {
+  incident: Incident | null;
+  failure: Failure | null;
+  reload: () => void;
+  /** Takes over what a command answered. */
+  replace: (incident: Incident) => void;
+}
+
+/** A busy incident changes with every event; it is not asked for more often than this. */
+const RELOAD_EVERY_MS = 1000;
+
+export function useIncident(id: string | null): IncidentLoad {
+  const { epoch, subscribe } = useLive();
+  const [incident, setIncident] = useState<Incident | null>(null);
+  const [failure, setFailure] = useState<Failure | null>(null);
+  const [round, setRound] = useState(0);
+  const pending = useRef<ReturnType<typeof setTimeout> | null>(null);
+
+  useEffect(() => {
+    if (id === null) return;
+    let current = true;
+    ask(client.GET("/api/v1/incidents/{id}", { params: { path: { id } } })).then(
+      (loaded) => {
+        if (!current) return;
+        setIncident(loaded);
+        setFailure(null);
+      },
+      (thrown: unknown) => {
+        if (current) setFailure(asFailure(thrown));
+      },
+    );
+    return () => {
+      current = false;
+    };
+  }, [id, epoch, round]);
+
+  const reload = useCallback(() => setRound((before) => before + 1), []);
+  const version = incident !== null && incident.id === id ? incident.version : 0;
+
+  useEffect(() => {
+    const stop = subscribe((change) => {
+      if (change.kind !== "incident" || change.incident.id !== id || change.incident.version <= version) return;
+      pending.current ??= setTimeout(() => {
+        pending.current = null;
+        reload();
+      }, RELOAD_EVERY_MS);
+    });
+    return stop;
+  }, [subscribe, id, version, reload]);
+
+  useEffect(
+    () => () => {
+      if (pending.current !== null) clearTimeout(pending.current);
+      pending.current = null;
+    },
+    [id],
+  );
+
+  const replace = useCallback((next: Incident) => setIncident(next), []);
+  const ofThisId = incident !== null && incident.id === id;
+  return { incident: ofThisId ? incident : null, failure: id === null || ofThisId ? null : failure, reload, replace };
+}
