@@ -34,6 +34,7 @@ pub mod shapes;
 mod snapshots;
 mod stream;
 
+pub use health::Probe;
 use problem::Problem;
 
 /// What the handlers work with; cheap to clone.
@@ -55,6 +56,8 @@ pub struct Api {
     pub registry: Registry,
     /// How the source is.
     pub health: Health,
+    /// Parts beside alerting in the same process.
+    pub probes: Arc<[Probe]>,
     /// True when changes go to Kafka.
     pub publishes: bool,
     /// True behind TLS.

@@ -20,8 +20,9 @@ pub mod store;
 pub mod words;
 pub mod workflow;
 
+pub use api::Probe;
 pub use group::Opened;
-pub use run::{AlertingError, Running, Started, start};
+pub use run::{AlertingError, OneBox, Running, Started, start};
 pub use settings::AlertingSettings;
 
 /// An error with its causes, for the log.

@@ -10,7 +10,7 @@ use xueliang_rules::Engine;
 
 use crate::{
     accounts::{AccountError, Accounts},
-    api::{self, Api},
+    api::{self, Api, Probe},
     consume::{
         Health, Intake, Source,
         embedded::EmbeddedSource,
@@ -80,10 +80,19 @@ impl Running {
     }
 }
 
-/// Starts alerting; `embedded` is ingest's log in the same process, without it events come from Kafka.
+/// What shares the process on one box.
+#[derive(Debug)]
+pub struct OneBox {
+    /// Ingest's log.
+    pub source: EmbeddedSource,
+    /// Ingest's parts, for readiness.
+    pub probes: Vec<Probe>,
+}
+
+/// Starts alerting; without `one_box` events come from Kafka.
 pub async fn start(
     settings: AlertingSettings,
-    embedded: Option<EmbeddedSource>,
+    one_box: Option<OneBox>,
     registry: Registry,
     shutdown: CancellationToken,
 ) -> Result<(Started, Running), AlertingError> {
@@ -94,6 +103,10 @@ pub async fn start(
     let listener =
         TcpListener::bind(settings.listen).await.map_err(|error| AlertingError::Listen(settings.listen, error))?;
     let listen_addr = listener.local_addr().map_err(|error| AlertingError::Listen(settings.listen, error))?;
+    let (embedded, probes) = match one_box {
+        Some(OneBox { source, probes }) => (Some(source), probes),
+        None => (None, Vec::new()),
+    };
     let live = Live::default();
     let incidents = live.listen_opened();
     let evidence = Evidence::new(settings.snapshot_dir.clone(), settings.data_dir.join("evidence"));
@@ -118,6 +131,7 @@ pub async fn start(
         metrics,
         registry,
         health: intake.health.clone(),
+        probes: probes.into(),
         publishes: settings.kafka.is_some(),
         behind_tls: settings.behind_tls,
         shutdown: shutdown.clone(),

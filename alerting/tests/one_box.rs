@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use xueliang_alerting::{
-    AlertingSettings, Running,
+    AlertingSettings, OneBox, Running,
     consume::embedded::{Delivery, channel},
     start,
 };
@@ -78,7 +78,8 @@ impl Box {
         let (events, source) = channel(4);
         let shutdown = CancellationToken::new();
         let registry = prometheus::Registry::new();
-        let (started, running) = start(settings, Some(source), registry, shutdown.clone()).await.unwrap();
+        let (started, running) =
+            start(settings, Some(OneBox { source, probes: Vec::new() }), registry, shutdown.clone()).await.unwrap();
         Self { address: format!("http://{}", started.listen_addr), events, shutdown, running }
     }
 

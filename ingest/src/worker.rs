@@ -6,11 +6,15 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use prometheus::Registry;
 use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use xueliang_events::SessionId;
+use xueliang_events::{
+    SessionId, Source,
+    payload::{CameraRegistered, Transport},
+};
 use xueliang_inference::{
     Detector, Manifest, ManifestError, Model, ModelError, Provider, Runtime, RuntimeError, init_runtime,
 };
@@ -23,11 +27,11 @@ use crate::{
         chain::{Chain, ChainError},
     },
     metrics::Metrics,
-    outbox::{LogError, LogReader, Outbox, Trouble, Writer},
+    outbox::{Draft, LogError, LogReader, Outbox, Trouble, Writer},
     publish::{Forwarder, Health, Sink},
     scheduler::{Scheduler, SlotSink},
     session::Deadlines,
-    settings::{CameraSettings, IngestSettings, ModelSettings},
+    settings::{CameraSettings, IngestSettings, ModelSettings, StreamTransport},
     snapshots::SnapshotStore,
     status::{StatusBoard, StatusReporter},
 };
@@ -170,9 +174,31 @@ impl Worker {
         let lane = Arc::new(Lane::new(lane_settings, Arc::new(SlotSink(slot))));
         let status =
             StatusReporter::new(&camera, session, self.board.clone(), self.outbox.clone(), camera_metrics.clone());
+        let registration = registration(&camera, session);
+        let outbox = self.outbox.clone();
         let decoders = Arc::clone(&self.decoders);
         let task = CameraTask { camera, deadlines, decoders, lane, events, status, metrics: camera_metrics };
-        self.cameras.spawn(task.run(self.stop_cameras.clone()));
+        let stop = self.stop_cameras.clone();
+        self.cameras.spawn(async move {
+            outbox.append(registration).await;
+            drop(outbox);
+            task.run(stop).await;
+        });
+    }
+}
+
+/// The camera's entry for the registry: names and transport, never its address.
+fn registration(camera: &CameraSettings, session: SessionId) -> Draft {
+    let transport = match camera.transport {
+        StreamTransport::Tcp => Transport::Tcp,
+        StreamTransport::Udp => Transport::Udp,
+    };
+    Draft {
+        source: Source::Registry(camera.id.clone().into()),
+        session,
+        grid: camera.grid.clone(),
+        time: Timestamp::now(),
+        payload: CameraRegistered { names: camera.names.clone(), position: None, transport }.into(),
     }
 }
 

@@ -51,7 +51,10 @@ impl Deployment {
     /// Writes one camera file from the demo's template, watching the street.
     pub fn add_street_camera(&self, id: &str, url: &str, login: &Login) -> Result<()> {
         let template = fs::read_to_string(parts::checkout().join("deploy/samples/demo-camera.toml"))?;
-        let words = [("ID", id), ("URL", url), ("USER", &login.user), ("GRID", "340203001002003")];
+        let number = id.rsplit('-').next().unwrap_or(id);
+        let (name_zh, name_en) = (format!("示范街 {number} 号"), format!("Demo street {number}"));
+        let names = [("NAME_ZH", name_zh.as_str()), ("NAME_EN", name_en.as_str())];
+        let words = [("ID", id), ("URL", url), ("USER", &login.user), ("GRID", "340203001002003"), names[0], names[1]];
         self.write(&format!("cameras/{id}.toml"), &template, &words)?;
         self.write_password("camera-password", login)
     }

@@ -68,11 +68,6 @@ impl SimCam {
         let server = RTSPServer::new();
         server.set_address("127.0.0.1");
         server.set_service(&port.to_string());
-        if let Some(n) = std::env::var("TP").ok().and_then(|v| v.parse().ok()) {
-            if let Some(p) = server.thread_pool() {
-                p.set_max_threads(n);
-            }
-        }
         if let Some(login) = login {
             server.set_auth(Some(&digest(login)));
         }
@@ -138,14 +133,6 @@ fn digest(login: &Login) -> RTSPAuth {
 fn factory(camera: &Camera, pacer: &Pacer) -> RTSPMediaFactory {
     let factory = RTSPMediaFactory::new();
     factory.set_shared(true);
-    match std::env::var("SM").as_deref() {
-        Ok("pause") => factory.set_suspend_mode(gstreamer_rtsp_server::RTSPSuspendMode::Pause),
-        Ok("reset") => factory.set_suspend_mode(gstreamer_rtsp_server::RTSPSuspendMode::Reset),
-        _ => {}
-    }
-    if std::env::var("UNDO").is_ok() {
-        factory.set_stop_on_disconnect(false);
-    }
     factory.set_launch(camera.footage.codec().launch());
     let role = gst::Structure::builder(ROLE)
         .field("media.factory.access", true)

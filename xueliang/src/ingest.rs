@@ -26,7 +26,7 @@ pub async fn run(config: &Path) -> anyhow::Result<()> {
     let listen = settings.listen;
     let kafka = KafkaSink::new(&brokers).context("can't set up the Kafka producer")?;
     let worker = start(settings, Sink::Kafka(kafka), &registry)?;
-    let probes = Probes { registry, parts: probe(&worker) };
+    let probes = Probes { registry, parts: probes(&worker).into() };
     ops::serve(listen, probes, shutdown).await?;
     worker.stop().await;
     Ok(())
@@ -41,9 +41,10 @@ pub fn start(settings: IngestSettings, sink: Sink, registry: &Registry) -> anyho
 }
 
 /// A worker's parts for readiness. A camera that is away is the camera's state, not the worker's.
-pub fn probe(worker: &Worker) -> Arc<dyn Fn() -> Vec<Part> + Send + Sync> {
+pub fn probes(worker: &Worker) -> [Part; 2] {
     let (publishing, writing) = (worker.publishing.clone(), worker.writing());
-    Arc::new(move || {
-        vec![Part { name: "outbox", trouble: writing.now() }, Part { name: "publisher", trouble: publishing.trouble() }]
-    })
+    [
+        Part { name: "outbox", trouble: Arc::new(move || writing.now()) },
+        Part { name: "publisher", trouble: Arc::new(move || publishing.trouble()) },
+    ]
 }

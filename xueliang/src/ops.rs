@@ -13,12 +13,13 @@ use axum::{
 use prometheus::{Encoder, Registry, TextEncoder};
 use tokio_util::sync::CancellationToken;
 
-/// One part's readiness.
+/// One part of the process.
+#[derive(Clone)]
 pub struct Part {
     /// Its name.
     pub name: &'static str,
-    /// What is wrong with it, if anything.
-    pub trouble: Option<String>,
+    /// What is wrong with it now, if anything; asked anew each time.
+    pub trouble: Arc<dyn Fn() -> Option<String> + Send + Sync>,
 }
 
 /// What the endpoints ask.
@@ -26,8 +27,8 @@ pub struct Part {
 pub struct Probes {
     /// All metrics.
     pub registry: Registry,
-    /// All parts, asked anew each time.
-    pub parts: Arc<dyn Fn() -> Vec<Part> + Send + Sync>,
+    /// All parts.
+    pub parts: Arc<[Part]>,
 }
 
 /// Serves until `shutdown`.
@@ -45,11 +46,11 @@ pub async fn serve(listen: SocketAddr, probes: Probes, shutdown: CancellationTok
 }
 
 async fn ready(State(probes): State<Probes>) -> impl IntoResponse {
-    let parts = (probes.parts)();
-    let is_ready = parts.iter().all(|part| part.trouble.is_none());
-    let rows: Vec<_> = parts
+    let troubles: Vec<_> = probes.parts.iter().map(|part| (part.name, (part.trouble)())).collect();
+    let is_ready = troubles.iter().all(|(_, trouble)| trouble.is_none());
+    let rows: Vec<_> = troubles
         .iter()
-        .map(|part| serde_json::json!({ "name": part.name, "ok": part.trouble.is_none(), "detail": part.trouble }))
+        .map(|(name, trouble)| serde_json::json!({ "name": name, "ok": trouble.is_none(), "detail": trouble }))
         .collect();
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(serde_json::json!({ "ready": is_ready, "parts": rows })))

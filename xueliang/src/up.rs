@@ -5,10 +5,14 @@ use std::path::Path;
 use anyhow::Context;
 use prometheus::Registry;
 use tokio::sync::mpsc;
-use xueliang_alerting::consume::embedded::{self, Delivery};
+use tokio_util::sync::CancellationToken;
+use xueliang_alerting::{
+    OneBox, Probe,
+    consume::embedded::{self, Delivery},
+};
 use xueliang_ingest::publish::{EmbeddedBatch, EmbeddedSink, Sink};
 
-use crate::{alerting, config, ingest, shutdown};
+use crate::{alerting, config, ingest, ops::Part, shutdown};
 
 /// Batches that may wait between the halves.
 const MAX_WAITING_BATCHES: usize = 4;
@@ -20,20 +24,31 @@ pub async fn run(file: &Path) -> anyhow::Result<()> {
     let registry = Registry::new();
     let (to_alerting, source) = embedded::channel(MAX_WAITING_BATCHES);
     let (batches, received) = mpsc::channel(MAX_WAITING_BATCHES);
-    // Alerting goes on until ingest has handed over what it still held.
-    let stop_alerting = tokio_util::sync::CancellationToken::new();
-    let started = xueliang_alerting::start(alerting_settings, Some(source), registry.clone(), stop_alerting.clone());
-    let (started, running) = started.await.context("alerting can't start")?;
     tokio::spawn(hand_over(received, to_alerting));
     let sink = Sink::Embedded(EmbeddedSink(batches));
     // The model takes a moment to load, and its file is hashed: not on an async thread.
     let worker = tokio::task::block_in_place(|| ingest::start(ingest_settings, sink, &registry))?;
+    let one_box = OneBox { source, probes: ingest::probes(&worker).map(probe).into() };
+    // Alerting goes on until ingest has handed over what it still held.
+    let stop_alerting = CancellationToken::new();
+    let started = xueliang_alerting::start(alerting_settings, Some(one_box), registry, stop_alerting.clone()).await;
+    let (started, running) = match started {
+        Ok(started) => started,
+        Err(error) => {
+            worker.stop().await;
+            return Err(error).context("alerting can't start");
+        }
+    };
     alerting::tell(started);
     shutdown.cancelled().await;
     worker.stop().await;
     stop_alerting.cancel();
     running.ended().await;
     Ok(())
+}
+
+fn probe(part: Part) -> Probe {
+    Probe { name: part.name, trouble: part.trouble }
 }
 
 /// Turns ingest's batches into alerting's deliveries: neither half knows the other.

@@ -1,5 +1,7 @@
 //! Health for whoever runs it, and metrics.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::State,
@@ -10,6 +12,21 @@ use prometheus::TextEncoder;
 use serde::Serialize;
 
 use super::Api;
+
+/// A part beside alerting in the same process: its name, and what is wrong with it now, if anything.
+#[derive(Clone)]
+pub struct Probe {
+    /// The name.
+    pub name: &'static str,
+    /// Asked anew each time.
+    pub trouble: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+}
+
+impl std::fmt::Debug for Probe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Probe({})", self.name)
+    }
+}
 
 #[derive(Serialize)]
 struct Part {
@@ -34,10 +51,14 @@ pub(super) async fn ready(State(api): State<Api>) -> impl IntoResponse {
     let answers = api.store.read(|transaction| Ok(transaction.query_row("SELECT 1", [], |_| Ok(()))?)).await.is_ok();
     let store = if answers { "answers" } else { "does not answer" };
     let (source_ok, source) = api.health.get();
-    let parts = vec![
+    let mut parts = vec![
         Part { name: "store", ok: answers, detail: store.to_owned() },
         Part { name: "source", ok: source_ok, detail: source },
     ];
+    parts.extend(api.probes.iter().map(|probe| {
+        let trouble = (probe.trouble)();
+        Part { name: probe.name, ok: trouble.is_none(), detail: trouble.unwrap_or_else(|| "works".to_owned()) }
+    }));
     let ready = parts.iter().all(|part| part.ok);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Readiness { ready, parts }))

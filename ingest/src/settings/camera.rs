@@ -1,6 +1,6 @@
 //! One `[[camera]]`: where it is, how it is pulled, what is watched in its picture.
 
-use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use url::Url;
 use xueliang_events::{CameraId, GridCode, LineId, ZoneId};
@@ -47,6 +47,8 @@ impl fmt::Debug for Credentials {
 pub struct CameraSettings {
     /// Its id.
     pub id: CameraId,
+    /// Its name for people, by language tag; empty: its id.
+    pub names: BTreeMap<String, String>,
     /// Its address, without credentials.
     pub url: Url,
     /// Who to be for it.
@@ -77,6 +79,7 @@ impl CameraSettings {
     /// Reads one `[[camera]]`.
     pub fn read(camera: &mut Reader<'_>) -> Option<Self> {
         let id = camera.required_text("id");
+        let names = read_names(camera);
         let url = read_url(camera);
         let credentials = read_credentials(camera);
         let transports = [("tcp", StreamTransport::Tcp), ("udp", StreamTransport::Udp)];
@@ -93,6 +96,7 @@ impl CameraSettings {
         camera.finish();
         Some(Self {
             id: id?,
+            names,
             url: url?,
             credentials: credentials?,
             transport,
@@ -112,6 +116,24 @@ impl CameraSettings {
     pub fn privacy_masks(&self) -> PrivacyMasks {
         PrivacyMasks::new(self.masks.clone())
     }
+}
+
+fn read_names(camera: &mut Reader<'_>) -> BTreeMap<String, String> {
+    let mut name = camera.section("name");
+    let mut names = BTreeMap::new();
+    for language in ["zh", "en"] {
+        let Some(text) = name.optional::<String>(language) else { continue };
+        if text.trim().is_empty() || text.chars().count() > 120 {
+            name.refuse(
+                language,
+                "is empty or longer than 120 characters",
+                "write a name that people know the place by",
+            );
+        }
+        names.insert(language.to_owned(), text);
+    }
+    name.finish();
+    names
 }
 
 fn read_url(camera: &mut Reader<'_>) -> Option<Url> {

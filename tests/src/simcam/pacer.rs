@@ -103,11 +103,7 @@ impl Feed {
         }
         self.next += 1;
         self.due = timeline.instant + Duration::from(self.elapsed(self.next));
-        let r = source.push_buffer(unit);
-        if source.current_level_bytes() > 300_000 {
-            eprintln!("STUCK {:p}", source.as_ptr());
-        }
-        r.is_ok()
+        source.push_buffer(unit).is_ok()
     }
 
     fn elapsed(&self, index: usize) -> gst::ClockTime {
