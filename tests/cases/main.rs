@@ -9,3 +9,4 @@ mod one_box;
 mod reference;
 mod samples;
 mod store;
+mod two_instances;

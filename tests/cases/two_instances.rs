@@ -1,20 +1,16 @@
-//! Two alerting instances in one Kafka consumer group on one store. Needs a broker:
-//! `XUELIANG_TEST_KAFKA=127.0.0.1:9092 cargo test -p xueliang-alerting --test kafka -- --ignored`.
-
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in tests a panic is the report")]
+//! Two alerting instances in one Kafka consumer group on one store: what one leaves the other takes, incidents are announced
+//! once, and what can't be read goes to the dead letters.
 
 use std::{
-    collections::BTreeSet,
     path::Path,
     time::{Duration, Instant},
 };
 
 use jiff::{SignedDuration, Timestamp};
 use rdkafka::{
-    ClientConfig, Message as _,
+    ClientConfig,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
-    consumer::{BaseConsumer, Consumer},
     producer::{FutureProducer, FutureRecord},
 };
 use tokio_util::sync::CancellationToken;
@@ -24,6 +20,7 @@ use xueliang_events::{
     values::Counts,
 };
 use xueliang_settings::Document;
+use xueliang_tests::kafka::Kafka;
 
 const RULE: &str = r#"
 [[rule]]
@@ -111,9 +108,10 @@ async fn wait_for(folder: &Path, expected: &Counted) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a Kafka broker at XUELIANG_TEST_KAFKA"]
 async fn second_instance_takes_over_and_each_incident_comes_once() {
-    let brokers = std::env::var("XUELIANG_TEST_KAFKA").expect("XUELIANG_TEST_KAFKA=host:port");
+    let folder = tempfile::tempdir().unwrap();
+    let kafka = Kafka::start(&folder.path().join("kafka")).unwrap();
+    let brokers = kafka.brokers();
     let mut client = ClientConfig::new();
     client.set("bootstrap.servers", &brokers);
     let admin: AdminClient<DefaultClientContext> = client.create().unwrap();
@@ -121,7 +119,6 @@ async fn second_instance_takes_over_and_each_incident_comes_once() {
         [EVENTS_TOPIC, INCIDENTS_TOPIC, DEAD_LETTER_TOPIC].map(|t| NewTopic::new(t, 4, TopicReplication::Fixed(1)));
     admin.create_topics(&topics, &AdminOptions::new()).await.unwrap();
     let producer: FutureProducer = client.create().unwrap();
-    let folder = tempfile::tempdir().unwrap();
     let begin = Timestamp::now().checked_sub(SignedDuration::from_hours(1)).unwrap();
 
     let (_, first_shutdown, first) = instance(folder.path(), &brokers).await;
@@ -143,29 +140,13 @@ async fn second_instance_takes_over_and_each_incident_comes_once() {
     wait_for(folder.path(), &expected).await;
     let ready = reqwest::get(format!("{address}/readyz")).await.unwrap();
     assert_eq!(ready.status(), 200, "{}", ready.text().await.unwrap());
-    let (announced, letters) =
-        (read_all(&client, INCIDENTS_TOPIC, CAMERAS as usize), read_all(&client, DEAD_LETTER_TOPIC, 1));
-    assert_eq!((announced.len(), letters.len()), (CAMERAS as usize, 1));
-    second_shutdown.cancel();
-    second.ended().await;
-}
-
-/// Ids of the events on a topic.
-fn read_all(client: &ClientConfig, topic: &str, n_wanted: usize) -> BTreeSet<String> {
-    let mut client = client.clone();
-    let consumer: BaseConsumer = client
-        .set("group.id", "test")
-        .set("auto.offset.reset", "earliest")
-        .set("enable.auto.commit", "false")
-        .create()
-        .unwrap();
-    consumer.subscribe(&[topic]).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(20);
-    let mut ids = BTreeSet::new();
-    while ids.len() < n_wanted && Instant::now() < deadline {
-        if let Some(Ok(message)) = consumer.poll(Duration::from_millis(200)) {
-            ids.insert(Event::from_json(message.payload().unwrap()).unwrap().id().to_string());
+    for (topic, n_expected) in [(INCIDENTS_TOPIC, CAMERAS as usize), (DEAD_LETTER_TOPIC, 1)] {
+        let messages = kafka.read_all(topic).unwrap();
+        assert_eq!(messages.len(), n_expected, "{topic}");
+        for message in messages {
+            Event::from_json(&message.payload).unwrap();
         }
     }
-    ids
+    second_shutdown.cancel();
+    second.ended().await;
 }
