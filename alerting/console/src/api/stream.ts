@@ -19,6 +19,7 @@ export class LiveStream {
   private readonly stopped = new AbortController();
   private lastEventId = "";
   private attempt = 0;
+  private connection: AbortController | null = null;
   private wake: () => void = () => undefined;
 
   constructor(url: string, listener: StreamListener) {
@@ -45,6 +46,11 @@ export class LiveStream {
     this.wake();
   }
 
+  /** Gives up the connection, for when the browser says that the network is gone: a dead peer would only show by its silence. */
+  drop(): void {
+    this.connection?.abort();
+  }
+
   stop(): void {
     this.stopped.abort();
     this.wake();
@@ -52,6 +58,7 @@ export class LiveStream {
 
   private async runOnce(): Promise<void> {
     const connection = new AbortController();
+    this.connection = connection;
     this.stopped.signal.addEventListener("abort", () => connection.abort(), { once: true });
     let silence = setTimeout(() => connection.abort(), SILENCE_MS);
     try {

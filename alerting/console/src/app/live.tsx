@@ -40,10 +40,13 @@ export function LiveProvider({ children }: { children: ReactNode }) {
       sessionEnded: reportSessionEnded,
     });
     const retry = () => stream.retryNow();
+    const drop = () => stream.drop();
     addEventListener("online", retry);
+    addEventListener("offline", drop);
     void stream.run();
     return () => {
       removeEventListener("online", retry);
+      removeEventListener("offline", drop);
       stream.stop();
     };
   }, []);

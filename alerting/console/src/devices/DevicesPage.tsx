@@ -59,7 +59,7 @@ function columns(language: Translator, now: number): TableColumnsType<Device> {
       ),
     },
     { title: t("devices.kind"), dataIndex: "kind", render: (kind: string) => term("devices.kind", kind) },
-    { title: t("devices.cause"), dataIndex: "cause", render: (cause: string | null) => (cause === null ? "—" : term("devices.cause", cause)) },
+    { title: t("devices.cause"), dataIndex: "cause", render: (cause: string | null) => cause ?? "—" },
     {
       title: t("devices.since"),
       dataIndex: "since",

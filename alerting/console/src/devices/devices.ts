@@ -10,5 +10,5 @@ export function inOrder(devices: readonly Device[]): Device[] {
 }
 
 export function isWell({ state }: Device): boolean {
-  return state === "online";
+  return state === "live";
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 
 import { en } from "./en";
-import { clockTime, dateTime, timeAgo } from "./time";
+import { clockTime, dateTime, fromBeijing, timeAgo } from "./time";
 import { languageOf, translator } from "./translate";
 import { zh } from "./zh";
 
@@ -59,5 +59,10 @@ describe("times", () => {
     expect(clockTime("2026-03-01T16:29:59Z", now)).toBe("00:29:59");
     expect(clockTime("2026-03-01T15:59:59Z", now)).toBe("03-01 23:59:59");
     expect(dateTime("2026-03-01T16:00:00.250Z")).toBe("2026-03-02 00:00:00");
+  });
+
+  test("field_in_beijing_time_becomes_utc", () => {
+    expect(fromBeijing("2026-03-02T00:30")).toBe("2026-03-01T16:30:00.000Z");
+    expect(fromBeijing("")).toBeNull();
   });
 });

@@ -27,6 +27,12 @@ export function dateTime(at: string): string {
   return `${date} ${time}`;
 }
 
+/** What a date-and-time field holds, read as Beijing time, as a UTC string; null when it holds no time. */
+export function fromBeijing(field: string): string | null {
+  const at = Date.parse(`${field}+08:00`);
+  return Number.isNaN(at) ? null : new Date(at).toISOString();
+}
+
 function beijing(at: number): { date: string; time: string } {
   // Swedish writes dates as ISO 8601 does.
   const [date = "", time = ""] = new Date(at).toLocaleString("sv-SE", { timeZone: ZONE }).split(" ");

@@ -6,6 +6,7 @@ import { asFailure, type Failure } from "../api/problem";
 import type { AllowedCommand, Incident, IncidentSummary } from "../api/types";
 import { failureText } from "../i18n/failure";
 import { useLanguage } from "../i18n/language";
+import { fromBeijing } from "../i18n/time";
 import { isAdverse, orderOf, send, type CommandInput } from "./commands";
 
 interface CommandDialogProps {
@@ -71,7 +72,7 @@ export function CommandDialog({ incident, command, onDone, onConflict, onClose }
         )}
         {command.fields.map(({ name, required }) => (
           <Form.Item key={name} name={["fields", name]} label={term("command.field", name)} rules={[{ required, message: t("command.field_missing") }]}>
-            <Input />
+            <Input type={name === UNTIL ? "datetime-local" : "text"} />
           </Form.Item>
         ))}
         <Form.Item name="comment" label={t("command.comment")}>
@@ -83,8 +84,13 @@ export function CommandDialog({ incident, command, onDone, onConflict, onClose }
   );
 }
 
+/** The one field that holds a time. */
+const UNTIL = "until";
+
 function withoutEmpty({ reason, comment, fields }: CommandInput): CommandInput {
-  const filled = Object.entries(fields ?? {}).filter(([, value]) => value.trim() !== "");
+  const filled = Object.entries(fields ?? {})
+    .map(([name, value]) => [name, name === UNTIL ? (fromBeijing(value) ?? "") : value.trim()] as const)
+    .filter(([, value]) => value !== "");
   return {
     ...(reason !== undefined && { reason }),
     ...(comment !== undefined && comment.trim() !== "" && { comment: comment.trim() }),
