@@ -6,8 +6,6 @@ n_failed=0
 n_skipped=0
 step_rows=()
 
-trap 'echo "interrupted" >&2; exit 130' INT TERM
-
 # step NAME COMMAND...: one check that passes or fails.
 step() {
     local name=$1
@@ -36,8 +34,7 @@ run_step() {
     shift
     mkdir -p "$CACHE/logs"
     printf '%-14s …\n' "$name" >&2
-    # The parent-death signal ends the step when this script is killed.
-    setpriv --pdeathsig TERM -- "$@" >"$log" 2>&1 </dev/null || status=$?
+    run_group "$@" >"$log" 2>&1 || status=$?
     if [[ $status -ne 0 ]]; then
         outcome=FAILED
         printf '  --- %s failed (status %s); %s ends:\n' "$name" "$status" "$log" >&2

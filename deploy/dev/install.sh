@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Installs all parts that ./demo or ./check needs, and leaves in the cache what they export: install.sh demo|check
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+# shellcheck source=deploy/dev/parts.sh
+. deploy/dev/parts.sh
+
+part_rust
+part_apt_demo
+part_onnxruntime
+part_model
+part_footage
+part_console
+if [[ ${1:-} == check ]]; then
+    part_apt_check
+    part_browser
+    part_java
+    part_ssdlite
+    part_node
+    part_console_packages
+    part_kafka
+    part_python
+    part_cargo_deny
+    PYTHON=$PYTHON inference/tests/reference/prepare.sh "$CACHE"
+fi
+part_settings >"$CACHE/settings.sh"
