@@ -9,7 +9,6 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    thread::JoinHandle,
 };
 
 use jiff::Timestamp;
@@ -19,6 +18,7 @@ use xueliang_inference::{Detections, Detector, Frame};
 use crate::{
     decode::FrameSink,
     metrics::{CameraMetrics, Metrics},
+    threads::Threads,
 };
 
 /// Takes a camera's frame with what was detected in it; called by a detector thread and free to wait for the outbox.
@@ -31,7 +31,7 @@ pub trait DetectionSink: Send + Sync {
 pub struct Scheduler {
     queue: Arc<Queue>,
     n_cameras: AtomicU64,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Threads,
 }
 
 /// One camera's place before the detectors.
@@ -65,13 +65,12 @@ impl Scheduler {
     /// Starts one thread for each detector.
     pub fn start(detectors: Vec<Detector>, metrics: &Metrics) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::default());
-        let mut threads = Vec::with_capacity(detectors.len());
+        let threads = Threads::default();
         for (index, detector) in detectors.into_iter().enumerate() {
             let (queue, metrics) = (Arc::clone(&queue), metrics.clone());
-            let thread = std::thread::Builder::new().name(format!("detect-{index}"));
-            threads.push(thread.spawn(move || serve(&queue, detector, &metrics))?);
+            threads.spawn(format!("detect-{index}"), move || serve(&queue, detector, &metrics))?;
         }
-        Ok(Self { queue, n_cameras: AtomicU64::new(0), threads: Mutex::new(threads) })
+        Ok(Self { queue, n_cameras: AtomicU64::new(0), threads })
     }
 
     /// A place for one more camera.
@@ -84,11 +83,14 @@ impl Scheduler {
     pub fn stop(&self) {
         self.queue.state.lock().stopped = true;
         self.queue.wake.notify_all();
-        for thread in self.threads.lock().drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a detector thread had panicked");
-            }
-        }
+        self.threads.join();
+        // What waits would keep its camera's outbox open.
+        self.queue.state.lock().ready.clear();
+    }
+
+    /// The threads, for readiness.
+    pub fn threads(&self) -> Threads {
+        self.threads.clone()
     }
 }
 

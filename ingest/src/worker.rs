@@ -128,6 +128,15 @@ impl Worker {
         Ok(worker)
     }
 
+    /// What keeps pictures from being analysed, if anything: threads that were lost.
+    pub fn analysing(&self) -> impl Fn() -> Option<String> + Send + Sync + use<> {
+        let (decoders, detectors) = (self.decoders.threads(), self.scheduler.threads());
+        move || {
+            let n_lost = decoders.n_lost() + detectors.n_lost();
+            (n_lost > 0).then(|| format!("{n_lost} threads were lost to a defect; restart and report it"))
+        }
+    }
+
     /// What keeps the outbox from being written, if anything.
     pub fn writing(&self) -> Trouble {
         self.outbox.trouble()

@@ -41,9 +41,10 @@ pub fn start(settings: IngestSettings, sink: Sink, registry: &Registry) -> anyho
 }
 
 /// A worker's parts for readiness. A camera that is away is the camera's state, not the worker's.
-pub fn probes(worker: &Worker) -> [Part; 2] {
+pub fn probes(worker: &Worker) -> [Part; 3] {
     let (publishing, writing) = (worker.publishing.clone(), worker.writing());
     [
+        Part { name: "analysis", trouble: Arc::new(worker.analysing()) },
         Part { name: "outbox", trouble: Arc::new(move || writing.now()) },
         Part { name: "publisher", trouble: Arc::new(move || publishing.trouble()) },
     ]

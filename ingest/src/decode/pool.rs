@@ -9,7 +9,6 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    thread::JoinHandle,
 };
 
 use parking_lot::{Condvar, Mutex};
@@ -21,6 +20,7 @@ use crate::{
         lane::{Lane, Mode},
     },
     gate::Decision,
+    threads::Threads,
 };
 
 /// The shared decoders.
@@ -28,7 +28,7 @@ pub struct DecoderPool {
     queue: Arc<RunQueue>,
     leases: Arc<AtomicUsize>,
     max_leases: usize,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Threads,
 }
 
 /// The right to a stream decoder; given back when dropped.
@@ -56,12 +56,12 @@ impl DecoderPool {
     /// Starts `n_threads` decoding threads; at most `max_leases` cameras have a stream decoder at once.
     pub fn start(n_threads: usize, max_leases: usize) -> std::io::Result<Self> {
         let queue = Arc::new(RunQueue::default());
-        let mut threads = Vec::with_capacity(n_threads);
+        let threads = Threads::default();
         for index in 0..n_threads {
             let queue = Arc::clone(&queue);
-            threads.push(std::thread::Builder::new().name(format!("decode-{index}")).spawn(move || serve(&queue))?);
+            threads.spawn(format!("decode-{index}"), move || serve(&queue))?;
         }
-        Ok(Self { queue, leases: Arc::default(), max_leases, threads: Mutex::new(threads) })
+        Ok(Self { queue, leases: Arc::default(), max_leases, threads })
     }
 
     /// A stream decoder for one camera, while there are any left.
@@ -86,11 +86,12 @@ impl DecoderPool {
     pub fn stop(&self) {
         self.queue.state.lock().stopped = true;
         self.queue.wake.notify_all();
-        for thread in self.threads.lock().drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a decoding thread had panicked");
-            }
-        }
+        self.threads.join();
+    }
+
+    /// The threads, for readiness.
+    pub fn threads(&self) -> Threads {
+        self.threads.clone()
     }
 }
 
