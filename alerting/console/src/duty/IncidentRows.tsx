@@ -3,7 +3,7 @@ import { PictureOutlined } from "@ant-design/icons";
 import { memo, useEffect, useRef, useState } from "react";
 
 import { snapshotUrl } from "../api/images";
-import type { IncidentSummary } from "../api/types";
+import { SUSPECTED, type IncidentSummary } from "../api/types";
 import { useNow } from "../app/media";
 import { useLanguage } from "../i18n/language";
 import { clockTime, timeAgo } from "../i18n/time";
@@ -37,14 +37,14 @@ export function IncidentRows({ list, selected, select }: IncidentRowsProps) {
           className={`row row-${incident.urgency}${matches(list.filter, incident.state) ? "" : " row-left"}`}
           onClick={() => select(incident.id)}
         >
-          <Row incident={incident} />
+          <Row incident={incident} showState={list.filter !== SUSPECTED || incident.state !== SUSPECTED} />
         </li>
       ))}
     </ul>
   );
 }
 
-const Row = memo(function Row({ incident }: { incident: IncidentSummary }) {
+const Row = memo(function Row({ incident, showState }: { incident: IncidentSummary; showState: boolean }) {
   const { t, term, pick } = useLanguage();
   return (
     <>
@@ -53,7 +53,7 @@ const Row = memo(function Row({ incident }: { incident: IncidentSummary }) {
         <p className="row-title">
           <UrgencyMark urgency={incident.urgency} />
           <strong>{term("category", incident.category)}</strong>
-          <StateTag state={incident.state} />
+          {showState && <StateTag state={incident.state} />}
         </p>
         <p className="row-summary">{pick(incident.summary)}</p>
       </div>

@@ -37,7 +37,7 @@ function EventLine({ event, chosen, choose }: { event: EventRow; chosen: boolean
       <span className="event-class">{event.class == null ? "" : term("class", event.class)}</span>
     </>
   );
-  if (event.snapshot == null && event.bbox == null) return <div className="event-line">{content}</div>;
+  if (event.snapshot == null) return <div className="event-line">{content}</div>;
   return (
     <button type="button" className="event-line" aria-pressed={chosen} onClick={() => choose(event.id)}>
       {content}

@@ -49,14 +49,14 @@ function Loaded({ incident, load }: { incident: Incident; load: IncidentLoad }) 
             <Snapshot incident={incident} snapshot={snapshot} event={event} reason="incident_page" />
             <Lead />
           </Section>
-          <Section title={t("incident.values")}>
-            <Values values={incident.values} />
-          </Section>
           <Section title={t("incident.timeline")}>
             <Timeline rows={incident.timeline} />
           </Section>
         </div>
         <div>
+          <Section title={t("incident.values")}>
+            <Values values={incident.values} />
+          </Section>
           <Section title={t("incident.facts")}>
             <Facts incident={incident} />
           </Section>
