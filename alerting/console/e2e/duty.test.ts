@@ -5,6 +5,8 @@ import { Console, DESK, systemUnderTest } from "./console";
 
 const SYSTEM = systemUnderTest();
 const SUSPECTED = '[role="option"][data-state="suspected"]';
+/** Of one object each, so that there is a box to draw; a crowd has none. */
+const ONE_OBJECT = ':is([data-category="zone_intrusion"], [data-category="fire_lane_blocked"])';
 let desk: Console;
 
 beforeEach(async () => {
@@ -59,7 +61,7 @@ test("new_rows_wait_while_one_is_selected_and_come_on_demand", async () => {
 test("incident_page_shows_redacted_snapshot_with_box_events_and_note", async () => {
   const { page } = desk;
   await desk.signIn();
-  await page.click(`${SUSPECTED}:has(img.thumbnail)`);
+  await page.click(`${SUSPECTED}${ONE_OBJECT}:has(img.thumbnail)`, { timeout: 45_000 });
   const id = await desk.selectedRow();
   await page.keyboard.press("Enter");
   await page.waitForSelector(`article[data-incident="${id ?? ""}"]`);

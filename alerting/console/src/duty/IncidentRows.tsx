@@ -34,6 +34,7 @@ export function IncidentRows({ list, selected, select }: IncidentRowsProps) {
           aria-selected={incident.id === selected}
           data-incident={incident.id}
           data-state={incident.state}
+          data-category={incident.category}
           className={`row row-${incident.urgency}${matches(list.filter, incident.state) ? "" : " row-left"}`}
           onClick={() => select(incident.id)}
         >
@@ -59,7 +60,7 @@ const Row = memo(function Row({ incident, showState }: { incident: IncidentSumma
       </div>
       <div className="row-where">
         <p>{incident.place ?? incident.grid ?? "—"}</p>
-        <p className="quiet">{incident.device.name}</p>
+        <p className="quiet">{pick(incident.device.name)}</p>
       </div>
       <p className="row-count" title={t("duty.events_label", { n: incident.n_events })}>
         {t("duty.events", { n: incident.n_events })}

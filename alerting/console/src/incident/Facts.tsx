@@ -6,10 +6,10 @@ import { useLanguage } from "../i18n/language";
 import { dateTime } from "../i18n/time";
 
 export function Facts({ incident }: { incident: Incident }) {
-  const { t } = useLanguage();
+  const { t, pick } = useLanguage();
   const facts: [string, ReactNode][] = [
     [t("incident.place"), incident.place ?? "—"],
-    [t("incident.device"), incident.device.name],
+    [t("incident.device"), pick(incident.device.name)],
     [t("incident.grid"), incident.grid ?? "—"],
     [t("incident.opened"), dateTime(incident.opened_at)],
     [t("incident.updated"), dateTime(incident.updated_at)],
