@@ -242,6 +242,11 @@ pub fn snapshot_of(payload: &Payload) -> Option<&SnapshotRef> {
 
 fn opened(id: IncidentId, firing: &Firing) -> Opened {
     let place = firing.place.id().map(str::to_owned);
-    let summary = words::incident(firing.category, firing.device.as_str(), place.as_deref(), &firing.values);
+    let summary = words::incident(
+        firing.category,
+        &words::device(firing.device.as_str(), &(None, None)),
+        place.as_deref(),
+        &firing.values,
+    );
     Opened { id, category: firing.category, device: firing.device.to_string(), place, at: firing.at, summary }
 }

@@ -17,19 +17,26 @@ pub struct Bilingual {
     pub en: String,
 }
 
+/// A device's name: what the registry gave in each language, else in the other, else its id.
+pub fn device(id: &str, names: &(Option<String>, Option<String>)) -> Bilingual {
+    let (zh, en) = names;
+    both(zh.as_ref().or(en.as_ref()).map_or(id, String::as_str), en.as_ref().or(zh.as_ref()).map_or(id, String::as_str))
+}
+
 fn both(zh: impl Into<String>, en: impl Into<String>) -> Bilingual {
     Bilingual { zh: zh.into(), en: en.into() }
 }
 
 /// What an incident is about.
-pub fn incident(category: Category, device: &str, place: Option<&str>, values: &[Measure]) -> Bilingual {
+pub fn incident(category: Category, device: &Bilingual, place: Option<&str>, values: &[Measure]) -> Bilingual {
     let (zh, en) = category_name(category);
     let (place_zh, place_en) =
         place.map_or_else(Default::default, |place| (format!(" {place}"), format!(" at {place}")));
     let measured: Vec<Bilingual> = values.iter().map(measure).collect();
     let zh_values: String = measured.iter().map(|value| format!("，{}", value.zh)).collect();
     let en_values: String = measured.iter().map(|value| format!(", {}", value.en)).collect();
-    both(format!("{zh}：{device}{place_zh}{zh_values}"), format!("{en}: {device}{place_en}{en_values}"))
+    let (device_zh, device_en) = (&device.zh, &device.en);
+    both(format!("{zh}：{device_zh}{place_zh}{zh_values}"), format!("{en}: {device_en}{place_en}{en_values}"))
 }
 
 fn measure(measure: &Measure) -> Bilingual {
@@ -221,8 +228,10 @@ mod tests {
     #[test]
     fn incident_says_what_where_and_how_much() {
         let values = [Measure { name: "count".to_owned(), value: 4.0, unit: None }];
-        let words = incident(Category::Crowding, "gate-1", Some("yard"), &values);
-        assert_eq!(words.zh, "人员聚集：gate-1 yard，4 个目标");
-        assert_eq!(words.en, "Crowding: gate-1 at yard, count 4");
+        let named = device("gate-1", &(Some("东门".to_owned()), None));
+        let words = incident(Category::Crowding, &named, Some("yard"), &values);
+        assert_eq!(words.zh, "人员聚集：东门 yard，4 个目标");
+        assert_eq!(words.en, "Crowding: 东门 at yard, count 4");
+        assert_eq!(device("gate-1", &(None, None)), both("gate-1", "gate-1"));
     }
 }

@@ -41,14 +41,14 @@ pub struct Analysis {
 }
 
 impl Analysis {
-    /// A fresh analysis for one session of `camera`.
-    pub fn new(camera: &CameraSettings) -> Result<Self, SceneError> {
+    /// A fresh analysis for one session of `camera`, whose frames have this width divided by height.
+    pub fn new(camera: &CameraSettings, frame_aspect: f32) -> Result<Self, SceneError> {
         let scene = Scene::new(SceneSettings {
             zones: camera.zones.clone(),
             lines: camera.lines.clone(),
             heartbeat: HEARTBEAT,
         })?;
-        let tracker = Tracker::new(TrackerSettings::default());
+        let tracker = Tracker::new(TrackerSettings { frame_aspect, ..TrackerSettings::default() });
         Ok(Self { tracker, scene, redact: camera.redact, snapshot_at: None, last_at: None })
     }
 

@@ -75,7 +75,7 @@ impl DetectionSink for CameraEvents {
     fn take(&self, frame: &Frame, detections: &Detections) {
         let mut analysis = self.analysis.lock();
         if analysis.is_none() {
-            match Analysis::new(&self.camera) {
+            match Analysis::new(&self.camera, frame.width() as f32 / frame.height() as f32) {
                 Ok(fresh) => *analysis = Some(fresh),
                 Err(error) => tracing::error!(camera = %self.camera.id, %error, "can't watch the zones"),
             }

@@ -1,14 +1,14 @@
 //! A city in small: ingest, two alerting instances and Apache Kafka as separate processes; the broker goes away for a while, an
 //! instance is killed, and every event is in the store exactly once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use xueliang_tests::client::Client;
 use xueliang_tests::deployment::{Deployment, free_port, wait_ready};
-use xueliang_tests::kafka::Kafka;
+use xueliang_tests::kafka::{Kafka, Message};
 use xueliang_tests::simcam::{Camera, Codec, Login, SimCam};
 use xueliang_tests::{parts, wait};
 
@@ -87,6 +87,7 @@ fn through_kafka_nothing_is_lost_and_nothing_is_twice() {
     assert_eq!(store::n_events(&data_dir), sent_ids.len());
     assert_eq!(store::check_sequences(&data_dir), 3, "one session a camera");
     check_incidents(&second_client);
+    check_tracks(&sent);
     second.terminate(Duration::from_secs(20)).unwrap();
     for message in sent.iter().chain(&kafka.read_all("xueliang.incidents.v1").unwrap()) {
         leaks::check_bytes("a message in Kafka", &message.payload);
@@ -94,6 +95,19 @@ fn through_kafka_nothing_is_lost_and_nothing_is_twice() {
     for log in ["ingest.log", "alerting-1.log", "alerting-2.log"] {
         leaks::check_log(&folder.path().join(log));
     }
+}
+
+/// RULES P10: a track id says nothing outside its camera and session.
+fn check_tracks(sent: &[Message]) {
+    let mut seen: BTreeMap<String, (String, String)> = BTreeMap::new();
+    for message in sent {
+        let event: Value = serde_json::from_slice(&message.payload).unwrap();
+        let Some(track) = event["data"]["track"].as_str() else { continue };
+        let place = (event["source"].to_string(), event["session"].to_string());
+        let first = seen.entry(track.to_owned()).or_insert_with(|| place.clone());
+        assert_eq!(*first, place, "track {track} joins two cameras or sessions");
+    }
+    assert!(seen.len() > 10, "only {} tracks", seen.len());
 }
 
 /// One incident at most for each category and camera.

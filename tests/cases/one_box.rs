@@ -117,6 +117,20 @@ fn people_and_vehicles_are_found_as_the_reference_finds_them() {
 }
 
 #[test]
+fn p12_events_go_without_a_picture_when_none_can_be_kept() {
+    let stage = Stage::new();
+    let ingest = stage.folder.path().join("state/ingest");
+    fs::create_dir_all(&ingest).unwrap();
+    fs::write(ingest.join("snapshots"), "a file where the folder should be").unwrap();
+    let (mut process, client) = stage.up();
+    let incident = wait_for_incident(&client, "crowding", Duration::from_secs(40));
+    assert_eq!(incident["has_snapshot"], false, "{incident:#}");
+    assert!(client.metric("xueliang_snapshots_total", "outcome=\"failed\"").unwrap() > 0.0);
+    assert_eq!(client.metric("xueliang_snapshots_total", "outcome=\"kept\"").unwrap(), 0.0);
+    process.terminate(Duration::from_secs(20)).unwrap();
+}
+
+#[test]
 fn nothing_is_served_before_sign_in() {
     let stage = Stage::new();
     let (mut process, _) = stage.up();

@@ -108,8 +108,7 @@ pub(super) async fn detail(api: &Api, person: &Person, id: IncidentId) -> Answer
 pub(super) fn summary(incident: &incidents::Incident) -> IncidentSummary {
     let place = incident.place.id();
     let device = incident.device.as_str();
-    let (zh, en) = &incident.device_names;
-    let name = zh.as_deref().or(en.as_deref()).unwrap_or(device);
+    let name = words::device(device, &incident.device_names);
     IncidentSummary {
         id: incident.id.to_string(),
         category: incident.category.as_str().to_owned(),
@@ -122,13 +121,13 @@ pub(super) fn summary(incident: &incidents::Incident) -> IncidentSummary {
         version: incident.version,
         opened_at: incident.opened_at,
         updated_at: incident.updated_at,
-        device: DeviceRef { id: device.to_owned(), name: name.to_owned() },
+        device: DeviceRef { id: device.to_owned(), name: name.clone().into() },
         place: place.map(str::to_owned),
         grid: incident.grid.as_ref().map(ToString::to_string),
         rule: RuleRef { id: incident.rule.0.to_string(), version: incident.rule.1 },
         n_events: incident.n_events,
         n_firings: incident.n_firings,
-        summary: words::incident(incident.category, name, place, &incident.values).into(),
+        summary: words::incident(incident.category, &name, place, &incident.values).into(),
         has_snapshot: incident.snapshot.is_some(),
         snapshot: incident.snapshot.as_ref().map(snapshot),
         evidentiary: false,

@@ -109,7 +109,7 @@ pub struct DeviceRef {
     /// Its id.
     pub id: String,
     /// Its name.
-    pub name: String,
+    pub name: Bilingual,
 }
 
 /// A rule by name.

@@ -265,7 +265,7 @@ export interface components {
             /** @description Its id. */
             id: string;
             /** @description Its name. */
-            name: string;
+            name: components["schemas"]["Bilingual"];
         };
         /** @description An event of an incident. */
         EventRow: {
