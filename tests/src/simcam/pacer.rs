@@ -91,9 +91,12 @@ impl Feed {
     /// Sends the unit that is due. False when the stream has ended.
     fn push(&mut self, now: Instant) -> bool {
         let Some(source) = self.source.upgrade() else { return false };
-        let Some(running) = source.current_running_time() else {
+        // A pipeline hands out its clock before its base time: a running time read in between is hours ahead, and
+        // the sink would wait for it. Once an element plays it has both.
+        let state = source.current_state();
+        let Some(running) = source.current_running_time().filter(|_| state == gst::State::Playing) else {
             self.due = now + RETRY;
-            return source.current_state() != gst::State::Null || self.timeline.is_none();
+            return state != gst::State::Null || self.timeline.is_none();
         };
         let timeline = *self.timeline.get_or_insert(Timeline { instant: now, running });
         let mut unit = self.footage.unit(self.next).copy();
