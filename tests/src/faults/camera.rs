@@ -153,7 +153,9 @@ impl Conversation {
                 "PLAY" => "Session: 1\r\nRTP-Info: url=stream=0;seq=1;rtptime=0\r\nRange: npt=now-\r\n\r\n".to_owned(),
                 _ => "\r\n".to_owned(),
             };
-            write!(self.stream, "RTSP/1.0 200 OK\r\nCSeq: {}\r\n{extra}", request.sequence)?;
+            // In one piece: written bit by bit, the first bit may travel alone.
+            let answer = format!("RTSP/1.0 200 OK\r\nCSeq: {}\r\n{extra}", request.sequence);
+            self.stream.write_all(answer.as_bytes())?;
             if request.method == "PLAY" {
                 return Ok(());
             }
