@@ -20,6 +20,11 @@ pub fn cache() -> PathBuf {
     PathBuf::from(folder)
 }
 
+/// The model that this machine uses: `XUELIANG_MODEL`, else the default one.
+pub fn model() -> String {
+    env::var("XUELIANG_MODEL").unwrap_or_else(|_| "yolox_nano".to_owned())
+}
+
 /// The library that `ORT_DYLIB_PATH` names, else the one in the cache.
 pub fn runtime() -> Runtime {
     let in_cache = cache().join("onnxruntime/libonnxruntime.so");
