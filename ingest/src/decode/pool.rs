@@ -87,6 +87,8 @@ impl DecoderPool {
         self.queue.state.lock().stopped = true;
         self.queue.wake.notify_all();
         self.threads.join();
+        // A lane that waits would keep its camera's outbox open.
+        self.queue.state.lock().lanes.clear();
     }
 
     /// The threads, for readiness.
@@ -149,6 +151,26 @@ impl StillDecoders {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stopped_pool_lets_go_of_lanes_that_waited() {
+        struct Nowhere;
+        impl crate::decode::FrameSink for Nowhere {
+            fn take(&self, _: xueliang_inference::Frame) {}
+        }
+        let pool = DecoderPool::start(1, 1).unwrap();
+        let metrics = crate::metrics::Metrics::new(&prometheus::Registry::new()).unwrap().camera("gate");
+        let masks = xueliang_inference::PrivacyMasks::none();
+        let settings = crate::decode::LaneSettings { masks, analysis_fps: 5.0, metrics };
+        let lane = Arc::new(Lane::new(settings, Arc::new(Nowhere)));
+        pool.stop();
+        let captured_at = jiff::Timestamp::UNIX_EPOCH;
+        let unit = AccessUnit { codec: Codec::H264, keyframe: true, captured_at, lost_packets: 0, bytes: Vec::new() };
+        pool.decode(&lane, unit, Decision::Still);
+        assert_eq!(Arc::strong_count(&lane), 2, "it waits in the queue");
+        pool.stop();
+        assert_eq!(Arc::strong_count(&lane), 1);
+    }
 
     #[test]
     fn leases_are_bounded_and_come_back() {
