@@ -217,6 +217,21 @@ mod tests {
     }
 
     #[test]
+    fn p11_a_refusal_never_quotes_a_picture() {
+        let picture = format!("/9j/{}", "4AAQSkZJRg".repeat(200));
+        for edit in [
+            &(|wire: &mut Value| wire["data"]["bbox"] = json!(picture)) as &dyn Fn(&mut Value),
+            &|wire: &mut Value| wire["data"][&picture] = json!(1),
+            &|wire: &mut Value| wire["data"]["zone"] = json!(picture),
+            &|wire: &mut Value| wire["type"] = json!(picture),
+            &|wire: &mut Value| wire["time"] = json!(picture),
+        ] {
+            let refused = refusal(&entered(), edit).to_string();
+            assert!(!refused.contains("/9j/") && refused.chars().count() < 500, "{refused}");
+        }
+    }
+
+    #[test]
     fn oversized_and_trailing_bytes_are_refused() {
         let mut bytes = entered().to_json().unwrap();
         bytes.extend_from_slice(b" {}");

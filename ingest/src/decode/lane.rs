@@ -115,7 +115,11 @@ impl Lane {
             Ok(pictures) => pictures.into_iter().for_each(|picture: Picture| self.deliver(&picture)),
             Err(error) => {
                 self.settings.metrics.decode_errors(1);
-                tracing::warn!(camera = self.settings.metrics.camera(), error = %chain_of(&error), "can't decode");
+                tracing::warn!(
+                    camera = self.settings.metrics.camera(),
+                    error = &error as &dyn std::error::Error,
+                    "can't decode"
+                );
             }
         }
         true
@@ -143,7 +147,11 @@ impl Lane {
             Ok(frame) => self.sink.take(mask::paint(frame, &self.settings.masks)),
             Err(error) => {
                 self.settings.metrics.decode_errors(1);
-                tracing::warn!(camera = self.settings.metrics.camera(), error = %chain_of(&error), "can't use a picture");
+                tracing::warn!(
+                    camera = self.settings.metrics.camera(),
+                    error = &error as &dyn std::error::Error,
+                    "can't use a picture"
+                );
             }
         }
     }
@@ -208,17 +216,6 @@ impl Pace {
         self.next_at = Some(due + self.interval);
         true
     }
-}
-
-fn chain_of(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]
