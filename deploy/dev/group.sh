@@ -5,14 +5,16 @@ group_pid=
 
 group_end() {
     [[ -n $group_pid ]] || return 0
-    kill -TERM -- "-$group_pid" 2>/dev/null
-    local waited
-    for waited in {1..50}; do
-        kill -0 -- "-$group_pid" 2>/dev/null || break
-        sleep 0.1
-    done
-    [[ $waited -lt 50 ]] || kill -KILL -- "-$group_pid" 2>/dev/null
+    local group=$group_pid waited
     group_pid=
+    # No such group: all of it has ended.
+    kill -TERM -- "-$group" 2>/dev/null || return 0
+    for waited in {1..100}; do
+        sleep 0.1
+        kill -0 -- "-$group" 2>/dev/null || return 0
+    done
+    echo "killing what did not end in ${waited:0:-1} s" >&2
+    kill -KILL -- "-$group" 2>/dev/null || true
 }
 
 trap 'group_end' EXIT

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use xueliang_events::{
     BBox, Class, Confidence, LineId, Payload, TrackId, ZoneId,
     payload::{Direction, LineCrossed, ZoneDwelled, ZoneEntered, ZoneExited, ZoneOccupancy},
@@ -18,8 +18,9 @@ use xueliang_inference::{
 
 use crate::{settings::CameraSettings, snapshots::SnapshotStore};
 
-/// Shortest time between two snapshots of one camera.
-const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(1);
+/// Shortest time between a snapshot and one that only shows a new count. What one object did is always worth a picture: its
+/// frames come at the analysis rate at most.
+const COUNT_SNAPSHOT_INTERVAL: SignedDuration = SignedDuration::from_secs(1);
 /// How often the occupancy of an unchanged zone is repeated.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
@@ -61,10 +62,12 @@ impl Analysis {
         self.last_at = Some(at);
         let tracks = self.tracker.update(at, detections.candidates());
         let observations = self.scene.observe(at, &tracks);
-        let snapshot = if observations.iter().any(wants_snapshot) {
-            self.snapshot(frame, detections, &tracks, snapshots)
-        } else {
-            None
+        let worth = observations.iter().map(worth).max().unwrap_or(Worth::Nothing);
+        let is_recent = self.snapshot_at.is_some_and(|last| at.duration_since(last) < COUNT_SNAPSHOT_INTERVAL);
+        let snapshot = match worth {
+            Worth::Nothing => None,
+            Worth::Count if is_recent => None,
+            Worth::Count | Worth::Object => self.snapshot(frame, detections, &tracks, snapshots),
         };
         observations.into_iter().filter_map(|observation| fact(observation, snapshot.as_ref())).collect()
     }
@@ -75,7 +78,7 @@ impl Analysis {
         self.scene.close(last_at).into_iter().filter_map(|observation| fact(observation, None)).collect()
     }
 
-    /// A redacted snapshot, at most one a second; any failure means none (RULES P12).
+    /// A redacted snapshot; any failure means none (RULES P12).
     fn snapshot(
         &mut self,
         frame: &Frame,
@@ -83,17 +86,12 @@ impl Analysis {
         tracks: &[Track],
         snapshots: &SnapshotStore,
     ) -> Option<SnapshotRef> {
-        let at = frame.captured_at();
-        let interval = jiff::SignedDuration::try_from(SNAPSHOT_INTERVAL).ok()?;
-        if self.snapshot_at.is_some_and(|last| at.duration_since(last) < interval) {
-            return None;
-        }
         let made = redact::snapshot(frame, detections, tracks, &self.redact)
             .map_err(|error| error.to_string())
             .and_then(|snapshot| snapshots.keep(snapshot).map_err(|error| error.to_string()));
         match made {
             Ok(reference) => {
-                self.snapshot_at = Some(at);
+                self.snapshot_at = Some(frame.captured_at());
                 Some(reference)
             }
             Err(cause) => {
@@ -105,11 +103,19 @@ impl Analysis {
     }
 }
 
-fn wants_snapshot(observation: &Observation) -> bool {
+/// What an observation is worth a picture for.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Worth {
+    Nothing,
+    Count,
+    Object,
+}
+
+fn worth(observation: &Observation) -> Worth {
     match observation {
-        Observation::Entered(_) | Observation::Dwelled(_) | Observation::Crossed(_) => true,
-        Observation::Occupancy(occupancy) => !occupancy.heartbeat && occupancy.counts.total() > 0,
-        Observation::Exited(_) => false,
+        Observation::Entered(_) | Observation::Dwelled(_) | Observation::Crossed(_) => Worth::Object,
+        Observation::Occupancy(occupancy) if !occupancy.heartbeat && occupancy.counts.total() > 0 => Worth::Count,
+        Observation::Occupancy(_) | Observation::Exited(_) => Worth::Nothing,
     }
 }
 
