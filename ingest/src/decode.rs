@@ -1,11 +1,12 @@
 //! Access units in, masked frames out, in bounded worker threads.
 //!
-//! `chain` is one GStreamer decoder driven by the calling thread; `lane` is one camera's bounded queue before the decoders;
+//! `chain` is one decoder driven by the calling thread; `lane` is one camera's bounded queue before the decoders;
 //! `pool` is the threads that serve all lanes fairly. Frames leave with their privacy masks painted (RULES P06).
 
 pub mod chain;
 pub mod lane;
 pub mod pool;
 
+pub use chain::{DecoderSettings, Engine, SkipLoopFilter};
 pub use lane::{FrameSink, Lane, LaneSettings};
 pub use pool::{DecoderPool, Lease};

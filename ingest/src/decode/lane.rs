@@ -16,7 +16,7 @@ use xueliang_inference::{Frame, PrivacyMasks, mask};
 
 use crate::{
     access_unit::AccessUnit,
-    decode::chain::{Chain, ChainError, Picture},
+    decode::chain::{Chain, ChainError, DecoderSettings, Picture},
     metrics::CameraMetrics,
 };
 
@@ -99,8 +99,12 @@ impl Lane {
         self.settings.metrics.dropped_before_decode(n_dropped);
     }
 
-    /// Decodes the oldest waiting unit; `false` when none waits.
-    pub(super) fn serve(&self, stills: &mut dyn FnMut(&AccessUnit) -> Result<Option<Picture>, ChainError>) -> bool {
+    /// Decodes the oldest waiting unit, a stream by a decoder of its own; `false` when none waits.
+    pub(super) fn serve(
+        &self,
+        decoder: DecoderSettings,
+        stills: &mut dyn FnMut(&AccessUnit) -> Result<Option<Picture>, ChainError>,
+    ) -> bool {
         let Some((unit, mode)) = self.waiting.lock().take() else { return false };
         let timer = self.settings.metrics.decode_timer();
         let decoded = match mode {
@@ -108,7 +112,7 @@ impl Lane {
                 self.settings.metrics.decode_errors(u64::from(picture.is_none()));
                 picture.into_iter().collect()
             }),
-            Mode::Stream => self.push_to_stream(&unit),
+            Mode::Stream => self.push_to_stream(&unit, decoder),
         };
         timer.observe_duration();
         match decoded {
@@ -125,12 +129,12 @@ impl Lane {
         true
     }
 
-    fn push_to_stream(&self, unit: &AccessUnit) -> Result<Vec<Picture>, ChainError> {
+    fn push_to_stream(&self, unit: &AccessUnit, decoder: DecoderSettings) -> Result<Vec<Picture>, ChainError> {
         let mut stream = self.stream.lock();
         let chain = match stream.as_mut() {
             Some(chain) => chain,
             None if !unit.keyframe => return Ok(Vec::new()),
-            None => stream.insert(Chain::new(unit.codec)?),
+            None => stream.insert(Chain::new(unit.codec, decoder)?),
         };
         let pictures = chain.push(unit);
         self.settings.metrics.decode_errors(chain.take_errors());

@@ -16,7 +16,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::{
     access_unit::{AccessUnit, Codec},
     decode::{
-        chain::{Chain, ChainError, Picture},
+        chain::{Chain, ChainError, DecoderSettings, Picture},
         lane::{Lane, Mode},
     },
     gate::Decision,
@@ -53,13 +53,13 @@ struct RunState {
 }
 
 impl DecoderPool {
-    /// Starts `n_threads` decoding threads; at most `max_leases` cameras have a stream decoder at once.
-    pub fn start(n_threads: usize, max_leases: usize) -> std::io::Result<Self> {
+    /// Starts `n_threads` decoding threads, whose decoders `settings` describes; at most `max_leases` cameras have a stream decoder at once.
+    pub fn start(n_threads: usize, max_leases: usize, settings: DecoderSettings) -> std::io::Result<Self> {
         let queue = Arc::new(RunQueue::default());
         let threads = Threads::default();
         for index in 0..n_threads {
             let queue = Arc::clone(&queue);
-            threads.spawn(format!("decode-{index}"), move || serve(&queue))?;
+            threads.spawn(format!("decode-{index}"), move || serve(&queue, settings))?;
         }
         Ok(Self { queue, leases: Arc::default(), max_leases, threads })
     }
@@ -126,23 +126,25 @@ impl RunQueue {
     }
 }
 
-fn serve(queue: &RunQueue) {
-    let mut stills = StillDecoders::default();
+fn serve(queue: &RunQueue, settings: DecoderSettings) {
+    let mut stills = StillDecoders { settings, chains: HashMap::new() };
     while let Some(lane) = queue.next() {
-        lane.serve(&mut |unit| stills.decode(unit));
+        lane.serve(settings, &mut |unit| stills.decode(unit));
         queue.done(&lane);
     }
 }
 
 /// One thread's decoders for keyframes that stand alone, one per coding, shared by all cameras.
-#[derive(Default)]
-struct StillDecoders(HashMap<Codec, Chain>);
+struct StillDecoders {
+    settings: DecoderSettings,
+    chains: HashMap<Codec, Chain>,
+}
 
 impl StillDecoders {
     fn decode(&mut self, unit: &AccessUnit) -> Result<Option<Picture>, ChainError> {
-        let chain = match self.0.entry(unit.codec) {
+        let chain = match self.chains.entry(unit.codec) {
             std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::hash_map::Entry::Vacant(entry) => entry.insert(Chain::new(unit.codec)?),
+            std::collections::hash_map::Entry::Vacant(entry) => entry.insert(Chain::new(unit.codec, self.settings)?),
         };
         Ok(chain.decode_still(unit))
     }
@@ -158,7 +160,7 @@ mod tests {
         impl crate::decode::FrameSink for Nowhere {
             fn take(&self, _: xueliang_inference::Frame) {}
         }
-        let pool = DecoderPool::start(1, 1).unwrap();
+        let pool = DecoderPool::start(1, 1, DecoderSettings::default()).unwrap();
         let metrics = crate::metrics::Metrics::new(&prometheus::Registry::new()).unwrap().camera("gate");
         let masks = xueliang_inference::PrivacyMasks::none();
         let settings = crate::decode::LaneSettings { masks, analysis_fps: 5.0, metrics };
@@ -174,7 +176,7 @@ mod tests {
 
     #[test]
     fn leases_are_bounded_and_come_back() {
-        let pool = DecoderPool::start(1, 2).unwrap();
+        let pool = DecoderPool::start(1, 2, DecoderSettings::default()).unwrap();
         let first = pool.lease().unwrap();
         let _second = pool.lease().unwrap();
         assert!(pool.lease().is_none());
