@@ -162,7 +162,7 @@ fn read_decoder(ingest: &mut Reader<'_>) -> DecoderSettings {
     ];
     let engine = ingest.choice("decoder", &engines).unwrap_or_default();
     if engine != Engine::Libav && ingest.has("skip_loop_filter") {
-        ingest.refuse("skip_loop_filter", "only libav can leave out the loop filter", "leave it out, or decoder");
+        ingest.refuse("skip_loop_filter", "only libav can leave out the loop filter", "leave one of the two out");
     }
     let skip_loop_filter = ingest.choice("skip_loop_filter", &filters).unwrap_or_default();
     DecoderSettings { engine, skip_loop_filter }
@@ -277,6 +277,22 @@ mod tests {
         );
         refused(&format!("{CAMERA}gate = \"sometimes\"\n"), "write one of always, keyframes");
         refused(&format!("{CAMERA}classes = [\"face\"]\n"), "unknown key");
+    }
+
+    #[test]
+    fn the_decoder_is_chosen_by_name() {
+        let read = |keys: &str| {
+            let text = HEAD.replace("[ingest]\n", &format!("[ingest]\n{keys}"));
+            let settings = Document::from_text("/etc/xueliang/city.toml", text).read(IngestSettings::read);
+            settings.map(|settings| settings.decoder).map_err(|mistakes| mistakes.0[0].to_string())
+        };
+        assert_eq!(read("").unwrap(), DecoderSettings::default());
+        let unfiltered = DecoderSettings { skip_loop_filter: SkipLoopFilter::None, ..DecoderSettings::default() };
+        assert_eq!(read("skip_loop_filter = \"none\"\n").unwrap(), unfiltered);
+        assert_eq!(read("decoder = \"va\"\n").unwrap().engine, Engine::Va);
+        assert!(read("decoder = \"fast\"\n").unwrap_err().contains("write one of libav, gstreamer, va, nvdec, v4l2"));
+        let both = read("decoder = \"va\"\nskip_loop_filter = \"all\"\n").unwrap_err();
+        assert!(both.contains("city.toml:3") && both.contains("leave one of the two out"), "{both}");
     }
 
     #[test]

@@ -96,7 +96,8 @@ impl Worker {
         check_decoders(settings.decoder)?;
         let (detectors, provider) = load_detectors(&settings)?;
         let scheduler = Scheduler::start(detectors, &metrics)?;
-        let decoders = Arc::new(DecoderPool::start(settings.n_decode_threads, settings.n_stream_decoders, settings.decoder)?);
+        let decoders =
+            Arc::new(DecoderPool::start(settings.n_decode_threads, settings.n_stream_decoders, settings.decoder)?);
         let written = Arc::new(Notify::new());
         let log_path = settings.data_dir.join("outbox.db");
         let (outbox, writer) = Outbox::open(&log_path, settings.outbox_bytes, metrics.clone(), Arc::clone(&written))?;

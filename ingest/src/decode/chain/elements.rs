@@ -166,8 +166,8 @@ impl Decode for Elements {
 
     fn take_complaints(&mut self) -> u64 {
         let messages = std::iter::from_fn(|| self.bus.pop());
-        let complaints =
-            messages.filter(|message| matches!(message.view(), gst::MessageView::Error(_) | gst::MessageView::Warning(_)));
+        let complaints = messages
+            .filter(|message| matches!(message.view(), gst::MessageView::Error(_) | gst::MessageView::Warning(_)));
         complaints.count() as u64
     }
 }

@@ -1,5 +1,5 @@
-//! libavcodec called directly, on one thread: what GStreamer's element does not offer is leaving out the loop filter, a quarter of the work, and its buffers cost
-//! a tenth more. Pictures stay in libavcodec's memory until they are copied out.
+//! libavcodec called directly, on one thread: what GStreamer's element does not offer is leaving out the loop filter, and what it adds around libavcodec costs
+//! up to a tenth. Pictures stay in libavcodec's memory until they are copied out.
 //!
 //! libavcodec's own log is silenced for the whole process: it may quote what it decodes (RULES P11).
 
@@ -9,6 +9,9 @@ use xueliang_inference::{Chroma, Colour, DecodedFrame, Matrix, Plane, Planes, Ra
 
 use super::{ChainError, Decode, Picture, Pushed, SkipLoopFilter};
 use crate::access_unit::{AccessUnit, Codec};
+
+/// Above it a picture is high definition.
+const SD_HEIGHT: u32 = 576;
 
 /// A libavcodec decoder.
 pub(super) struct Libav {
@@ -137,6 +140,8 @@ fn to_420(frame: &frame::Video) -> Result<frame::Video, ChainError> {
 fn colour(frame: &frame::Video) -> Colour {
     let matrix = match frame.color_space() {
         ff::color::Space::BT709 => Matrix::Bt709,
+        // What streams mean that say nothing, as GStreamer guesses it.
+        ff::color::Space::Unspecified if frame.height() > SD_HEIGHT => Matrix::Bt709,
         _ => Matrix::Bt601,
     };
     let range = match frame.color_range() {
