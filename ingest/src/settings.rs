@@ -15,6 +15,8 @@ use std::{
 use xueliang_inference::SessionSettings;
 use xueliang_settings::{Document, Mistake, Mistakes, Reader};
 
+use crate::decode::{DecoderSettings, Engine, SkipLoopFilter};
+
 pub use camera::{CameraSettings, Credentials, GatePolicy, StreamTransport};
 
 /// Where the model and the runtime that executes it are.
@@ -45,6 +47,8 @@ pub struct IngestSettings {
     pub n_decode_threads: usize,
     /// Decoders that active cameras may lease at once.
     pub n_stream_decoders: usize,
+    /// How pictures are decoded.
+    pub decoder: DecoderSettings,
     /// A connected camera that delivers nothing for so long is stalled.
     pub stall_after: Duration,
     /// Time for a camera to answer each step of the connection.
@@ -72,6 +76,7 @@ impl IngestSettings {
         let n_detectors = positive(&mut ingest, "detectors", 1);
         let n_decode_threads = positive(&mut ingest, "decode_threads", cores.div_ceil(2));
         let n_stream_decoders = positive(&mut ingest, "stream_decoders", 16 * cores);
+        let decoder = read_decoder(&mut ingest);
         let stall_after = ingest.or("stall_after", Duration::from_secs(10));
         let connect_timeout = ingest.or("connect_timeout", Duration::from_secs(10));
         let outbox_bytes = ingest.or("outbox_bytes", 2 << 30);
@@ -86,6 +91,7 @@ impl IngestSettings {
             n_detectors: n_detectors?,
             n_decode_threads: n_decode_threads?,
             n_stream_decoders: n_stream_decoders?,
+            decoder,
             stall_after,
             connect_timeout,
             outbox_bytes,
@@ -138,6 +144,28 @@ fn read_model(ingest: &mut Reader<'_>, base: &Path) -> Option<ModelSettings> {
     };
     model.finish();
     Some(ModelSettings { manifest: base.join(manifest?), folder: base.join(folder?), onnxruntime, session })
+}
+
+fn read_decoder(ingest: &mut Reader<'_>) -> DecoderSettings {
+    let engines = [
+        ("libav", Engine::Libav),
+        ("gstreamer", Engine::Avdec),
+        ("va", Engine::Va),
+        ("nvdec", Engine::Nvdec),
+        ("v4l2", Engine::V4l2),
+    ];
+    let filters = [
+        ("none", SkipLoopFilter::None),
+        ("nonref", SkipLoopFilter::NonReference),
+        ("nonkey", SkipLoopFilter::NonKey),
+        ("all", SkipLoopFilter::All),
+    ];
+    let engine = ingest.choice("decoder", &engines).unwrap_or_default();
+    if engine != Engine::Libav && ingest.has("skip_loop_filter") {
+        ingest.refuse("skip_loop_filter", "only libav can leave out the loop filter", "leave one of the two out");
+    }
+    let skip_loop_filter = ingest.choice("skip_loop_filter", &filters).unwrap_or_default();
+    DecoderSettings { engine, skip_loop_filter }
 }
 
 fn read_brokers(ingest: &mut Reader<'_>) -> Option<String> {
@@ -249,6 +277,22 @@ mod tests {
         );
         refused(&format!("{CAMERA}gate = \"sometimes\"\n"), "write one of adaptive, always, keyframes");
         refused(&format!("{CAMERA}classes = [\"face\"]\n"), "unknown key");
+    }
+
+    #[test]
+    fn the_decoder_is_chosen_by_name() {
+        let read = |keys: &str| {
+            let text = HEAD.replace("[ingest]\n", &format!("[ingest]\n{keys}"));
+            let settings = Document::from_text("/etc/xueliang/city.toml", text).read(IngestSettings::read);
+            settings.map(|settings| settings.decoder).map_err(|mistakes| mistakes.0[0].to_string())
+        };
+        assert_eq!(read("").unwrap(), DecoderSettings::default());
+        let unfiltered = DecoderSettings { skip_loop_filter: SkipLoopFilter::None, ..DecoderSettings::default() };
+        assert_eq!(read("skip_loop_filter = \"none\"\n").unwrap(), unfiltered);
+        assert_eq!(read("decoder = \"va\"\n").unwrap().engine, Engine::Va);
+        assert!(read("decoder = \"fast\"\n").unwrap_err().contains("write one of libav, gstreamer, va, nvdec, v4l2"));
+        let both = read("decoder = \"va\"\nskip_loop_filter = \"all\"\n").unwrap_err();
+        assert!(both.contains("city.toml:3") && both.contains("leave one of the two out"), "{both}");
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::{
     access_unit::Codec,
     camera::{CameraEvents, CameraTask},
     decode::{
-        DecoderPool, Lane, LaneSettings,
+        DecoderPool, DecoderSettings, Lane, LaneSettings,
         chain::{Chain, ChainError},
     },
     gate::Gate,
@@ -94,10 +94,11 @@ impl Worker {
     /// Loads the model, opens the outbox, starts all cameras. Events go to `sink`. Must be called within a tokio runtime.
     pub fn start(settings: IngestSettings, sink: Sink, registry: &Registry) -> Result<Self, WorkerError> {
         let metrics = Metrics::new(registry)?;
-        check_decoders()?;
+        check_decoders(settings.decoder)?;
         let (detectors, provider) = load_detectors(&settings)?;
         let scheduler = Scheduler::start(detectors, &metrics)?;
-        let decoders = Arc::new(DecoderPool::start(settings.n_decode_threads, settings.n_stream_decoders)?);
+        let decoders =
+            Arc::new(DecoderPool::start(settings.n_decode_threads, settings.n_stream_decoders, settings.decoder)?);
         let written = Arc::new(Notify::new());
         let log_path = settings.data_dir.join("outbox.db");
         let (outbox, writer) = Outbox::open(&log_path, settings.outbox_bytes, metrics.clone(), Arc::clone(&written))?;
@@ -215,10 +216,10 @@ fn registration(camera: &CameraSettings, session: SessionId) -> Draft {
     }
 }
 
-fn check_decoders() -> Result<(), WorkerError> {
+fn check_decoders(decoder: DecoderSettings) -> Result<(), WorkerError> {
     gstreamer::init().map_err(|error| WorkerError::GStreamer(error.to_string()))?;
     for codec in [Codec::H264, Codec::H265] {
-        Chain::new(codec)?;
+        Chain::new(codec, decoder)?;
     }
     Ok(())
 }

@@ -17,7 +17,8 @@ use crate::{
     access_unit::AccessUnit,
     decode::{
         Pace,
-        chain::{Chain, ChainError, Picture},
+        chain::{Chain, ChainError, DecoderSettings, Picture},
+        stills::ThreadDecoders,
     },
     gate::{Job, Mode, Purpose},
     metrics::CameraMetrics,
@@ -115,7 +116,7 @@ impl Lane {
     }
 
     /// Does the oldest waiting job.
-    pub(super) fn serve(&self, stills: &mut dyn FnMut(&AccessUnit) -> Result<Option<Picture>, ChainError>) -> Turn {
+    pub(super) fn serve(&self, decoders: &mut ThreadDecoders) -> Turn {
         let purpose = self.waiting.lock().next_purpose();
         if purpose.is_some_and(|purpose| !self.sink.has_room(purpose)) {
             return Turn::NoRoom;
@@ -125,25 +126,19 @@ impl Lane {
             // The chain stays: a keyframe comes next, and begins anew whatever was decoded before.
             Job::BeginStream => {}
             Job::EndStream => *self.stream.lock() = None,
-            Job::Decode { unit, mode, purpose } => self.decode(&unit, mode, purpose, stills),
+            Job::Decode { unit, mode, purpose } => self.decode(&unit, (mode, purpose), decoders),
         }
         Turn::Done
     }
 
-    fn decode(
-        &self,
-        unit: &AccessUnit,
-        mode: Mode,
-        purpose: Purpose,
-        stills: &mut dyn FnMut(&AccessUnit) -> Result<Option<Picture>, ChainError>,
-    ) {
+    fn decode(&self, unit: &AccessUnit, (mode, purpose): (Mode, Purpose), decoders: &mut ThreadDecoders) {
         let timer = self.settings.metrics.decode_timer();
         let decoded = match mode {
-            Mode::Still => stills(unit).map(|picture| {
+            Mode::Still => decoders.still(unit).map(|picture| {
                 self.settings.metrics.decode_errors(u64::from(picture.is_none()));
                 picture.into_iter().collect()
             }),
-            Mode::Stream => self.push_to_stream(unit),
+            Mode::Stream => self.push_to_stream(unit, decoders.settings()),
         };
         timer.observe_duration();
         match decoded {
@@ -159,12 +154,12 @@ impl Lane {
         }
     }
 
-    fn push_to_stream(&self, unit: &AccessUnit) -> Result<Vec<Picture>, ChainError> {
+    fn push_to_stream(&self, unit: &AccessUnit, decoder: DecoderSettings) -> Result<Vec<Picture>, ChainError> {
         let mut stream = self.stream.lock();
         let chain = match stream.as_mut() {
             Some(chain) => chain,
             None if !unit.keyframe => return Ok(Vec::new()),
-            None => stream.insert(Chain::new(unit.codec)?),
+            None => stream.insert(Chain::new(unit.codec, decoder)?),
         };
         let pictures = chain.push(unit);
         self.settings.metrics.decode_errors(chain.take_errors());
