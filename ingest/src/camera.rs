@@ -171,7 +171,8 @@ impl CameraTask {
 
     /// Connects, repeating the status meanwhile.
     async fn open(&mut self) -> Result<Session, Failure> {
-        let mut opening = std::pin::pin!(Session::open(&self.camera, self.deadlines));
+        let endpoint = self.camera.endpoint();
+        let mut opening = std::pin::pin!(Session::open(&endpoint, self.deadlines));
         loop {
             tokio::select! {
                 session = &mut opening => return session,

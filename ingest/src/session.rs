@@ -11,16 +11,28 @@ use retina::{
     client::{Demuxed, Described, PlayOptions, Session as RtspSession, SessionOptions, SetupOptions, Transport},
     codec::{CodecItem, FrameFormat, VideoFrame},
 };
+use url::Url;
 
 use crate::{
     access_unit::{AccessUnit, Codec},
     failure::Failure,
-    settings::{CameraSettings, StreamTransport},
+    settings::{Credentials, StreamTransport},
     wall_clock::WallClock,
 };
 
 /// A camera's clock that is off by more is not believed.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(5);
+
+/// What a session connects to: a camera's main stream or its sub-stream.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// Its address, without credentials.
+    pub url: Url,
+    /// Who to be for it.
+    pub credentials: Option<Credentials>,
+    /// How RTP is carried.
+    pub transport: StreamTransport,
+}
 
 /// How long each step may take.
 #[derive(Debug, Clone, Copy)]
@@ -40,17 +52,17 @@ pub struct Session {
 
 impl Session {
     /// Connects, describes, sets up the video stream and plays.
-    pub async fn open(camera: &CameraSettings, deadlines: Deadlines) -> Result<Self, Failure> {
-        let credentials = camera.credentials.as_ref().map(|credentials| retina::client::Credentials {
+    pub async fn open(endpoint: &Endpoint, deadlines: Deadlines) -> Result<Self, Failure> {
+        let credentials = endpoint.credentials.as_ref().map(|credentials| retina::client::Credentials {
             username: credentials.username.clone(),
             password: credentials.password.clone(),
         });
         let options = SessionOptions::default().creds(credentials).user_agent("xueliang".to_owned());
         let within = deadlines.connect;
-        let mut described = step("describe", within, RtspSession::describe(camera.url.clone(), options)).await?;
+        let mut described = step("describe", within, RtspSession::describe(endpoint.url.clone(), options)).await?;
         let (index, codec) = choose_video(&described)?;
         let ticks_per_second = described.streams()[index].clock_rate_hz();
-        let setup = SetupOptions::default().transport(transport(camera.transport)).frame_format(FrameFormat::SIMPLE);
+        let setup = SetupOptions::default().transport(transport(endpoint.transport)).frame_format(FrameFormat::SIMPLE);
         step("setup", within, described.setup(index, setup)).await?;
         let playing = step("play", within, described.play(PlayOptions::default())).await?;
         let demuxed = playing.demuxed().map_err(|error| Failure::from_retina(&error, "play"))?;
