@@ -14,6 +14,7 @@ use xueliang_inference::{Detections, Frame};
 
 use crate::{
     analyse::{Analysis, Fact},
+    backoff::{Admission, Backoff, Pauses},
     decode::{DecoderPool, Lane, Lease},
     failure::Failure,
     gate::Gate,
@@ -28,8 +29,8 @@ use crate::{
 
 /// How often a session is looked after.
 const TICK: Duration = Duration::from_secs(1);
-/// First and longest pause before a reconnect.
-const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// A refused account is tried no sooner and no later, so that no camera locks it.
+const AUTH_PAUSE: std::ops::Range<f64> = 20.0..40.0;
 /// A session that lived so long starts the backoff anew.
 const SETTLED_AFTER: Duration = Duration::from_secs(30);
 /// Keyframes that must have come without a picture before the stream is called undecodable.
@@ -93,6 +94,8 @@ pub struct CameraTask {
     pub camera: CameraSettings,
     /// Its deadlines.
     pub deadlines: Deadlines,
+    /// The gate that all cameras' connections pass.
+    pub admission: Admission,
     /// The shared decoders.
     pub decoders: Arc<DecoderPool>,
     /// Its way through them.
@@ -108,9 +111,13 @@ pub struct CameraTask {
 impl CameraTask {
     /// Pulls the camera until `shutdown`.
     pub async fn run(mut self, shutdown: CancellationToken) {
-        let mut backoff = BACKOFF.0;
+        let mut backoff = Backoff::new(Pauses::default());
         self.status.say(DeviceState::Connecting, None).await;
         loop {
+            tokio::select! {
+                () = self.admission.wait() => {}
+                () = shutdown.cancelled() => break,
+            }
             let started = Instant::now();
             let failure = tokio::select! {
                 failure = self.run_once() => failure,
@@ -119,12 +126,15 @@ impl CameraTask {
             self.lane.reset();
             self.events.close().await;
             self.metrics.reconnected();
+            self.metrics.failed(failure.kind());
             self.status.say(failure.state(), Some(failure.to_string())).await;
             if started.elapsed() > SETTLED_AFTER {
-                backoff = BACKOFF.0;
+                backoff.reset();
             }
-            let pause = backoff.mul_f64(rand::rng().random_range(0.5..1.0));
-            backoff = (backoff * 2).min(BACKOFF.1);
+            let pause = match failure.state() {
+                DeviceState::AuthFailed => Duration::from_secs_f64(rand::rng().random_range(AUTH_PAUSE)),
+                _ => backoff.next(rand::rng().random()),
+            };
             tokio::select! {
                 () = self.pause(pause) => {}
                 () = shutdown.cancelled() => break,
@@ -182,9 +192,8 @@ impl CameraTask {
     }
 
     async fn say_live(&mut self, session: &Session, lease: Option<&Lease>) {
-        if let Some(offset) = session.clock_error() {
-            let cause = format!("its clock is off by {} s; set its time server", offset.as_secs());
-            self.status.say(DeviceState::Degraded, Some(cause)).await;
+        if let Some(remark) = session.remark() {
+            self.status.say(DeviceState::Degraded, Some(remark)).await;
         } else if self.camera.gate == GatePolicy::Always && lease.is_none() {
             let cause = "all stream decoders are leased, only keyframes are analysed; raise ingest.stream_decoders";
             self.status.say(DeviceState::Degraded, Some(cause.to_owned())).await;

@@ -21,6 +21,7 @@ use xueliang_inference::{
 
 use crate::{
     access_unit::Codec,
+    backoff::Admission,
     camera::{CameraEvents, CameraTask},
     decode::{
         DecoderPool, Lane, LaneSettings,
@@ -81,6 +82,7 @@ pub struct Worker {
     outbox: Outbox,
     writer: Writer,
     cameras: JoinSet<()>,
+    admission: Admission,
     stop_cameras: CancellationToken,
     forwarding: tokio::task::JoinHandle<()>,
     stop_forwarding: CancellationToken,
@@ -114,6 +116,7 @@ impl Worker {
             outbox,
             writer,
             cameras: JoinSet::new(),
+            admission: Admission::default(),
             stop_cameras: CancellationToken::new(),
             forwarding,
             stop_forwarding,
@@ -186,7 +189,8 @@ impl Worker {
         let registration = registration(&camera, session);
         let outbox = self.outbox.clone();
         let decoders = Arc::clone(&self.decoders);
-        let task = CameraTask { camera, deadlines, decoders, lane, events, status, metrics: camera_metrics };
+        let admission = self.admission.clone();
+        let task = CameraTask { camera, deadlines, admission, decoders, lane, events, status, metrics: camera_metrics };
         let stop = self.stop_cameras.clone();
         self.cameras.spawn(async move {
             outbox.append(registration).await;
