@@ -104,6 +104,17 @@ pub enum Failure {
         /// The deadline.
         within: Duration,
     },
+    /// Packets came, and no picture was whole.
+    #[error(
+        "no whole picture for {} s: {n_lost} packets lost or out of order; check the network, or set its transport to tcp",
+        .within.as_secs()
+    )]
+    Incomplete {
+        /// Packets.
+        n_lost: u64,
+        /// The deadline.
+        within: Duration,
+    },
     /// Pictures come that no decoder understands.
     #[error("{n_units} coded pictures came and none could be decoded; check coding and profile in the camera")]
     Undecodable {
@@ -130,7 +141,7 @@ impl Failure {
         match self {
             Failure::Unreachable { .. } | Failure::Closed | Failure::CutShort => DeviceState::Unreachable,
             Failure::AuthFailed { .. } | Failure::BasicRefused | Failure::StaleNonce => DeviceState::AuthFailed,
-            Failure::Stalled { .. } | Failure::NoAnswer { .. } => DeviceState::Stalled,
+            Failure::Stalled { .. } | Failure::Incomplete { .. } | Failure::NoAnswer { .. } => DeviceState::Stalled,
             Failure::SourceChanged | Failure::ClockStepped { .. } => DeviceState::Connecting,
             Failure::Rejected { .. }
             | Failure::Redirected { .. }
@@ -163,6 +174,7 @@ impl Failure {
             Failure::NoVideo { .. } => "no_video",
             Failure::NoAnswer { .. } => "no_answer",
             Failure::Stalled { .. } => "stalled",
+            Failure::Incomplete { .. } => "incomplete",
             Failure::Undecodable { .. } => "undecodable",
             Failure::ClockStepped { .. } => "clock_stepped",
             Failure::Local { .. } => "local",
@@ -197,7 +209,8 @@ impl Failure {
         Failure::Unreachable { cause }
     }
 
-    fn from_message(message: &str, step: &'static str) -> Self {
+    /// Reads one of the library's messages.
+    pub fn from_message(message: &str, step: &'static str) -> Self {
         let first_line = message.lines().next().unwrap_or_default();
         if let Some(cause) = first_line.strip_prefix("Unable to connect to RTSP server: ") {
             return Self::from_connect(cause);

@@ -120,8 +120,12 @@ impl Session {
                 tokio::time::sleep_until(self.read_at.into()).await;
             }
             let deadline = self.unit_at.max(self.read_at) + self.stall;
+            // Asked here too, because packets that never make a picture keep the socket ready for ever.
+            if Instant::now() > deadline {
+                return Err(self.stalled());
+            }
             let Ok(item) = timeout_at(deadline.into(), self.playing.next()).await else {
-                return Err(Failure::Stalled { within: self.stall });
+                return Err(self.stalled());
             };
             match item {
                 None => return Err(Failure::Closed),
@@ -142,6 +146,13 @@ impl Session {
     pub fn remark(&self) -> Option<String> {
         let clock = self.clock_error().map(|by| format!("its clock is off by {} s; set its time server", by.as_secs()));
         self.quality.remark(Instant::now()).or(clock)
+    }
+
+    fn stalled(&self) -> Failure {
+        match self.quality.n_lost(Instant::now()) {
+            0 => Failure::Stalled { within: self.stall },
+            n_lost => Failure::Incomplete { n_lost, within: self.stall },
+        }
     }
 
     fn access_unit(&mut self, unit: Unit) -> Result<AccessUnit, Failure> {

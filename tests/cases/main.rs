@@ -9,5 +9,6 @@ mod one_box;
 mod reference;
 mod samples;
 mod session_quirks;
+mod session_scale;
 mod store;
 mod two_instances;

@@ -5,6 +5,7 @@
 
 mod camera;
 mod challenge;
+mod crowd;
 mod packets;
 mod quirk;
 mod reel;
@@ -12,6 +13,7 @@ mod relay;
 mod scripted;
 
 pub use camera::{Fault, FaultyCamera};
+pub use crowd::Crowd;
 pub use quirk::Quirk;
 pub use reel::Reel;
 pub use relay::{Flow, Relay};

@@ -91,14 +91,18 @@ impl Quality {
                 KEYFRAME_WITHIN.as_secs()
             ));
         }
-        let n_lost: u64 =
-            self.losses.iter().filter(|(at, _)| now.duration_since(*at) < LOSS_WINDOW).map(|loss| loss.1).sum();
+        let n_lost = self.n_lost(now);
         (n_lost > MOST_LOST).then(|| {
             format!(
                 "{n_lost} packets lost or out of order in {} s; check the network, or set its transport to tcp",
                 LOSS_WINDOW.as_secs()
             )
         })
+    }
+
+    /// Packets that were lately lost, late, doubled or damaged.
+    pub fn n_lost(&self, now: Instant) -> u64 {
+        self.losses.iter().filter(|(at, _)| now.duration_since(*at) < LOSS_WINDOW).map(|loss| loss.1).sum()
     }
 
     fn lost(&mut self, n_packets: u64, now: Instant) {

@@ -65,7 +65,9 @@ pub(super) fn disturb(quirk: Quirk, packets: Vec<Vec<u8>>, nth: usize) -> Vec<Ve
         Quirk::DoubledPackets => numbered.flat_map(|(_, packet)| [packet.clone(), packet]).collect(),
         Quirk::ReorderedPackets => {
             let mut packets: Vec<Vec<u8>> = numbered.map(|(_, packet)| packet).collect();
-            packets.chunks_mut(10).filter(|ten| ten.len() > 4).for_each(|ten| ten.swap(2, 3));
+            if nth % 60 > 40 && packets.len() > 4 {
+                packets.swap(2, 3);
+            }
             packets
         }
         _ => numbered.map(|(_, packet)| packet).collect(),

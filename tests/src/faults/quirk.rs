@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quirk {
     /// None: the good camera that stands beside the others.
-    None,
+    Plain,
 
     /// The description has no parameter sets.
     NoParameterSets,
@@ -30,7 +30,7 @@ pub enum Quirk {
 
     /// Every 25th packet is missing.
     LostPackets,
-    /// Two packets of every ten change places.
+    /// Two packets of every few pictures change places.
     ReorderedPackets,
     /// Every packet comes twice.
     DoubledPackets,
