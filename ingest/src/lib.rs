@@ -9,6 +9,7 @@ pub mod settings;
 pub mod access_unit;
 pub mod analyse;
 pub mod attention;
+pub mod backoff;
 pub mod camera;
 pub mod decode;
 pub mod failure;

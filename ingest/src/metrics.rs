@@ -25,6 +25,7 @@ pub struct Metrics {
     detections: IntCounterVec,
     dropped: IntCounterVec,
     reconnects: IntCounterVec,
+    failures: IntCounterVec,
     camera_up: IntGaugeVec,
     stage_seconds: HistogramVec,
     events: IntCounterVec,
@@ -75,6 +76,12 @@ impl Metrics {
                 &["camera", "stage"],
             )?,
             reconnects: per_camera("xueliang_reconnects_total", "Sessions that ended and are tried again.")?,
+            failures: counters(
+                registry,
+                "xueliang_session_failures_total",
+                "Camera sessions that ended or could not begin, by cause.",
+                &["camera", "cause"],
+            )?,
             camera_up: registered(
                 registry,
                 IntGaugeVec::new(Opts::new("xueliang_camera_up", "1 while the camera delivers."), &["camera"])?,
@@ -122,6 +129,7 @@ impl Metrics {
             dropped_before_decode: self.dropped.with_label_values(&[camera, "decode"]),
             dropped_before_detection: self.dropped.with_label_values(&[camera, "detect"]),
             reconnects: of(&self.reconnects),
+            failures: self.failures.clone(),
             up: self.camera_up.with_label_values(&[camera]),
             decode_seconds: self.stage_seconds.with_label_values(&["decode"]),
         }
@@ -205,6 +213,7 @@ pub struct CameraMetrics {
     dropped_before_decode: IntCounter,
     dropped_before_detection: IntCounter,
     reconnects: IntCounter,
+    failures: IntCounterVec,
     up: IntGauge,
     decode_seconds: Histogram,
 }
@@ -268,6 +277,10 @@ impl CameraMetrics {
 
     pub(crate) fn reconnected(&self) {
         self.reconnects.inc();
+    }
+
+    pub(crate) fn failed(&self, cause: &str) {
+        self.failures.with_label_values(&[self.camera.as_str(), cause]).inc();
     }
 
     pub(crate) fn up(&self, delivers: bool) {

@@ -1,4 +1,8 @@
 //! How each camera is: one board for readiness and the console's counters, and a status event at each change and as a heartbeat.
+//!
+//! A camera that goes up and down is told as flapping, not each time (`flapping` has the rule).
+
+mod flapping;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -10,6 +14,7 @@ use xueliang_events::{
     payload::{DeviceState, DeviceStatus},
 };
 
+use self::flapping::Flapping;
 use crate::{
     metrics::CameraMetrics,
     outbox::{Draft, Outbox},
@@ -28,6 +33,8 @@ pub struct CameraStatus {
     pub cause: Option<String>,
     /// Since when it has been in this state.
     pub since: Timestamp,
+    /// When and why it last stopped delivering, or failed to begin; kept while it delivers again.
+    pub last_failure: Option<(Timestamp, String)>,
 }
 
 /// All cameras' states.
@@ -49,7 +56,11 @@ pub struct StatusReporter {
     board: StatusBoard,
     outbox: Outbox,
     metrics: CameraMetrics,
+    flapping: Flapping,
     current: Option<CameraStatus>,
+    last_failure: Option<(Timestamp, String)>,
+    raw: Option<(DeviceState, Option<String>)>,
+    flaps: bool,
     said_at: Instant,
 }
 
@@ -69,7 +80,11 @@ impl StatusReporter {
             board,
             outbox,
             metrics,
+            flapping: Flapping::default(),
             current: None,
+            last_failure: None,
+            raw: None,
+            flaps: false,
             said_at: Instant::now(),
         }
     }
@@ -82,33 +97,65 @@ impl StatusReporter {
     /// Says a state; the same again is a heartbeat at most every [`HEARTBEAT`].
     pub async fn say(&mut self, state: DeviceState, cause: Option<String>) {
         let cause = cause.map(|text| text.chars().take(240).collect::<String>());
-        let unchanged = self.current.as_ref().is_some_and(|said| said.state == state && said.cause == cause);
+        if self.raw.as_ref().is_none_or(|raw| raw.0 != state || raw.1 != cause) {
+            tracing::info!(camera = %self.camera, state = ?state, cause = cause.as_deref().unwrap_or("-"), "camera status");
+            self.raw = Some((state, cause.clone()));
+        }
+        self.metrics.up(state.delivers());
+        if let Some(why) = cause.as_ref().filter(|_| !state.delivers()) {
+            let known = self.last_failure.as_ref().is_some_and(|(_, last)| last == why) && self.state() == Some(state);
+            if !known {
+                self.last_failure = Some((Timestamp::now(), why.clone()));
+            }
+        }
+        let flaps = match state {
+            DeviceState::Connecting | DeviceState::Stopped => None,
+            _ => self.flapping.judge(state.delivers(), Instant::now()),
+        };
+        self.tell(state, cause, flaps).await;
+    }
+
+    /// Repeats the state when a heartbeat is due.
+    pub async fn beat(&mut self) {
+        if let Some((state, cause)) = self.raw.clone() {
+            self.say(state, cause).await;
+        }
+    }
+
+    async fn tell(&mut self, state: DeviceState, cause: Option<String>, n_falls: Option<usize>) {
+        let flapped = std::mem::replace(&mut self.flaps, n_falls.is_some());
+        let (state, cause) = match n_falls {
+            Some(n_falls) => (DeviceState::Degraded, Some(self.flapping_cause(n_falls))),
+            None => (state, cause),
+        };
+        let unchanged = self.current.as_ref().is_some_and(|said| {
+            // How often it fell is told with the next heartbeat.
+            said.state == state && (said.cause == cause || flapped && n_falls.is_some())
+        });
         if unchanged && self.said_at.elapsed() < HEARTBEAT {
             return;
         }
         let now = Timestamp::now();
         let since = match &self.current {
-            Some(said) if said.state == state => said.since,
+            Some(said) if said.state == state && flapped == self.flaps => said.since,
             _ => now,
         };
-        if !unchanged {
-            tracing::info!(camera = %self.camera, state = ?state, cause = cause.as_deref().unwrap_or("-"), "camera status");
-        }
-        let status = CameraStatus { state, cause: cause.clone(), since };
+        let status = CameraStatus { state, cause: cause.clone(), since, last_failure: self.last_failure.clone() };
         self.board.0.lock().insert(self.camera.clone(), status.clone());
         self.current = Some(status);
         self.said_at = Instant::now();
-        self.metrics.up(state.delivers());
         let payload = DeviceStatus { state, cause, since, heartbeat: unchanged }.into();
         let source = Source::Camera(self.camera.clone());
         let draft = Draft { source, session: self.session, grid: self.grid.clone(), time: now, payload };
         self.outbox.append(draft).await;
     }
 
-    /// Repeats the state when a heartbeat is due.
-    pub async fn beat(&mut self) {
-        if let Some(said) = self.current.clone() {
-            self.say(said.state, said.cause).await;
-        }
+    fn flapping_cause(&self, n_falls: usize) -> String {
+        let last = self.last_failure.as_ref().map_or("unknown", |(_, why)| why.as_str());
+        let minutes = Flapping::window_minutes();
+        format!("flapping: stopped delivering {n_falls} times in {minutes} min; last: {last}")
+            .chars()
+            .take(240)
+            .collect()
     }
 }

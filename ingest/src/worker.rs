@@ -21,6 +21,7 @@ use xueliang_inference::{
 
 use crate::{
     access_unit::Codec,
+    backoff::Admission,
     camera::{CameraEvents, CameraTask},
     decode::{
         DecoderPool, DecoderSettings, Lane, LaneSettings,
@@ -82,6 +83,7 @@ pub struct Worker {
     outbox: Outbox,
     writer: Writer,
     cameras: JoinSet<()>,
+    admission: Admission,
     stop_cameras: CancellationToken,
     forwarding: tokio::task::JoinHandle<()>,
     stop_forwarding: CancellationToken,
@@ -116,6 +118,7 @@ impl Worker {
             outbox,
             writer,
             cameras: JoinSet::new(),
+            admission: Admission::default(),
             stop_cameras: CancellationToken::new(),
             forwarding,
             stop_forwarding,
@@ -189,9 +192,10 @@ impl Worker {
         let registration = registration(&camera, session);
         let outbox = self.outbox.clone();
         let decoders = Arc::clone(&self.decoders);
+        let admission = self.admission.clone();
         let gate = Gate::new(camera.gate);
         let metrics = camera_metrics;
-        let task = CameraTask { camera, deadlines, decoders, lane, gate, events, verdicts, status, metrics };
+        let task = CameraTask { camera, deadlines, admission, decoders, lane, gate, events, verdicts, status, metrics };
         let stop = self.stop_cameras.clone();
         self.cameras.spawn(async move {
             outbox.append(registration).await;

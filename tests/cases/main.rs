@@ -8,5 +8,7 @@ mod leaks;
 mod one_box;
 mod reference;
 mod samples;
+mod session_quirks;
+mod session_scale;
 mod store;
 mod two_instances;

@@ -9,6 +9,8 @@ use xueliang_inference::{
 };
 use xueliang_settings::Reader;
 
+use crate::session::Endpoint;
+
 /// How RTP is carried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamTransport {
@@ -36,6 +38,8 @@ pub struct Credentials {
     pub username: String,
     /// The password.
     pub password: String,
+    /// True when they may be sent readable by anyone on the way, to cameras that know nothing better than basic.
+    pub allow_basic: bool,
 }
 
 impl fmt::Debug for Credentials {
@@ -115,6 +119,11 @@ impl CameraSettings {
         })
     }
 
+    /// What a session of its main stream connects to.
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint { url: self.url.clone(), credentials: self.credentials.clone(), transport: self.transport }
+    }
+
     /// The masks as the decoder's rim paints them.
     pub fn privacy_masks(&self) -> PrivacyMasks {
         PrivacyMasks::new(self.masks.clone())
@@ -167,6 +176,7 @@ fn read_credentials(camera: &mut Reader<'_>) -> Option<Option<Credentials>> {
     let username = section.required::<String>("username");
     let file = section.optional::<PathBuf>("password_file");
     let variable = section.optional::<String>("password_env");
+    let allow_basic = section.or("allow_basic", false);
     section.finish();
     let base = section.file().parent().map(PathBuf::from).unwrap_or_default();
     let password = match (file, variable) {
@@ -179,7 +189,7 @@ fn read_credentials(camera: &mut Reader<'_>) -> Option<Option<Credentials>> {
         _ => Err(("username", "the password's place is missing or doubled".to_owned())),
     };
     match password {
-        Ok(password) => Some(Some(Credentials { username: username?, password })),
+        Ok(password) => Some(Some(Credentials { username: username?, password, allow_basic })),
         Err((key, problem)) => {
             section.refuse(key, problem, "name one of password_file (mode 0600) or password_env, and let it exist");
             None

@@ -80,8 +80,13 @@ impl Footage {
         self.0.interval * u32::try_from(self.0.units.len()).unwrap_or(u32::MAX)
     }
 
+    /// The access unit at a place of the endless loop, as NAL units behind start codes.
+    pub fn bytes(&self, index: usize) -> Result<Vec<u8>> {
+        Ok(self.unit(index).map_readable().context("an access unit can't be read")?.to_vec())
+    }
+
     /// Time from one access unit to the next.
-    pub(super) fn interval(&self) -> Duration {
+    pub fn interval(&self) -> Duration {
         self.0.interval
     }
 
