@@ -21,6 +21,8 @@ pub mod snapshots;
 pub mod status;
 pub mod threads;
 pub mod wall_clock;
+
+pub mod fleet;
 pub mod worker;
 
 pub use settings::IngestSettings;

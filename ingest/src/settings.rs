@@ -55,14 +55,32 @@ pub struct IngestSettings {
     pub snapshot_bytes: u64,
     /// Kafka's bootstrap servers, `host:port`, several with commas; `None`: events go to alerting in this process.
     pub brokers: Option<String>,
-    /// The cameras.
+    /// The cameras that run from start to end.
     pub cameras: Vec<CameraSettings>,
-    cameras_folder: Option<PathBuf>,
+    /// Where the cameras stand that may change while the worker runs.
+    pub camera_files: Option<CameraFiles>,
+}
+
+/// The files that cameras stand in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CameraFiles {
+    /// The settings file itself.
+    pub settings: PathBuf,
+    /// The folder that it names for more.
+    pub folder: Option<PathBuf>,
 }
 
 impl IngestSettings {
-    /// Reads `[ingest]` and `[[camera]]` of the file that `root` stands on.
+    /// Reads `[ingest]` and `[[camera]]` of the file that `root` stands on; any mistake in a camera refuses the whole.
     pub fn read(root: &mut Reader<'_>) -> Option<Self> {
+        let settings = Self::read_worker(root);
+        let cameras = read_cameras(root);
+        settings.map(|settings| Self { cameras, ..settings })
+    }
+
+    /// Reads `[ingest]` and leaves the cameras to the fleet, for which a bad row is one bad camera.
+    pub fn read_worker(root: &mut Reader<'_>) -> Option<Self> {
+        root.ignore("camera");
         let base = root.file().parent().map(Path::to_owned).unwrap_or_default();
         let mut ingest = root.section("ingest");
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -77,7 +95,7 @@ impl IngestSettings {
         let outbox_bytes = ingest.or("outbox_bytes", 2 << 30);
         let snapshot_bytes = ingest.or("snapshot_bytes", 1 << 30);
         let brokers = read_brokers(&mut ingest);
-        let cameras_folder = ingest.optional::<PathBuf>("cameras").map(|folder| base.join(folder));
+        let folder = ingest.optional::<PathBuf>("cameras").map(|folder| base.join(folder));
         ingest.finish();
         Some(Self {
             data_dir: base.join(data_dir?),
@@ -91,15 +109,21 @@ impl IngestSettings {
             outbox_bytes,
             snapshot_bytes,
             brokers,
-            cameras: read_cameras(root),
-            cameras_folder,
+            cameras: Vec::new(),
+            camera_files: Some(CameraFiles { settings: root.file().to_owned(), folder }),
         })
     }
 
-    /// Adds the cameras of the folder and checks all cameras against each other.
+    /// Adds the cameras of the folder and checks all cameras against each other; none of them changes afterwards.
     pub fn with_camera_files(mut self) -> Result<Self, Mistakes> {
         let mut mistakes = Vec::new();
-        let files = self.cameras_folder.as_deref().map(|folder| camera_files(folder, &mut mistakes));
+        let folder = self.camera_files.take().and_then(|files| files.folder);
+        let files = folder.as_deref().map(|folder| {
+            list_toml(folder).unwrap_or_else(|mistake| {
+                mistakes.push(mistake);
+                Vec::new()
+            })
+        });
         for file in files.unwrap_or_default() {
             match Document::load(&file).and_then(|document| document.read(|root| Some(read_cameras(root)))) {
                 Ok(cameras) => self.cameras.extend(cameras),
@@ -162,26 +186,20 @@ fn positive(reader: &mut Reader<'_>, key: &'static str, default: usize) -> Optio
     (number > 0).then_some(number)
 }
 
-fn camera_files(folder: &Path, mistakes: &mut Vec<Mistake>) -> Vec<PathBuf> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) => {
-            mistakes.push(Mistake {
-                file: folder.to_owned(),
-                line: 1,
-                key: "ingest.cameras".to_owned(),
-                problem: format!("the folder can't be read: {error}"),
-                cure: "create it or leave the key out".to_owned(),
-            });
-            return Vec::new();
-        }
+/// The `*.toml` files of a folder, by name.
+pub(crate) fn list_toml(folder: &Path) -> Result<Vec<PathBuf>, Mistake> {
+    let refused = |error: std::io::Error| Mistake {
+        file: folder.to_owned(),
+        line: 1,
+        key: "ingest.cameras".to_owned(),
+        problem: format!("the folder can't be read: {error}"),
+        cure: "create it or leave the key out".to_owned(),
     };
-    let mut files: Vec<PathBuf> = entries
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
-        .collect();
+    let entries: Result<Vec<_>, _> = std::fs::read_dir(folder).and_then(Iterator::collect).map_err(refused);
+    let paths = entries?.into_iter().map(|entry: std::fs::DirEntry| entry.path());
+    let mut files: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
     files.sort();
-    files
+    Ok(files)
 }
 
 fn refuse_repeated_ids(cameras: &[CameraSettings], mistakes: &mut Vec<Mistake>) {

@@ -34,8 +34,8 @@ pub async fn run(config: &Path) -> anyhow::Result<()> {
 
 /// Starts a worker and says so.
 pub fn start(settings: IngestSettings, sink: Sink, registry: &Registry) -> anyhow::Result<Worker> {
-    let n_cameras = settings.cameras.len();
     let worker = Worker::start(settings, sink, registry).context("ingest can't start")?;
+    let n_cameras = worker.fleet.cameras().len();
     tracing::info!(n_cameras, provider = %worker.provider, "ingest started");
     Ok(worker)
 }

@@ -240,6 +240,7 @@ fn dead_letter(batch: &Batch, position: u64, letter: EventRefused, now: Timestam
         time: now,
         received_at: now,
         grid: None,
+        owner_epoch: None,
         payload: letter.into(),
     })
 }
@@ -263,6 +264,7 @@ mod tests {
             time: at,
             received_at: at,
             grid: None,
+            owner_epoch: None,
             payload: DeviceStatus { state: DeviceState::Live, cause: None, since: at, heartbeat: true }.into(),
         };
         Message::read(position, event.to_json().unwrap())
