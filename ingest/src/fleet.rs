@@ -6,7 +6,7 @@
 //! Not here: reading of sources (`files`, `kept`, `registry`).
 
 pub mod files;
-
+pub mod kept;
 mod running;
 mod start;
 
@@ -264,5 +264,7 @@ impl Inner {
     }
 }
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

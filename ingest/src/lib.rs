@@ -23,6 +23,7 @@ pub mod threads;
 pub mod wall_clock;
 
 pub mod fleet;
+pub mod registry;
 pub mod worker;
 
 pub use settings::IngestSettings;

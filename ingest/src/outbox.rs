@@ -157,6 +157,9 @@ impl WriterLoop {
                 batch.push(job);
             }
             let records: Vec<Record> = batch.into_iter().filter_map(|job| self.take(job)).collect();
+            if records.is_empty() {
+                continue;
+            }
             self.write(&records);
             self.written.notify_one();
         }

@@ -4,6 +4,7 @@
 //! all files are reported together.
 
 mod camera;
+mod json;
 
 use std::{
     collections::HashMap,
@@ -12,10 +13,14 @@ use std::{
     time::Duration,
 };
 
+use xueliang_events::CAMERAS_TOPIC;
 use xueliang_inference::SessionSettings;
 use xueliang_settings::{Document, Mistake, Mistakes, Reader};
 
+use crate::registry::RegistrySettings;
+
 pub use camera::{CameraSettings, Credentials, GatePolicy, StreamTransport};
+pub use json::{read_json_camera, without_place};
 
 /// Where the model and the runtime that executes it are.
 #[derive(Debug, Clone)]
@@ -55,10 +60,32 @@ pub struct IngestSettings {
     pub snapshot_bytes: u64,
     /// Kafka's bootstrap servers, `host:port`, several with commas; `None`: events go to alerting in this process.
     pub brokers: Option<String>,
+    /// The registry that the city's cameras come from, if any.
+    pub registry: Option<RegistrySettings>,
+    /// What lets a client change the cameras by API; `None`: there is no such API.
+    pub api: Option<ApiToken>,
     /// The cameras that run from start to end.
     pub cameras: Vec<CameraSettings>,
     /// Where the cameras stand that may change while the worker runs.
     pub camera_files: Option<CameraFiles>,
+}
+
+/// A secret that a client of the API must know.
+#[derive(Clone)]
+pub struct ApiToken(String);
+
+impl ApiToken {
+    /// True for the same token; takes as long for any other of the same length.
+    pub fn is(&self, given: &str) -> bool {
+        let differs = self.0.bytes().zip(given.bytes()).fold(0, |differs, (a, b)| differs | (a ^ b));
+        self.0.len() == given.len() && differs == 0
+    }
+}
+
+impl std::fmt::Debug for ApiToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ApiToken(…)")
+    }
 }
 
 /// The files that cameras stand in.
@@ -95,6 +122,8 @@ impl IngestSettings {
         let outbox_bytes = ingest.or("outbox_bytes", 2 << 30);
         let snapshot_bytes = ingest.or("snapshot_bytes", 1 << 30);
         let brokers = read_brokers(&mut ingest);
+        let registry = read_registry(&mut ingest, (brokers.as_deref(), listen));
+        let api = read_api(&mut ingest, &base);
         let folder = ingest.optional::<PathBuf>("cameras").map(|folder| base.join(folder));
         ingest.finish();
         Some(Self {
@@ -109,6 +138,8 @@ impl IngestSettings {
             outbox_bytes,
             snapshot_bytes,
             brokers,
+            registry,
+            api,
             cameras: Vec::new(),
             camera_files: Some(CameraFiles { settings: root.file().to_owned(), folder }),
         })
@@ -176,6 +207,54 @@ fn read_brokers(ingest: &mut Reader<'_>) -> Option<String> {
     }
     kafka.finish();
     brokers
+}
+
+fn read_registry(
+    ingest: &mut Reader<'_>,
+    (brokers, listen): (Option<&str>, Option<SocketAddr>),
+) -> Option<RegistrySettings> {
+    let given = ingest.has("registry");
+    let mut registry = ingest.section("registry");
+    let settings = RegistrySettings {
+        brokers: brokers.unwrap_or_default().to_owned(),
+        group: registry.or("group", "xueliang-ingest".to_owned()),
+        topic: registry.or("topic", CAMERAS_TOPIC.to_owned()),
+        session_timeout: registry.or("session_timeout", Duration::from_secs(6)),
+        advertise: registry.or("advertise", listen.map(|listen| listen.to_string()).unwrap_or_default()),
+        beside: ingest.file().to_owned(),
+    };
+    registry.finish();
+    if given && brokers.is_none() {
+        ingest.refuse("registry", "needs Kafka", "add [ingest.kafka] brokers = \"host:9092\"");
+    }
+    if !(Duration::from_secs(1)..=Duration::from_secs(300)).contains(&settings.session_timeout) {
+        let cure = "write \"6s\" to \"300s\", within the brokers' group.min.session.timeout.ms and group.max.session.timeout.ms";
+        registry.refuse("session_timeout", "is out of range", cure);
+    }
+    given.then_some(settings)
+}
+
+fn read_api(ingest: &mut Reader<'_>, base: &Path) -> Option<ApiToken> {
+    const SHORTEST: usize = 16;
+    if !ingest.has("api") {
+        ingest.section("api");
+        return None;
+    }
+    let mut api = ingest.section("api");
+    let file: Option<PathBuf> = api.required("token_file");
+    api.finish();
+    let cure = "name a file (mode 0600) with one line of at least 16 random characters";
+    match std::fs::read_to_string(base.join(file?)) {
+        Ok(text) if text.trim().len() >= SHORTEST => Some(ApiToken(text.trim().to_owned())),
+        Ok(_) => {
+            api.refuse("token_file", "the token is too short", cure);
+            None
+        }
+        Err(error) => {
+            api.refuse("token_file", format!("can't be read: {error}"), cure);
+            None
+        }
+    }
 }
 
 fn positive(reader: &mut Reader<'_>, key: &'static str, default: usize) -> Option<usize> {
@@ -267,6 +346,31 @@ mod tests {
         );
         refused(&format!("{CAMERA}gate = \"sometimes\"\n"), "write one of always, keyframes");
         refused(&format!("{CAMERA}classes = [\"face\"]\n"), "unknown key");
+    }
+
+    #[test]
+    fn a_registry_needs_kafka_and_has_defaults() {
+        refused("[ingest.registry]\n", "needs Kafka");
+        let settings =
+            read("[ingest.registry]\nsession_timeout = \"8s\"\n[ingest.kafka]\nbrokers = \"k:9092\"\n").unwrap();
+        let registry = settings.registry.unwrap();
+        assert_eq!((registry.group.as_str(), registry.topic.as_str()), ("xueliang-ingest", CAMERAS_TOPIC));
+        assert_eq!((registry.session_timeout, registry.advertise.as_str()), (Duration::from_secs(8), "127.0.0.1:8601"));
+        assert_eq!(read("").unwrap().registry, None);
+    }
+
+    #[test]
+    fn the_api_needs_a_token_that_is_hard_to_guess() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        let text = format!("[ingest.api]\ntoken_file = {file:?}\n");
+        refused(&text, "can't be read");
+        std::fs::write(&file, "short\n").unwrap();
+        refused(&text, "too short");
+        std::fs::write(&file, "0123456789abcdef\n").unwrap();
+        let token = read(&text).unwrap().api.unwrap();
+        assert!(token.is("0123456789abcdef") && !token.is("0123456789abcdeX") && !token.is("") && !token.is("0123"));
+        assert!(!format!("{token:?}").contains("0123"));
     }
 
     #[test]

@@ -24,10 +24,12 @@ use crate::{
     fleet::{
         Fleet, Origin, Parts, Wanted,
         files::{FileSource, Reload, Watcher},
+        kept::Kept,
     },
     metrics::Metrics,
     outbox::{LogError, LogReader, Outbox, Trouble, Writer},
     publish::{Forwarder, Health, Sink},
+    registry::{Contact, follow},
     scheduler::Scheduler,
     session::Deadlines,
     settings::{CameraFiles, IngestSettings, ModelSettings},
@@ -84,6 +86,11 @@ pub struct Worker {
     pub fleet: Fleet,
     /// Reads the camera files again, where there are any.
     pub reload: Option<Reload>,
+    /// The cameras that were added by API.
+    pub kept: Kept,
+    /// Contact with the registry, where there is one.
+    pub registry: Option<Contact>,
+    following: Option<tokio::task::JoinHandle<()>>,
     outbox: Outbox,
     writer: Writer,
     stop_sources: CancellationToken,
@@ -125,14 +132,37 @@ impl Worker {
         });
         fleet.want(Origin::Start, settings.cameras.into_iter().map(Wanted::from).collect());
         let stop_sources = CancellationToken::new();
-        let files = settings.camera_files.map(|files| read_files(files, &fleet, &metrics, &stop_sources));
-        let reload = files.transpose()?;
+        let beside = settings.camera_files.as_ref().map(|files| files.settings.clone()).unwrap_or_default();
+        let kept = Kept::open(&settings.data_dir, &beside, fleet.clone());
+        let reload = match settings.camera_files {
+            Some(files) => {
+                let (watcher, reload) = read_files(files, &fleet, &metrics);
+                if settings.registry.is_none() && fleet.cameras().is_empty() && !reload.mistakes().is_empty() {
+                    return Err(WorkerError::Cameras(Mistakes(reload.mistakes())));
+                }
+                tokio::spawn(watcher.run(stop_sources.clone()));
+                Some(reload)
+            }
+            None => None,
+        };
+        let (registry, following) = match settings.registry {
+            Some(settings) => {
+                let contact = Contact::default();
+                let (fleet, stop, told) = (fleet.clone(), stop_sources.clone(), contact.clone());
+                let following = tokio::task::spawn_blocking(move || follow(&settings, &fleet, &told, &stop));
+                (Some(contact), Some(following))
+            }
+            None => (None, None),
+        };
         Ok(Self {
             board,
             publishing,
             provider,
             fleet,
             reload,
+            kept,
+            registry,
+            following,
             outbox,
             writer,
             stop_sources,
@@ -161,6 +191,11 @@ impl Worker {
     /// Stops pulling, finishes what is in hand, and forwards for a few seconds what still waits.
     pub async fn stop(self) {
         self.stop_sources.cancel();
+        if let Some(following) = self.following
+            && following.await.is_err()
+        {
+            tracing::error!("the registry's thread had panicked");
+        }
         self.fleet.stop().await;
         let Self { outbox, writer, decoders, scheduler, .. } = self;
         let drained = tokio::task::spawn_blocking(move || {
@@ -181,22 +216,13 @@ impl Worker {
     }
 }
 
-/// Reads the camera files and goes on looking at them.
-fn read_files(
-    files: CameraFiles,
-    fleet: &Fleet,
-    metrics: &Metrics,
-    stop: &CancellationToken,
-) -> Result<Reload, WorkerError> {
+/// Starts the cameras of the files.
+fn read_files(files: CameraFiles, fleet: &Fleet, metrics: &Metrics) -> (Watcher, Reload) {
     let mut source = FileSource::new(files);
     let reading = source.read();
-    if reading.cameras.is_empty() && !reading.mistakes.is_empty() {
-        return Err(WorkerError::Cameras(Mistakes(reading.mistakes)));
-    }
     let (watcher, reload) = Watcher::new(source, fleet.clone(), metrics.clone());
     watcher.apply(reading);
-    tokio::spawn(watcher.run(stop.clone()));
-    Ok(reload)
+    (watcher, reload)
 }
 
 fn check_decoders() -> Result<(), WorkerError> {

@@ -1,41 +1,14 @@
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, time::Duration};
 
 use prometheus::Registry;
 use tokio::time::{Instant, sleep};
 use xueliang_events::payload::DeviceState;
 use xueliang_settings::Document;
 
-use super::*;
-use crate::{
-    decode::DecoderPool, metrics::Metrics, outbox::Outbox, outbox::Writer, scheduler::Scheduler, session::Deadlines,
-    snapshots::SnapshotStore,
+use super::{
+    testing::{Bed, bed},
+    *,
 };
-
-/// A fleet with everything real but detectors.
-struct Bed {
-    folder: tempfile::TempDir,
-    registry: Registry,
-    fleet: Fleet,
-    writer: Writer,
-}
-
-fn bed() -> Bed {
-    let folder = tempfile::tempdir().unwrap();
-    let registry = Registry::new();
-    let metrics = Metrics::new(&registry).unwrap();
-    let path = folder.path().join("outbox.db");
-    let (outbox, writer) = Outbox::open(&path, 1 << 30, metrics.clone(), Arc::default()).unwrap();
-    let fleet = Fleet::new(Parts {
-        deadlines: Deadlines { connect: Duration::from_secs(1), stall: Duration::from_secs(1) },
-        decoders: Arc::new(DecoderPool::start(1, 1).unwrap()),
-        scheduler: Arc::new(Scheduler::start(Vec::new(), &metrics).unwrap()),
-        outbox,
-        snapshots: SnapshotStore::new(folder.path().join("snapshots"), 1 << 20, metrics.clone()),
-        board: StatusBoard::default(),
-        metrics,
-    });
-    Bed { folder, registry, fleet, writer }
-}
 
 /// A camera at a port where nobody listens.
 fn camera(id: &str, path: &str) -> Wanted {
