@@ -136,7 +136,7 @@ fn config(settings: &RegistrySettings, contact: &Contact) -> ClientConfig {
         .set("topic.metadata.refresh.interval.ms", "2000")
         .set("fetch.wait.max.ms", "100")
         .set("reconnect.backoff.max.ms", "1000")
-        .set("socket.timeout.ms", "10000");
+        .set("socket.timeout.ms", "3000");
     config
 }
 

@@ -114,7 +114,7 @@ fn a_change_touches_only_what_it_names_and_a_mistake_nothing() {
     let api = Api::new(ops);
 
     ["stays", "goes", "changes"].iter().for_each(|id| api.wait_for(id, "live"));
-    wait_for_refusal(&console, "bad", "bad.toml:4: camera[0].analysis_fps");
+    wait_for_refusal(&console, "bad", "bad.toml:5: camera[0].analysis_fps");
     let (stays, changes) = (api.session("stays"), api.session("changes"));
 
     fs::remove_file(folder.path().join("cameras/goes.toml")).unwrap();

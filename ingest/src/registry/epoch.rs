@@ -14,31 +14,32 @@ use crate::registry::{ANSWER, group::Group, held::Held, partitions};
 
 const NAME: &str = "ownerepoch=";
 
-/// Asks for the epochs of partitions that have none; the answers come through the consumer's callback.
+/// Writes an epoch for each partition that has none; what the group refuses is tried again.
 pub(super) fn claim(consumer: &BaseConsumer<Group>, held: &Held, topic: &str) {
     let unclaimed = held.unclaimed();
     if unclaimed.is_empty() {
         return;
     }
-    if let Err(error) = ask(consumer, held, (topic, &unclaimed)) {
-        tracing::debug!(%error, "epochs can't be asked for yet");
-        unclaimed.iter().for_each(|number| held.answered(*number, false));
+    match write(consumer, topic, &unclaimed) {
+        Ok(epochs) => epochs.into_iter().for_each(|(number, epoch)| held.grant(number, epoch)),
+        Err(error) => tracing::debug!(%error, partitions = ?unclaimed, "epochs are not granted yet"),
     }
 }
 
-fn ask(consumer: &BaseConsumer<Group>, held: &Held, (topic, numbers): (&str, &[i32])) -> KafkaResult<()> {
+/// The epochs that stand in the group's offsets now.
+fn write(consumer: &BaseConsumer<Group>, topic: &str, numbers: &[i32]) -> KafkaResult<Vec<(i32, u64)>> {
     let now = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0);
     let committed = consumer.committed_offsets(partitions(topic, numbers.iter().copied()), ANSWER)?;
-    let mut offsets = TopicPartitionList::new();
+    let (mut offsets, mut epochs) = (TopicPartitionList::new(), Vec::with_capacity(numbers.len()));
     for element in committed.elements() {
         element.error()?;
         let epoch = next(element.metadata(), now);
         let mut offset = offsets.add_partition(topic, element.partition());
         offset.set_offset(Offset::Offset(0))?;
         offset.set_metadata(format!("{NAME}{epoch}"));
-        held.asked(element.partition(), epoch);
+        epochs.push((element.partition(), epoch));
     }
-    consumer.commit(&offsets, CommitMode::Async)
+    consumer.commit(&offsets, CommitMode::Sync).map(|()| epochs)
 }
 
 /// The epoch behind the one that stands in `metadata`.

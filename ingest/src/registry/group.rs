@@ -88,14 +88,4 @@ impl ConsumerContext for Group {
             tracing::error!(%error, "the registry's partitions can't be changed");
         }
     }
-
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        for element in offsets.elements() {
-            let granted = result.is_ok() && element.error().is_ok();
-            if !granted {
-                tracing::debug!(partition = element.partition(), ?result, "epoch not granted, asked for again");
-            }
-            self.held.answered(element.partition(), granted);
-        }
-    }
 }

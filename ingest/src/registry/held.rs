@@ -36,21 +36,13 @@ struct State {
 /// One partition that the group gave to this worker.
 #[derive(Default)]
 struct Partition {
-    claim: Claim,
+    /// The right to its cameras.
+    epoch: Option<u64>,
     rows: BTreeMap<CameraId, Wanted>,
     complete: bool,
     /// True when anything at all stood in it: then what is missing was removed.
     has_records: bool,
     changed: bool,
-}
-
-/// The right to a partition's cameras.
-#[derive(Default, Clone, Copy, PartialEq, Eq)]
-enum Claim {
-    #[default]
-    None,
-    Asked(u64),
-    Granted(u64),
 }
 
 impl Held {
@@ -111,7 +103,7 @@ impl Held {
         let mut state = self.state.lock();
         if std::mem::take(&mut state.suspended) {
             for partition in state.owned.values_mut() {
-                (partition.claim, partition.changed) = (Claim::None, true);
+                (partition.epoch, partition.changed) = (None, true);
             }
         }
     }
@@ -136,23 +128,15 @@ impl Held {
     /// Partitions whose cameras can't be started for want of an epoch.
     pub fn unclaimed(&self) -> Vec<i32> {
         let state = self.state.lock();
-        let unclaimed = state.owned.iter().filter(|(_, partition)| partition.claim == Claim::None);
+        let unclaimed = state.owned.iter().filter(|(_, partition)| partition.epoch.is_none());
         unclaimed.map(|(number, _)| *number).collect()
     }
 
-    pub fn asked(&self, number: i32, epoch: u64) {
+    /// The right to a partition's cameras.
+    pub fn grant(&self, number: i32, epoch: u64) {
         if let Some(partition) = self.state.lock().owned.get_mut(&number) {
-            partition.claim = Claim::Asked(epoch);
+            (partition.epoch, partition.changed) = (Some(epoch), true);
         }
-    }
-
-    /// The group's answer to what was asked.
-    pub fn answered(&self, number: i32, granted: bool) {
-        let mut state = self.state.lock();
-        let Some(partition) = state.owned.get_mut(&number) else { return };
-        let Claim::Asked(epoch) = partition.claim else { return };
-        partition.claim = if granted { Claim::Granted(epoch) } else { Claim::None };
-        partition.changed = true;
     }
 
     /// A record of the topic; no payload removes the camera.
@@ -182,7 +166,7 @@ impl Held {
             return;
         }
         for (number, partition) in &mut state.owned {
-            let Claim::Granted(epoch) = partition.claim else { continue };
+            let Some(epoch) = partition.epoch else { continue };
             if !partition.complete || !std::mem::take(&mut partition.changed) {
                 continue;
             }
@@ -217,8 +201,7 @@ mod tests {
 
     fn own(held: &Held, number: i32, epoch: u64) {
         held.assign(&[number]);
-        held.asked(number, epoch);
-        held.answered(number, true);
+        held.grant(number, epoch);
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -229,9 +212,8 @@ mod tests {
         held.take(3, b"a", Some(&record("a")));
         held.complete(3);
         held.apply();
-        assert_eq!(running(&bed.fleet), [], "there is no epoch yet");
-        held.asked(3, 7);
-        held.answered(3, true);
+        assert!(running(&bed.fleet).is_empty(), "there is no epoch yet");
+        held.grant(3, 7);
         held.apply();
         assert_eq!(running(&bed.fleet), [("a".to_owned(), Some(7))]);
         held.take(3, b"b", Some(&record("b")));
@@ -239,7 +221,7 @@ mod tests {
         held.apply();
         assert_eq!(running(&bed.fleet), [("b".to_owned(), Some(7))]);
         held.give_up(&[3]);
-        assert_eq!(running(&bed.fleet), []);
+        assert!(running(&bed.fleet).is_empty());
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -252,7 +234,7 @@ mod tests {
         held.apply();
         let session = bed.fleet.cameras()[0].session;
         held.lose_all();
-        assert_eq!(held.left_orphans(), [], "the group has not answered yet");
+        assert!(held.left_orphans().is_empty(), "the group has not answered yet");
         held.assign(&[]);
         assert_eq!(held.left_orphans(), [0]);
         own(&held, 0, 2);
@@ -284,8 +266,7 @@ mod tests {
         held.apply();
         assert_eq!(held.unclaimed(), [0]);
         assert!(!held.pulls(), "not before its new epoch");
-        held.asked(0, 2);
-        held.answered(0, true);
+        held.grant(0, 2);
         held.apply();
         assert_eq!(running(&bed.fleet), [("a".to_owned(), Some(2)), ("b".to_owned(), Some(2))]);
     }
