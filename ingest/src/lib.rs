@@ -24,6 +24,9 @@ pub mod snapshots;
 pub mod status;
 pub mod threads;
 pub mod wall_clock;
+
+pub mod fleet;
+pub mod registry;
 pub mod worker;
 
 pub use settings::IngestSettings;

@@ -46,6 +46,16 @@ impl StatusBoard {
     pub fn snapshot(&self) -> BTreeMap<CameraId, CameraStatus> {
         self.0.lock().clone()
     }
+
+    /// Takes note of a camera that has no session to report it.
+    pub(crate) fn note(&self, camera: &CameraId, status: CameraStatus) {
+        self.0.lock().insert(camera.clone(), status);
+    }
+
+    /// Forgets a camera that is gone.
+    pub(crate) fn forget(&self, camera: &CameraId) {
+        self.0.lock().remove(camera);
+    }
 }
 
 /// Reports one camera's state.

@@ -4,9 +4,11 @@
 
 mod camera_faults;
 mod city;
+mod city_registry;
 mod leaks;
 mod one_box;
 mod reference;
+mod reload;
 mod samples;
 mod session_quirks;
 mod session_scale;

@@ -4,7 +4,11 @@
 
 #[cfg(feature = "alerting")]
 mod alerting;
+#[cfg(feature = "ingest")]
+mod camera;
 mod config;
+#[cfg(feature = "ingest")]
+mod fleet_api;
 #[cfg(feature = "ingest")]
 mod ingest;
 mod ops;
@@ -36,6 +40,10 @@ enum Command {
     /// Consume events from Kafka ([alerting.kafka]), make incidents, serve the API and the console.
     #[cfg(feature = "alerting")]
     Alerting(Settings),
+    /// Write and read the registry of a city's cameras.
+    #[cfg(feature = "ingest")]
+    #[command(subcommand)]
+    Camera(camera::Camera),
     /// Check the settings and say everything that is wrong with them; starts nothing.
     Validate(Settings),
 }
@@ -68,6 +76,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Ingest(settings) => ingest::run(&settings.config).await,
             #[cfg(feature = "alerting")]
             Command::Alerting(settings) => alerting::run(&settings.config).await,
+            #[cfg(feature = "ingest")]
+            Command::Camera(command) => camera::run(command).await,
             Command::Validate(settings) => config::validate(&settings.config),
         }
     });

@@ -124,6 +124,12 @@ impl CameraSettings {
         Endpoint { url: self.url.clone(), credentials: self.credentials.clone(), transport: self.transport }
     }
 
+    /// True when both are pulled and watched in the same way, wherever they are written.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let placeless = |camera: &Self| format!("{:?}", Self { file: PathBuf::new(), line: 0, ..camera.clone() });
+        self.credentials == other.credentials && placeless(self) == placeless(other)
+    }
+
     /// The masks as the decoder's rim paints them.
     pub fn privacy_masks(&self) -> PrivacyMasks {
         PrivacyMasks::new(self.masks.clone())
