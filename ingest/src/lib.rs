@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod outbox;
 pub mod publish;
 pub mod scheduler;
+pub mod sensor;
 pub mod session;
 pub mod snapshots;
 pub mod status;

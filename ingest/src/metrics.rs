@@ -1,5 +1,7 @@
 //! All metric names of ingest. Labels are bounded: cameras of the settings, stages and types of the code.
 
+mod sensor;
+
 use std::time::Duration;
 
 use prometheus::{
@@ -7,6 +9,8 @@ use prometheus::{
     Registry, core::Collector,
 };
 use xueliang_inference::{Detections, Timings};
+
+pub use sensor::SensorMetrics;
 
 /// Counters of one worker; cheap to clone.
 #[derive(Clone)]

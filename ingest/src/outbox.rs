@@ -5,15 +5,17 @@
 //! Not here: forwarding (`publish`).
 
 mod log;
+mod memory;
 
 use std::{collections::HashMap, path::Path, sync::Arc, thread::JoinHandle, time::Duration};
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 use xueliang_events::{Event, GridCode, Payload, SessionId, Source};
 
 pub use log::{Log, LogError, LogReader, Record, StoredEvent};
+pub use memory::{Delivery, Remember, Remembered};
 
 use crate::metrics::Metrics;
 
@@ -39,10 +41,33 @@ pub struct Draft {
     pub payload: Payload,
 }
 
+/// What is handed to the writer at once, and stands in one transaction.
+struct Entry {
+    drafts: Vec<Draft>,
+    remember: Option<Remember>,
+    written: Option<oneshot::Sender<()>>,
+}
+
+impl From<Draft> for Entry {
+    fn from(draft: Draft) -> Self {
+        Self { drafts: vec![draft], remember: None, written: None }
+    }
+}
+
+/// Says when what was handed over is on disk.
+pub struct Written(oneshot::Receiver<()>);
+
+impl Written {
+    /// Waits; false when the outbox was closed before.
+    pub async fn wait(self) -> bool {
+        self.0.await.is_ok()
+    }
+}
+
 /// The producers' end; cheap to clone.
 #[derive(Clone)]
 pub struct Outbox {
-    drafts: mpsc::Sender<Draft>,
+    entries: mpsc::Sender<Entry>,
     trouble: Arc<Mutex<Option<String>>>,
 }
 
@@ -74,21 +99,32 @@ impl Outbox {
         let worker = WriterLoop { log, metrics, written, trouble: Arc::clone(&trouble), sequences: HashMap::new() };
         let thread = std::thread::Builder::new().name("outbox".to_owned()).spawn(move || worker.run(receiver));
         let thread = thread.map_err(LogError::Thread)?;
-        Ok((Self { drafts: sender, trouble }, Writer(thread)))
+        Ok((Self { entries: sender, trouble }, Writer(thread)))
     }
 
     /// Hands over a draft from a thread; waits while the outbox is full.
     pub fn append_blocking(&self, draft: Draft) {
-        if self.drafts.blocking_send(draft).is_err() {
+        if self.entries.blocking_send(draft.into()).is_err() {
             tracing::error!("an event came after the outbox was closed");
         }
     }
 
     /// Hands over a draft from a task; waits while the outbox is full.
     pub async fn append(&self, draft: Draft) {
-        if self.drafts.send(draft).await.is_err() {
+        if self.entries.send(draft.into()).await.is_err() {
             tracing::error!("an event came after the outbox was closed");
         }
+    }
+
+    /// Hands over drafts that stand or fall together, with what is to be remembered of them; also none, to learn when all that
+    /// was handed over before is on disk.
+    pub async fn append_together(&self, drafts: Vec<Draft>, remember: Option<Remember>) -> Written {
+        let (sender, receiver) = oneshot::channel();
+        let entry = Entry { drafts, remember, written: Some(sender) };
+        if self.entries.send(entry).await.is_err() {
+            tracing::error!("events came after the outbox was closed");
+        }
+        Written(receiver)
     }
 
     /// What keeps the writer from writing now, if anything.
@@ -115,16 +151,25 @@ struct WriterLoop {
 }
 
 impl WriterLoop {
-    fn run(mut self, mut drafts: mpsc::Receiver<Draft>) {
-        while let Some(first) = drafts.blocking_recv() {
+    fn run(mut self, mut entries: mpsc::Receiver<Entry>) {
+        while let Some(first) = entries.blocking_recv() {
             let mut batch = vec![first];
             while batch.len() < MAX_BATCH {
-                let Ok(draft) = drafts.try_recv() else { break };
-                batch.push(draft);
+                let Ok(entry) = entries.try_recv() else { break };
+                batch.push(entry);
             }
-            let records: Vec<Record> = batch.into_iter().filter_map(|draft| self.record(draft)).collect();
-            self.write(&records);
+            let (mut records, mut remember, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
+            for entry in batch {
+                records.extend(entry.drafts.into_iter().filter_map(|draft| self.record(draft)));
+                remember.extend(entry.remember);
+                waiting.extend(entry.written);
+            }
+            self.write(&records, &remember);
             self.written.notify_one();
+            for written in waiting {
+                // Who does not wait any more needs no answer.
+                let _ = written.send(());
+            }
         }
     }
 
@@ -162,9 +207,9 @@ impl WriterLoop {
     }
 
     /// Writes until it succeeds: events are never lost while the process lives.
-    fn write(&mut self, records: &[Record]) {
+    fn write(&mut self, records: &[Record], remember: &[Remember]) {
         loop {
-            match self.log.append(records) {
+            match self.log.append(records, remember) {
                 Ok(n_dropped) => {
                     self.metrics.outbox_dropped(n_dropped);
                     *self.trouble.lock() = None;

@@ -4,6 +4,8 @@
 //! all files are reported together.
 
 mod camera;
+mod intake;
+mod sensor;
 
 use std::{
     collections::HashMap,
@@ -16,6 +18,8 @@ use xueliang_inference::SessionSettings;
 use xueliang_settings::{Document, Mistake, Mistakes, Reader};
 
 pub use camera::{CameraSettings, Credentials, GatePolicy, StreamTransport};
+pub use intake::{BrokerSettings, IntakeSettings, PushSettings};
+pub use sensor::{SensorGroup, SensorSettings, SensorShape, TopicWay};
 
 /// Where the model and the runtime that executes it are.
 #[derive(Debug, Clone)]
@@ -57,11 +61,13 @@ pub struct IngestSettings {
     pub brokers: Option<String>,
     /// The cameras.
     pub cameras: Vec<CameraSettings>,
+    /// The sensors and the ways by which their readings come.
+    pub intake: IntakeSettings,
     cameras_folder: Option<PathBuf>,
 }
 
 impl IngestSettings {
-    /// Reads `[ingest]` and `[[camera]]` of the file that `root` stands on.
+    /// Reads `[ingest]`, `[[camera]]` and the sensors of the file that `root` stands on.
     pub fn read(root: &mut Reader<'_>) -> Option<Self> {
         let base = root.file().parent().map(Path::to_owned).unwrap_or_default();
         let mut ingest = root.section("ingest");
@@ -78,6 +84,7 @@ impl IngestSettings {
         let snapshot_bytes = ingest.or("snapshot_bytes", 1 << 30);
         let brokers = read_brokers(&mut ingest);
         let cameras_folder = ingest.optional::<PathBuf>("cameras").map(|folder| base.join(folder));
+        let intake = IntakeSettings::read(root, &mut ingest);
         ingest.finish();
         Some(Self {
             data_dir: base.join(data_dir?),
@@ -92,6 +99,7 @@ impl IngestSettings {
             snapshot_bytes,
             brokers,
             cameras: read_cameras(root),
+            intake,
             cameras_folder,
         })
     }

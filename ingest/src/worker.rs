@@ -26,10 +26,11 @@ use crate::{
         DecoderPool, Lane, LaneSettings,
         chain::{Chain, ChainError},
     },
-    metrics::Metrics,
+    metrics::{Metrics, SensorMetrics},
     outbox::{Draft, LogError, LogReader, Outbox, Trouble, Writer},
     publish::{Forwarder, Health, Sink},
     scheduler::{Scheduler, SlotSink},
+    sensor::{Sensors, SensorsError},
     session::Deadlines,
     settings::{CameraSettings, IngestSettings, ModelSettings, StreamTransport},
     snapshots::SnapshotStore,
@@ -62,6 +63,9 @@ pub enum WorkerError {
     /// The outbox can't be opened.
     #[error("the outbox can't be opened")]
     Outbox(#[from] LogError),
+    /// Sensors can't be listened to.
+    #[error("sensors can't be listened to")]
+    Sensors(#[from] SensorsError),
     /// A thread can't be started.
     #[error("a thread can't be started")]
     Thread(#[from] std::io::Error),
@@ -78,6 +82,8 @@ pub struct Worker {
     pub publishing: Health,
     /// What the model runs on.
     pub provider: Provider,
+    /// Brokers, HTTP push and their sensors.
+    pub sensors: Sensors,
     outbox: Outbox,
     writer: Writer,
     cameras: JoinSet<()>,
@@ -101,7 +107,10 @@ impl Worker {
         let log_path = settings.data_dir.join("outbox.db");
         let (outbox, writer) = Outbox::open(&log_path, settings.outbox_bytes, metrics.clone(), Arc::clone(&written))?;
         let publishing = Health::default();
-        let log = Arc::new(Mutex::new(LogReader::open(&log_path)?));
+        let log = LogReader::open(&log_path)?;
+        let remembered = log.remembered()?;
+        let sensors = Sensors::start(settings.intake, outbox.clone(), SensorMetrics::new(registry)?, remembered)?;
+        let log = Arc::new(Mutex::new(log));
         let forwarder = Forwarder { log, written, sink, health: publishing.clone(), metrics: metrics.clone() };
         let stop_forwarding = CancellationToken::new();
         let forwarding = tokio::spawn(forwarder.run(stop_forwarding.clone(), SHUTDOWN_GRACE));
@@ -111,6 +120,7 @@ impl Worker {
             board: StatusBoard::default(),
             publishing,
             provider,
+            sensors,
             outbox,
             writer,
             cameras: JoinSet::new(),
@@ -146,6 +156,7 @@ impl Worker {
     pub async fn stop(mut self) {
         self.stop_cameras.cancel();
         while self.cameras.join_next().await.is_some() {}
+        self.sensors.stop().await;
         let Self { outbox, writer, decoders, scheduler, .. } = self;
         let drained = tokio::task::spawn_blocking(move || {
             decoders.stop();

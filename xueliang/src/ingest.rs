@@ -41,10 +41,11 @@ pub fn start(settings: IngestSettings, sink: Sink, registry: &Registry) -> anyho
 }
 
 /// A worker's parts for readiness. A camera that is away is the camera's state, not the worker's.
-pub fn probes(worker: &Worker) -> [Part; 3] {
+pub fn probes(worker: &Worker) -> [Part; 4] {
     let (publishing, writing) = (worker.publishing.clone(), worker.writing());
     [
         Part { name: "analysis", trouble: Arc::new(worker.analysing()) },
+        Part { name: "mqtt", trouble: Arc::new(worker.sensors.connecting()) },
         Part { name: "outbox", trouble: Arc::new(move || writing.now()) },
         Part { name: "publisher", trouble: Arc::new(move || publishing.trouble()) },
     ]

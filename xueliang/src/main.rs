@@ -76,11 +76,11 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     outcome
 }
 
-/// Logs go to standard error. retina stays silent: its messages may quote packets (RULES P11). librdkafka repeats itself every two
+/// Logs go to standard error. retina and rumqttc stay silent: their messages may quote packets (RULES P11). librdkafka repeats itself every two
 /// seconds; what matters of it is said by readiness.
 fn start_logging() {
     let filter = EnvFilter::try_from_env("XUELIANG_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let directives = ["retina=off", "librdkafka=off", "rdkafka=off"];
+    let directives = ["retina=off", "librdkafka=off", "rdkafka=off", "rumqttc=off"];
     let filter = directives.iter().filter_map(|text| text.parse().ok()).fold(filter, EnvFilter::add_directive);
     let to_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(to_terminal).init();
