@@ -8,5 +8,6 @@ mod leaks;
 mod one_box;
 mod reference;
 mod samples;
+mod sensors;
 mod store;
 mod two_instances;

@@ -8,6 +8,8 @@ mod config;
 #[cfg(feature = "ingest")]
 mod ingest;
 mod ops;
+#[cfg(feature = "ingest")]
+mod sensor;
 mod shutdown;
 #[cfg(all(feature = "ingest", feature = "alerting"))]
 mod up;
@@ -36,6 +38,10 @@ enum Command {
     /// Consume events from Kafka ([alerting.kafka]), make incidents, serve the API and the console.
     #[cfg(feature = "alerting")]
     Alerting(Settings),
+    /// Look at sensors: what their messages would become.
+    #[cfg(feature = "ingest")]
+    #[command(subcommand)]
+    Sensor(sensor::Command),
     /// Check the settings and say everything that is wrong with them; starts nothing.
     Validate(Settings),
 }
@@ -68,6 +74,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Ingest(settings) => ingest::run(&settings.config).await,
             #[cfg(feature = "alerting")]
             Command::Alerting(settings) => alerting::run(&settings.config).await,
+            #[cfg(feature = "ingest")]
+            Command::Sensor(command) => sensor::run(command).await,
             Command::Validate(settings) => config::validate(&settings.config),
         }
     });

@@ -171,7 +171,9 @@ impl Checks {
 
     /// The allowance grows with the time since the last accepted reading, so a value that really jumped is believed in the end.
     fn check_change(&self, limits: &Limits, time: Timestamp, value: f64) -> Result<(), Refusal> {
-        let (Some(per_minute), Some((last_at, last))) = (limits.max_change_per_minute, self.last) else { return Ok(()) };
+        let (Some(per_minute), Some((last_at, last))) = (limits.max_change_per_minute, self.last) else {
+            return Ok(());
+        };
         let passed: Duration = time.duration_since(last_at).unsigned_abs();
         let allowed = per_minute * (passed.as_secs_f64() / 60.0).max(1.0);
         let change = (value - last).abs();

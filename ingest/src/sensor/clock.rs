@@ -85,8 +85,7 @@ impl Run {
 mod tests {
     use super::*;
 
-    const LIMITS: ClockLimits =
-        ClockLimits { tolerance: Duration::from_secs(60), max_age: Duration::from_secs(3600) };
+    const LIMITS: ClockLimits = ClockLimits { tolerance: Duration::from_secs(60), max_age: Duration::from_secs(3600) };
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + second).unwrap()

@@ -156,7 +156,13 @@ impl Desk {
                 sensor.is_registered = true;
                 let payload = SensorRegistered { names: sensor.names.clone(), position: sensor.position }.into();
                 let source = Source::Registry(id.clone().into());
-                drafts.push(Draft { source, session: self.session, grid: sensor.shape.grid.clone(), time: now, payload });
+                drafts.push(Draft {
+                    source,
+                    session: self.session,
+                    grid: sensor.shape.grid.clone(),
+                    time: now,
+                    payload,
+                });
             }
             let trouble = sensor.broker.and_then(&way);
             if let Some(status) = sensor.health.status(now, trouble.as_deref()) {

@@ -56,7 +56,11 @@ pub struct Link {
 }
 
 enum Work {
-    Message { generation: u64, publish: Publish, at: Timestamp },
+    Message {
+        generation: u64,
+        publish: Publish,
+        at: Timestamp,
+    },
     /// The broker does not know our session: nothing will be delivered again.
     FreshSession,
 }
@@ -108,7 +112,10 @@ impl Link {
             }
         };
         if tokio::time::timeout(GRACE, finish).await.is_err() {
-            tracing::warn!(broker = self.broker.name, "the broker was left without goodbye; what is unacknowledged comes again");
+            tracing::warn!(
+                broker = self.broker.name,
+                "the broker was left without goodbye; what is unacknowledged comes again"
+            );
         }
         self.intake.metrics.connected(&self.broker.name, false);
     }
@@ -139,7 +146,8 @@ impl Link {
                     (!answer.session_present).then_some(Work::FreshSession)
                 }
                 Ok(Event::Incoming(Packet::SubAck(answer))) => {
-                    let n_refused = answer.return_codes.iter().filter(|code| **code == SubscribeReasonCode::Failure).count();
+                    let n_refused =
+                        answer.return_codes.iter().filter(|code| **code == SubscribeReasonCode::Failure).count();
                     self.subscribed(n_refused);
                     None
                 }

@@ -104,11 +104,13 @@ impl Door {
         if !self.is_admitted(&request) {
             let cure = "send authorization: Bearer and a token of ingest.push.token_file";
             let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
-            return (challenge, problem(StatusCode::UNAUTHORIZED, "the token is missing or wrong", cure)).into_response();
+            return (challenge, problem(StatusCode::UNAUTHORIZED, "the token is missing or wrong", cure))
+                .into_response();
         }
         let Ok(body) = to_bytes(request.into_body(), MAX_BODY).await else {
             let cure = "send fewer readings at a time, at most 256 KiB";
-            return problem(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large or was cut off", cure).into_response();
+            return problem(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large or was cut off", cure)
+                .into_response();
         };
         let readings = match serde_json::from_slice(&body) {
             Ok(Value::Array(readings)) if readings.len() <= MAX_READINGS => readings,
@@ -127,7 +129,8 @@ impl Door {
 
     fn is_admitted(&self, request: &Request) -> bool {
         let value = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = value.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let token =
+            value.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         token.is_some_and(|(_, token)| self.tokens.admit(token.trim()))
     }
 
@@ -159,7 +162,9 @@ impl Door {
 
     fn read(&self, fields: Map<String, Value>, shape: &SensorShape) -> Result<Raw, Refusal> {
         let refused = |cause: String| Refusal::Unreadable { cause };
-        if let Some(key) = fields.keys().find(|key| !matches!(key.as_str(), "sensor" | "value" | "unit" | "measured_at")) {
+        if let Some(key) =
+            fields.keys().find(|key| !matches!(key.as_str(), "sensor" | "value" | "unit" | "measured_at"))
+        {
             let key: String = key.chars().take(40).collect();
             return Err(refused(format!("{key:?} is no field; known: sensor, value, unit, measured_at")));
         }

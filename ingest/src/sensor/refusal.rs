@@ -38,7 +38,9 @@ pub enum Refusal {
         unit: &'static str,
     },
     /// The value changed faster than it can.
-    #[error("it changed by {change} {unit}, more than the {allowed} {unit} that are possible in the time; check the sensor or max_change_per_minute")]
+    #[error(
+        "it changed by {change} {unit}, more than the {allowed} {unit} that are possible in the time; check the sensor or max_change_per_minute"
+    )]
     Change {
         /// The change.
         change: f64,
@@ -60,13 +62,17 @@ pub enum Refusal {
         age: Duration,
     },
     /// Measured before everything that is remembered of the sensor.
-    #[error("it was measured before the last {n_remembered} readings of the sensor, so it may be a repetition; check the device's clock and queue")]
+    #[error(
+        "it was measured before the last {n_remembered} readings of the sensor, so it may be a repetition; check the device's clock and queue"
+    )]
     Late {
         /// How many are remembered.
         n_remembered: usize,
     },
     /// A retained message that does not say when it was measured.
-    #[error("it is a retained message without a time that can be believed, so its age is unknown; set time_at, or publish without retain")]
+    #[error(
+        "it is a retained message without a time that can be believed, so its age is unknown; set time_at, or publish without retain"
+    )]
     RetainedWithoutTime,
 }
 

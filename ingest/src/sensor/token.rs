@@ -92,7 +92,9 @@ mod tests {
     fn tokens_stand_plain_or_as_their_hash() {
         let token = "correct-horse-battery-staple";
         let hash: String = Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect();
-        for text in [format!("# gateway\n{token}\n"), format!("sha256:{hash}"), format!("another-long-enough-one\n{token}")] {
+        for text in
+            [format!("# gateway\n{token}\n"), format!("sha256:{hash}"), format!("another-long-enough-one\n{token}")]
+        {
             let tokens = Tokens::parse(&text).unwrap();
             assert!(tokens.admit(token));
             for wrong in ["", "correct-horse-battery-stapl", &hash, &format!("sha256:{hash}")] {

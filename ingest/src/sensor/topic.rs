@@ -24,7 +24,9 @@ enum Level {
 
 /// Why a text is no topic pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}; write levels between /, with + for any level, # at the end for the rest, and {{sensor}} once where the id stands")]
+#[error(
+    "{0}; write levels between /, with + for any level, # at the end for the rest, and {{sensor}} once where the id stands"
+)]
 pub struct InvalidTopic(&'static str);
 
 impl TopicPattern {
@@ -101,7 +103,11 @@ fn read_level(part: &str, is_last: bool) -> Result<Level, InvalidTopic> {
         Level::Sensor { before, after } => plain(before) && plain(after),
         _ => plain(part),
     };
-    if fits { Ok(level) } else { Err(InvalidTopic("a level mixes text with + or #, or holds a word other than {sensor}")) }
+    if fits {
+        Ok(level)
+    } else {
+        Err(InvalidTopic("a level mixes text with + or #, or holds a word other than {sensor}"))
+    }
 }
 
 #[cfg(test)]

@@ -140,14 +140,7 @@ impl BrokerSettings {
             mqtt.refuse("keep_alive", "is out of range", "write \"5s\" to \"1h\"");
         }
         mqtt.finish();
-        Some(Self {
-            name,
-            address: address?,
-            client_id: client_id?,
-            credentials: credentials?,
-            tls: tls?,
-            keep_alive,
-        })
+        Some(Self { name, address: address?, client_id: client_id?, credentials: credentials?, tls: tls?, keep_alive })
     }
 }
 
@@ -156,7 +149,11 @@ fn read_address(mqtt: &mut Reader<'_>) -> Option<(String, u16)> {
     let split = text.rsplit_once(':').filter(|(host, _)| !host.is_empty() && !host.contains(['/', '@']));
     let address = split.and_then(|(host, port)| Some((host.to_owned(), port.parse::<u16>().ok()?)));
     if address.is_none() {
-        mqtt.refuse("address", "is no address", "write host:port, such as \"mqtt.example:8883\"; the account goes under credentials");
+        mqtt.refuse(
+            "address",
+            "is no address",
+            "write host:port, such as \"mqtt.example:8883\"; the account goes under credentials",
+        );
     }
     address
 }
@@ -176,7 +173,11 @@ fn read_tls(mqtt: &mut Reader<'_>) -> Option<Option<Arc<ClientConfig>>> {
     match client_config(&ca_file?, certificate.as_deref(), key.as_deref()) {
         Ok(config) => Some(Some(Arc::new(config))),
         Err((key, problem)) => {
-            tls.refuse(key, problem, "name PEM files: ca_file for the broker's CA, certificate_file with key_file for ours");
+            tls.refuse(
+                key,
+                problem,
+                "name PEM files: ca_file for the broker's CA, certificate_file with key_file for ours",
+            );
             None
         }
     }
@@ -229,7 +230,11 @@ fn read_push(ingest: &mut Reader<'_>) -> Option<PushSettings> {
     match Tokens::load(&base.join(file?)) {
         Ok(tokens) => Some(PushSettings { listen: listen?, tokens }),
         Err(error @ (TokensError::Unreadable { .. } | TokensError::Weak { .. } | TokensError::Empty)) => {
-            push.refuse("token_file", error.to_string(), "write one token of 20 or more characters a line, or sha256: and its hash");
+            push.refuse(
+                "token_file",
+                error.to_string(),
+                "write one token of 20 or more characters a line, or sha256: and its hash",
+            );
             None
         }
     }

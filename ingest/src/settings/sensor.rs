@@ -97,7 +97,11 @@ impl SensorSettings {
         sensor.finish();
         let shape = shape?;
         if shape.way.as_ref().is_some_and(|way| way.topic.names_sensor() || way.id_at.is_some()) {
-            sensor.refuse("topic", "leaves the sensor's id open", "write the sensor's own topic, or make it a [[sensor_group]]");
+            sensor.refuse(
+                "topic",
+                "leaves the sensor's id open",
+                "write the sensor's own topic, or make it a [[sensor_group]]",
+            );
         }
         let (file, line) = (sensor.file().to_owned(), sensor.line());
         Some(Self { id: id?, names, position, shape: Arc::new(shape), file, line })
@@ -155,7 +159,16 @@ fn read_shape(reader: &mut Reader<'_>) -> Option<SensorShape> {
         None => "/value".parse().ok()?,
     };
     let places = Places { value, time };
-    Some(SensorShape { kind: kind?, measure: measure?, inverted, places, limits: limits?, silent_after, grid, way: way? })
+    Some(SensorShape {
+        kind: kind?,
+        measure: measure?,
+        inverted,
+        places,
+        limits: limits?,
+        silent_after,
+        grid,
+        way: way?,
+    })
 }
 
 fn read_measure(reader: &Reader<'_>, kind: Kind, unit: Option<String>) -> Option<Measure> {
@@ -182,7 +195,11 @@ fn read_limits(reader: &mut Reader<'_>, measure: Option<Measure>) -> Option<Limi
         reader.refuse("range", "does not rise", "write [lowest, highest] in the sensor's unit");
     }
     if change.is_some_and(|change| change <= 0.0) {
-        reader.refuse("max_change_per_minute", "is not positive", "write the most that the value can change in a minute");
+        reader.refuse(
+            "max_change_per_minute",
+            "is not positive",
+            "write the most that the value can change in a minute",
+        );
     }
     if max_per_minute == 0 {
         reader.refuse("max_per_minute", "is 0", "write 1 or more");

@@ -73,7 +73,11 @@ fn one_message_may_be_of_several_sensors() {
     let of = |id: &str, kind: &str, place: &str| {
         format!("[[sensor]]\nid = \"{id}\"\nkind = \"{kind}\"\ntopic = \"pit/7\"\nvalue_at = \"{place}\"\n")
     };
-    let text = format!("{}unit = \"deg\"\n{}unit = \"C\"\n", of("tilt-7", "manhole_tilt", "/tilt"), of("temp-7", "temperature", "/temp"));
+    let text = format!(
+        "{}unit = \"deg\"\n{}unit = \"C\"\n",
+        of("tilt-7", "manhole_tilt", "/tilt"),
+        of("temp-7", "temperature", "/temp")
+    );
     let expected = ["tilt-7 manhole_tilt 3 deg", "temp-7 temperature 21.5 Cel"];
     assert_eq!(taken(&desk(&text), "pit/7", r#"{"tilt": 3, "temp": 21.5}"#), expected);
 }
@@ -104,7 +108,9 @@ fn a_wrong_clock_is_flagged_and_degrades_when_it_persists() {
         let payload = format!(r#"{{"level": 120, "t": {}}}"#, now().as_second() + 86_400 + n);
         let arrival = Arrival { at: now(), retained: false };
         let taken = desk.take_message((0, "city/water/w-1/reading"), payload.as_bytes(), arrival);
-        let Some(Draft { payload: Payload::SensorReading(reading), time, .. }) = &taken[0].draft else { panic!("{taken:?}") };
+        let Some(Draft { payload: Payload::SensorReading(reading), time, .. }) = &taken[0].draft else {
+            panic!("{taken:?}")
+        };
         assert_eq!((reading.quality, *time), (Quality::Uncertain, now()));
     }
     let announced = desk.announce(now(), |_| None);
@@ -125,7 +131,10 @@ fn mistakes_name_their_line_and_cure() {
         assert!(mistakes.iter().any(|mistake| mistake.contains(expected)), "{expected:?} is not in {mistakes:#?}");
     };
     let sensor = "[[sensor]]\nid = \"a\"\nkind = \"gas\"\nunit = \"ppm\"\ntopic = \"t\"\n";
-    check("[[sensor]]\nid = \"a\"\nkind = \"gas\"\ntopic = \"t\"\n", "sensor[0].unit: is missing; write one of ppm, ppb, %vol");
+    check(
+        "[[sensor]]\nid = \"a\"\nkind = \"gas\"\ntopic = \"t\"\n",
+        "sensor[0].unit: is missing; write one of ppm, ppb, %vol",
+    );
     check(&sensor.replace("ppm", "furlong"), "x.toml:7: sensor[0].unit: is no unit of this kind");
     check(&sensor.replace("\"t\"", "\"{sensor}/t\""), "leaves the sensor's id open");
     check(&sensor.replace("\"t\"", "\"a/#/b\""), "x.toml:8: sensor[0].topic:");
