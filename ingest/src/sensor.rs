@@ -81,6 +81,12 @@ impl Sensors {
             running.spawn(door.run(listener, stop.clone()));
         }
         for (index, broker) in settings.brokers.into_iter().enumerate() {
+            if broker.credentials.is_some() && broker.tls.is_none() {
+                tracing::warn!(
+                    broker = broker.name,
+                    "the password travels in the clear; set tls unless the network is your own"
+                );
+            }
             let health = LinkHealth::new();
             links.push((broker.name.clone(), health.clone()));
             let known = deliveries.remove(&Link::session(&broker)).unwrap_or_default();

@@ -118,14 +118,15 @@ impl Stage {
         (response.status().as_u16(), response.json().unwrap())
     }
 
-    /// All stored values of a sensor, sorted.
-    fn stored(&self, sensor: &str) -> Vec<f64> {
-        let mut values = store::readings(&self.folder.path().join("state/alerting"), sensor);
-        values.sort_by(f64::total_cmp);
+    /// All stored values of a sensor in hundredths, sorted.
+    fn stored(&self, sensor: &str) -> Vec<i64> {
+        let values = store::readings(&self.folder.path().join("state/alerting"), sensor);
+        let mut values: Vec<i64> = values.into_iter().map(|value| (value * 100.0).round() as i64).collect();
+        values.sort_unstable();
         values
     }
 
-    fn wait_stored(&self, sensor: &str, expected: &[f64]) {
+    fn wait_stored(&self, sensor: &str, expected: &[i64]) {
         let what = format!("{} readings of {sensor}", expected.len());
         wait::until(&what, Duration::from_secs(60), || {
             let stored = self.stored(sensor);
@@ -214,7 +215,7 @@ fn a_water_level_becomes_an_incident_and_silence_a_status() {
 fn nothing_is_lost_or_doubled_across_kill_and_broker_restart() {
     let mut stage = Stage::new();
     let levels = |from: usize, to: usize| (from..to).map(|n| n as f64).collect::<Vec<_>>();
-    let metres = |to: usize| (0..to).map(|n| n as f64 * 0.01).collect::<Vec<_>>();
+    let all = |to: i64| (0..to).collect::<Vec<_>>();
     let timeless = |stage: &Stage, from: usize, to: usize| {
         let payloads = (from..to).map(|n| reading(n as f64, None));
         let messages: Vec<_> = payloads.map(|payload| ("city/water/w-2/reading", payload)).collect();
@@ -232,15 +233,16 @@ fn nothing_is_lost_or_doubled_across_kill_and_broker_restart() {
     stage.broker.stop().unwrap();
     stage.broker.resume().unwrap();
     let (mut process, client) = stage.up();
-    stage.wait_stored("w-1", &metres(100));
-    stage.wait_stored("w-2", &metres(100));
+    stage.wait_stored("w-1", &all(100));
+    stage.wait_stored("w-2", &all(100));
     stage.broker.stop().unwrap();
     stage.broker.resume().unwrap();
     stage.publish("w-1", &levels(100, 150));
     timeless(&stage, 100, 150);
-    stage.wait_stored("w-1", &metres(150));
-    stage.wait_stored("w-2", &metres(150));
+    stage.wait_stored("w-1", &all(150));
+    stage.wait_stored("w-2", &all(150));
     assert_eq!(client.metric("xueliang_readings_refused_total", "").unwrap(), 0.0);
+    println!("recognised after the kills: {}", client.metric("xueliang_readings_repeated_total", "").unwrap());
     process.terminate(SOON).unwrap();
     store::check_sequences(&stage.folder.path().join("state/alerting"));
 }
@@ -259,11 +261,11 @@ fn retained_repeated_and_pushed_readings_count_once() {
     };
     let message = [("city/water/w-1/reading", reading(7.0, Some(jiff::Timestamp::now())))];
     stage.broker.publish(&message, true).unwrap();
-    stage.wait_stored("w-1", &[0.07]);
+    stage.wait_stored("w-1", &[7]);
     stage.broker.publish(&message, false).unwrap();
     repeated(&client, 1.0);
     stage.broker.publish(&[("city/water/w-2/reading", reading(8.0, None))], true).unwrap();
-    stage.wait_stored("w-2", &[0.08]);
+    stage.wait_stored("w-2", &[8]);
     process.terminate(SOON).unwrap();
 
     // The broker shows what it retained again.
@@ -291,11 +293,38 @@ fn retained_repeated_and_pushed_readings_count_once() {
     assert_eq!(stage.push(Some(TOKEN), &json!("x".repeat(300 << 10))).0, 413);
     assert_eq!(stage.push(Some(TOKEN), &json!(7)).0, 400);
     assert_eq!(client.metric("xueliang_push_requests_total", "status=\"401\"").unwrap(), 3.0);
-    stage.wait_stored("gas-1", &[12.5]);
-    assert_eq!(stage.stored("w-1"), [0.07]);
-    assert_eq!(stage.stored("w-2"), [0.08]);
+    stage.wait_stored("gas-1", &[1250]);
+    assert_eq!(stage.stored("w-1"), [7]);
+    assert_eq!(stage.stored("w-2"), [8]);
     process.terminate(SOON).unwrap();
     assert!(!fs::read_to_string(stage.folder.path().join("up.log")).unwrap().contains(TOKEN));
+}
+
+#[test]
+fn what_keeps_the_broker_away_is_told() {
+    let stage = Stage::new();
+    let settings = fs::read_to_string(stage.folder.path().join("xueliang.toml")).unwrap();
+    let foreign = stage.folder.path().join("foreign");
+    fs::create_dir(&foreign).unwrap();
+    xueliang_tests::mosquitto::make_certificates(&foreign).unwrap();
+    let ca = stage.broker.ca_file().display().to_string();
+    let faults = [
+        (settings.replace(&ca, &foreign.join("ca.pem").display().to_string()), "TLS failed"),
+        (settings.replace("username = \"xueliang\"", "username = \"nobody\""), "the broker refused the account"),
+    ];
+    for (faulty, expected) in faults {
+        fs::write(stage.folder.path().join("xueliang.toml"), faulty).unwrap();
+        let mut process = stage.deployment.start("up", "xueliang.toml", "up").unwrap();
+        let client = Client::new(stage.port).unwrap();
+        wait::until(expected, Duration::from_secs(40), || {
+            let ready = String::from_utf8(client.fetch("/readyz")?.1)?;
+            anyhow::ensure!(ready.contains(expected), "{ready}");
+            Ok(Some(()))
+        })
+        .unwrap();
+        process.terminate(SOON).unwrap();
+    }
+    assert!(!fs::read_to_string(stage.folder.path().join("up.log")).unwrap().contains("water-password"));
 }
 
 #[test]

@@ -39,6 +39,7 @@ pub struct Desk {
     groups: Vec<Group>,
     sensors: Mutex<BTreeMap<SensorId, Sensor>>,
     strangers: Mutex<LogPause>,
+    kept: Mutex<LogPause>,
     /// Readings of sensors that an open group has not found again yet.
     remembered: Mutex<HashMap<SensorId, Vec<Seen>>>,
 }
@@ -89,6 +90,7 @@ impl Desk {
             groups: Vec::new(),
             sensors: Mutex::default(),
             strangers: Mutex::default(),
+            kept: Mutex::default(),
             remembered: Mutex::new(remembered),
         };
         for sensor in &settings.sensors {
@@ -276,13 +278,16 @@ impl Desk {
             Err(refusal) => Verdict::Refused(refusal),
         };
         match &verdict {
-            Verdict::Accepted(accepted) => sensor.health.heard(arrival.at, accepted.clock_error.map(clock_fault)),
+            Verdict::Accepted(accepted) => sensor.health.heard(accepted.time, accepted.clock_error.map(clock_fault)),
             Verdict::Repeated => {}
             Verdict::Refused(refusal) => {
                 if refusal.is_fault() && !arrival.retained {
                     sensor.health.heard(arrival.at, Some(refusal.to_string()));
                 }
-                if let Some(n_more) = sensor.pause.due(arrival.at) {
+                // At each connection the broker shows all that it kept: one line is enough for that.
+                let due =
+                    if refusal.is_fault() { sensor.pause.due(arrival.at) } else { self.kept.lock().due(arrival.at) };
+                if let Some(n_more) = due {
                     tracing::warn!(sensor = %id, reason = refusal.reason(), cause = %refusal, n_more, "reading refused");
                 }
             }

@@ -46,9 +46,9 @@ impl SensorHealth {
         }
     }
 
-    /// It sent something at `at`; `fault` says what is wrong with it.
+    /// It sent something that speaks for `at`, which may be long ago; `fault` says what is wrong with it.
     pub fn heard(&mut self, at: Timestamp, fault: Option<String>) {
-        (self.heard_at, self.has_spoken) = (at, true);
+        (self.heard_at, self.has_spoken) = (self.heard_at.max(at), true);
         self.faults = self.faults << 1 | u16::from(fault.is_some());
         if let Some(fault) = fault {
             self.cause = fault;
@@ -133,6 +133,16 @@ mod tests {
         sensor.heard(at(70), None);
         assert_eq!(state(&mut sensor, 70), Some(DeviceState::Live));
         assert_eq!(state(&mut sensor, 130), Some(DeviceState::Stalled));
+    }
+
+    #[test]
+    fn a_queue_of_old_readings_does_not_end_silence() {
+        let mut sensor = sensor();
+        assert_eq!(state(&mut sensor, 60), Some(DeviceState::Stalled));
+        sensor.heard(at(-1000), None);
+        assert_eq!(state(&mut sensor, 61), None);
+        sensor.heard(at(61), None);
+        assert_eq!(state(&mut sensor, 61), Some(DeviceState::Live));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     metrics::SensorMetrics,
-    outbox::{Delivery, Outbox, Remember, Written},
+    outbox::{Delivery, Draft, Outbox, Remember, Written},
 };
 
 /// The way from the desk to the disk, shared by all collectors.
@@ -61,7 +61,7 @@ impl Intake {
     }
 
     /// Stores what the desk has to say of the sensors themselves.
-    pub async fn tell(&self, drafts: Vec<crate::outbox::Draft>) {
+    pub async fn tell(&self, drafts: Vec<Draft>) {
         for draft in drafts {
             self.outbox.append(draft).await;
         }

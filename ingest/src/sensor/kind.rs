@@ -42,7 +42,9 @@ pub struct Measure {
 impl Measure {
     /// A value of the written unit in the unit on the wire.
     pub fn canonical(&self, value: f64) -> f64 {
-        value * self.scale + self.offset
+        let exact = value * self.scale + self.offset;
+        // 41 cm are 0.41 m, not 0.41000000000000003.
+        if exact.abs() < 1e6 { (exact * 1e9).round() / 1e9 } else { exact }
     }
 
     /// A difference of the written unit in the unit on the wire.
@@ -165,6 +167,7 @@ mod tests {
         check(Kind::Temperature, "K", 273.15, ("temperature", 0.0, "Cel"));
         check(Kind::ManholeTilt, "rad", PI, ("manhole_tilt", 180.0, "deg"));
         check(Kind::Door, "open", 1.0, ("door", 1.0, "1"));
+        assert_eq!(Kind::WaterLevel.measure("cm").unwrap().canonical(41.0), 0.41);
         assert_eq!(Kind::WaterLevel.measure("fathom"), None);
     }
 

@@ -20,7 +20,7 @@ use rumqttc::{
     TlsConfiguration, Transport,
 };
 use sha2::{Digest, Sha256};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{sync::mpsc, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -29,7 +29,10 @@ use super::{
     link::{LinkHealth, cause_of},
     payload::MAX_MESSAGE_BYTES,
 };
-use crate::{outbox::Delivery, settings::BrokerSettings};
+use crate::{
+    outbox::{Delivery, Written},
+    settings::BrokerSettings,
+};
 
 /// Packet ids there are: no broker can have more messages under way, so no acknowledgement ever waits for room.
 const PACKET_IDS: usize = 1 << 16;
@@ -91,27 +94,9 @@ impl Link {
             generation: Arc::clone(&generation),
             deliveries,
         };
-        let mut taking = tokio::spawn(taker.run(waiting));
+        let taking = tokio::spawn(taker.run(waiting));
         self.keep(&mut connection, (&client, &generation), work, &stop).await;
-        // What was taken is still acknowledged; what comes now stays with the broker.
-        let finish = async {
-            let mut is_taken = false;
-            loop {
-                tokio::select! {
-                    _ = &mut taking, if !is_taken => {
-                        is_taken = true;
-                        if client.try_disconnect().is_err() {
-                            return;
-                        }
-                    }
-                    event = connection.poll() => match event {
-                        Err(_) | Ok(Event::Outgoing(Outgoing::Disconnect)) => return,
-                        Ok(_) => {}
-                    },
-                }
-            }
-        };
-        if tokio::time::timeout(GRACE, finish).await.is_err() {
+        if tokio::time::timeout(GRACE, finish(taking, &client, &mut connection)).await.is_err() {
             tracing::warn!(
                 broker = self.broker.name,
                 "the broker was left without goodbye; what is unacknowledged comes again"
@@ -128,43 +113,28 @@ impl Link {
         work: mpsc::Sender<Work>,
         stop: &CancellationToken,
     ) {
-        let (mut backoff, mut connected_at) = (BACKOFF.0, None);
+        let mut backoff = Backoff::default();
         loop {
             let event = tokio::select! {
                 event = connection.poll() => event,
                 () = stop.cancelled() => return,
             };
             let item = match event {
-                Ok(Event::Incoming(Packet::Publish(publish))) => {
-                    self.intake.metrics.message(&self.broker.name);
-                    let generation = generation.load(Ordering::SeqCst);
-                    Some(Work::Message { generation, publish: bounded(publish), at: Timestamp::now() })
+                Ok(Event::Incoming(packet)) => {
+                    if matches!(packet, Packet::ConnAck(_)) {
+                        backoff.connected_at = Some(Instant::now());
+                    }
+                    self.heard(packet, client, generation.load(Ordering::SeqCst))
                 }
-                Ok(Event::Incoming(Packet::ConnAck(answer))) => {
-                    connected_at = Some(Instant::now());
-                    self.connected(client, answer.session_present);
-                    (!answer.session_present).then_some(Work::FreshSession)
-                }
-                Ok(Event::Incoming(Packet::SubAck(answer))) => {
-                    let n_refused =
-                        answer.return_codes.iter().filter(|code| **code == SubscribeReasonCode::Failure).count();
-                    self.subscribed(n_refused);
-                    None
-                }
-                Ok(_) => None,
+                Ok(Event::Outgoing(_)) => None,
                 Err(error) => {
                     // Acknowledgements of the old connection must not reach the new one.
                     generation.fetch_add(1, Ordering::SeqCst);
                     connection.clean();
                     connection.state.events.clear();
-                    if connected_at.take().is_some_and(|at: Instant| at.elapsed() > SETTLED_AFTER) {
-                        backoff = BACKOFF.0;
-                    }
                     self.disconnected(cause_of(&error));
-                    let pause = backoff.mul_f64(rand::rng().random_range(0.5..1.0));
-                    backoff = (backoff * 2).min(BACKOFF.1);
                     tokio::select! {
-                        () = tokio::time::sleep(pause) => {}
+                        () = tokio::time::sleep(backoff.pause()) => {}
                         () = stop.cancelled() => return,
                     }
                     None
@@ -175,6 +145,26 @@ impl Link {
                 sent = work.send(item) => if sent.is_err() { return },
                 () = stop.cancelled() => return,
             }
+        }
+    }
+
+    /// What the taker has to do about a packet.
+    fn heard(&self, packet: Packet, client: &AsyncClient, generation: u64) -> Option<Work> {
+        match packet {
+            Packet::Publish(publish) => {
+                self.intake.metrics.message(&self.broker.name);
+                Some(Work::Message { generation, publish: bounded(publish), at: Timestamp::now() })
+            }
+            Packet::ConnAck(answer) => {
+                self.connected(client, answer.session_present);
+                (!answer.session_present).then_some(Work::FreshSession)
+            }
+            Packet::SubAck(answer) => {
+                let refused = answer.return_codes.iter().filter(|code| **code == SubscribeReasonCode::Failure);
+                self.subscribed(refused.count());
+                None
+            }
+            _ => None,
         }
     }
 
@@ -203,6 +193,48 @@ impl Link {
         if self.health.disconnected(&cause) {
             tracing::warn!(broker = self.broker.name, cause, "MQTT broker away");
         }
+    }
+}
+
+/// Acknowledges what was taken and says goodbye; what comes meanwhile stays with the broker.
+async fn finish(mut taking: JoinHandle<()>, client: &AsyncClient, connection: &mut EventLoop) {
+    let mut is_taken = false;
+    loop {
+        tokio::select! {
+            _ = &mut taking, if !is_taken => {
+                is_taken = true;
+                if client.try_disconnect().is_err() {
+                    return;
+                }
+            }
+            event = connection.poll() => match event {
+                Err(_) | Ok(Event::Outgoing(Outgoing::Disconnect)) => return,
+                Ok(_) => {}
+            },
+        }
+    }
+}
+
+/// Jittered exponential pauses, which begin anew after a connection that lasted.
+struct Backoff {
+    next: Duration,
+    connected_at: Option<Instant>,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { next: BACKOFF.0, connected_at: None }
+    }
+}
+
+impl Backoff {
+    fn pause(&mut self) -> Duration {
+        if self.connected_at.take().is_some_and(|at| at.elapsed() > SETTLED_AFTER) {
+            self.next = BACKOFF.0;
+        }
+        let pause = self.next.mul_f64(rand::rng().random_range(0.5..1.0));
+        self.next = (self.next * 2).min(BACKOFF.1);
+        pause
     }
 }
 
@@ -244,7 +276,7 @@ impl Taker {
         }
     }
 
-    async fn take(&mut self, publish: &Publish, at: Timestamp) -> Option<crate::outbox::Written> {
+    async fn take(&mut self, publish: &Publish, at: Timestamp) -> Option<Written> {
         let delivery = (publish.qos != QoS::AtMostOnce).then(|| self.delivery(publish));
         if let Some(delivery) = &delivery {
             let known = self.deliveries.insert(delivery.packet, delivery.digest);
