@@ -1,5 +1,7 @@
 //! All metric names of ingest. Labels are bounded: cameras of the settings, stages and types of the code.
 
+mod sensor;
+
 use std::{collections::HashMap, time::Duration};
 
 use prometheus::{
@@ -10,6 +12,8 @@ use prometheus::{
 use xueliang_inference::{Detections, Timings};
 
 use crate::gate::{Evidence, Job, Mode, Purpose};
+
+pub use sensor::SensorMetrics;
 
 /// Counters of one worker; cheap to clone.
 #[derive(Clone)]

@@ -5,15 +5,17 @@
 //! Not here: forwarding (`publish`).
 
 mod log;
+mod memory;
 
 use std::{collections::HashMap, path::Path, sync::Arc, thread::JoinHandle, time::Duration};
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 use xueliang_events::{DeviceId, Event, GridCode, Payload, SessionId, Source};
 
 pub use log::{Log, LogError, LogReader, Record, StoredEvent};
+pub use memory::{Delivery, Remember, Remembered};
 
 use crate::metrics::Metrics;
 
@@ -41,11 +43,34 @@ pub struct Draft {
 
 /// What the writer is told, in order.
 enum Job {
-    Write(Draft),
+    Write(Entry),
     /// From here on the device's events carry this owner's epoch.
     Own(DeviceId, u64),
     /// The device is gone: nothing of it is remembered.
     Forget(DeviceId),
+}
+
+/// What is handed to the writer at once, and stands in one transaction.
+struct Entry {
+    drafts: Vec<Draft>,
+    remember: Option<Remember>,
+    written: Option<oneshot::Sender<()>>,
+}
+
+impl From<Draft> for Entry {
+    fn from(draft: Draft) -> Self {
+        Self { drafts: vec![draft], remember: None, written: None }
+    }
+}
+
+/// Says when what was handed over is on disk.
+pub struct Written(oneshot::Receiver<()>);
+
+impl Written {
+    /// Waits; false when the outbox was closed before.
+    pub async fn wait(self) -> bool {
+        self.0.await.is_ok()
+    }
 }
 
 /// The producers' end; cheap to clone.
@@ -95,14 +120,14 @@ impl Outbox {
 
     /// Hands over a draft from a thread; waits while the outbox is full.
     pub fn append_blocking(&self, draft: Draft) {
-        if self.jobs.blocking_send(Job::Write(draft)).is_err() {
+        if self.jobs.blocking_send(Job::Write(draft.into())).is_err() {
             tracing::error!("an event came after the outbox was closed");
         }
     }
 
     /// Hands over a draft from a task; waits while the outbox is full.
     pub async fn append(&self, draft: Draft) {
-        if self.jobs.send(Job::Write(draft)).await.is_err() {
+        if self.jobs.send(Job::Write(draft.into())).await.is_err() {
             tracing::error!("an event came after the outbox was closed");
         }
     }
@@ -121,6 +146,17 @@ impl Outbox {
         if self.jobs.send(job).await.is_err() {
             tracing::debug!("the outbox was closed already");
         }
+    }
+
+    /// Hands over drafts that stand or fall together, with what is to be remembered of them; also none, to learn when all that
+    /// was handed over before is on disk.
+    pub async fn append_together(&self, drafts: Vec<Draft>, remember: Option<Remember>) -> Written {
+        let (sender, receiver) = oneshot::channel();
+        let entry = Entry { drafts, remember, written: Some(sender) };
+        if self.jobs.send(Job::Write(entry)).await.is_err() {
+            tracing::error!("events came after the outbox was closed");
+        }
+        Written(receiver)
     }
 
     /// What keeps the writer from writing now, if anything.
@@ -156,18 +192,27 @@ impl WriterLoop {
                 let Ok(job) = jobs.try_recv() else { break };
                 batch.push(job);
             }
-            let records: Vec<Record> = batch.into_iter().filter_map(|job| self.take(job)).collect();
-            if records.is_empty() {
-                continue;
+            let (mut records, mut remember, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
+            for job in batch {
+                let Some(entry) = self.take(job) else { continue };
+                records.extend(entry.drafts.into_iter().filter_map(|draft| self.record(draft)));
+                remember.extend(entry.remember);
+                waiting.extend(entry.written);
             }
-            self.write(&records);
+            if !(records.is_empty() && remember.is_empty()) {
+                self.write(&records, &remember);
+            }
             self.written.notify_one();
+            for written in waiting {
+                // Who does not wait any more needs no answer.
+                let _ = written.send(());
+            }
         }
     }
 
-    fn take(&mut self, job: Job) -> Option<Record> {
+    fn take(&mut self, job: Job) -> Option<Entry> {
         match job {
-            Job::Write(draft) => self.record(draft),
+            Job::Write(entry) => Some(entry),
             Job::Own(device, epoch) => {
                 self.owners.insert(device, epoch);
                 None
@@ -216,9 +261,9 @@ impl WriterLoop {
     }
 
     /// Writes until it succeeds: events are never lost while the process lives.
-    fn write(&mut self, records: &[Record]) {
+    fn write(&mut self, records: &[Record], remember: &[Remember]) {
         loop {
-            match self.log.append(records) {
+            match self.log.append(records, remember) {
                 Ok(n_dropped) => {
                     self.metrics.outbox_dropped(n_dropped);
                     *self.trouble.lock() = None;

@@ -4,7 +4,9 @@
 //! all files are reported together.
 
 mod camera;
+mod intake;
 mod json;
+mod sensor;
 
 use std::{
     collections::HashMap,
@@ -23,7 +25,9 @@ use crate::{
 };
 
 pub use camera::{CameraSettings, Credentials, GatePolicy, StreamTransport};
+pub use intake::{BrokerSettings, IntakeSettings, PushSettings};
 pub use json::{read_json_camera, without_place};
+pub use sensor::{SensorGroup, SensorSettings, SensorShape, TopicWay};
 
 /// Where the model and the runtime that executes it are.
 #[derive(Debug, Clone)]
@@ -73,6 +77,8 @@ pub struct IngestSettings {
     pub cameras: Vec<CameraSettings>,
     /// Where the cameras stand that may change while the worker runs.
     pub camera_files: Option<CameraFiles>,
+    /// The sensors and the ways by which their readings come.
+    pub intake: IntakeSettings,
 }
 
 /// A secret that a client of the API must know.
@@ -131,6 +137,7 @@ impl IngestSettings {
         let registry = read_registry(&mut ingest, (brokers.as_deref(), listen));
         let api = read_api(&mut ingest, &base);
         let folder = ingest.optional::<PathBuf>("cameras").map(|folder| base.join(folder));
+        let intake = IntakeSettings::read(root, &mut ingest);
         ingest.finish();
         Some(Self {
             data_dir: base.join(data_dir?),
@@ -149,6 +156,7 @@ impl IngestSettings {
             api,
             cameras: Vec::new(),
             camera_files: Some(CameraFiles { settings: root.file().to_owned(), folder }),
+            intake,
         })
     }
 

@@ -27,11 +27,12 @@ use crate::{
         files::{FileSource, Reload, Watcher},
         kept::Kept,
     },
-    metrics::Metrics,
+    metrics::{Metrics, SensorMetrics},
     outbox::{LogError, LogReader, Outbox, Trouble, Writer},
     publish::{Forwarder, Health, Sink},
     registry::{Contact, follow},
     scheduler::Scheduler,
+    sensor::{Sensors, SensorsError},
     session::Deadlines,
     settings::{CameraFiles, IngestSettings, ModelSettings},
     snapshots::SnapshotStore,
@@ -64,6 +65,9 @@ pub enum WorkerError {
     /// The outbox can't be opened.
     #[error("the outbox can't be opened")]
     Outbox(#[from] LogError),
+    /// Sensors can't be listened to.
+    #[error("sensors can't be listened to")]
+    Sensors(#[from] SensorsError),
     /// A thread can't be started.
     #[error("a thread can't be started")]
     Thread(#[from] std::io::Error),
@@ -92,6 +96,8 @@ pub struct Worker {
     /// Contact with the registry, where there is one.
     pub registry: Option<Contact>,
     following: Option<tokio::task::JoinHandle<()>>,
+    /// Brokers, HTTP push and their sensors.
+    pub sensors: Sensors,
     outbox: Outbox,
     writer: Writer,
     stop_sources: CancellationToken,
@@ -115,7 +121,10 @@ impl Worker {
         let log_path = settings.data_dir.join("outbox.db");
         let (outbox, writer) = Outbox::open(&log_path, settings.outbox_bytes, metrics.clone(), Arc::clone(&written))?;
         let publishing = Health::default();
-        let log = Arc::new(Mutex::new(LogReader::open(&log_path)?));
+        let log = LogReader::open(&log_path)?;
+        let remembered = log.remembered()?;
+        let sensors = Sensors::start(settings.intake, outbox.clone(), SensorMetrics::new(registry)?, remembered)?;
+        let log = Arc::new(Mutex::new(log));
         let forwarder = Forwarder { log, written, sink, health: publishing.clone(), metrics: metrics.clone() };
         let stop_forwarding = CancellationToken::new();
         let forwarding = tokio::spawn(forwarder.run(stop_forwarding.clone(), SHUTDOWN_GRACE));
@@ -166,6 +175,7 @@ impl Worker {
             kept,
             registry,
             following,
+            sensors,
             outbox,
             writer,
             stop_sources,
@@ -200,6 +210,7 @@ impl Worker {
             tracing::error!("the registry's thread had panicked");
         }
         self.fleet.stop().await;
+        self.sensors.stop().await;
         let Self { outbox, writer, decoders, scheduler, .. } = self;
         let drained = tokio::task::spawn_blocking(move || {
             decoders.stop();

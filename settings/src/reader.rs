@@ -256,6 +256,12 @@ impl<'t> Reader<'t> {
         readers
     }
 
+    /// A table or an array of tables; empty when it is left out.
+    pub fn one_or_more(&mut self, key: &'static str) -> Vec<Reader<'t>> {
+        let is_list = self.find(key).is_some_and(|(_, value)| value.get_ref().as_array().is_some());
+        if is_list || !self.has(key) { self.sections(key) } else { vec![self.section(key)] }
+    }
+
     /// Leaves a key to somebody else: it may be there and is not read here.
     pub fn ignore(&mut self, key: &'static str) {
         self.asked.insert(key);

@@ -10,6 +10,7 @@ mod one_box;
 mod reference;
 mod reload;
 mod samples;
+mod sensors;
 mod session_quirks;
 mod session_scale;
 mod store;

@@ -40,6 +40,8 @@ pub fn alerting(file: &Path) -> Result<AlertingSettings, Mistakes> {
     Document::load(file)?.read(|root| {
         root.ignore("ingest");
         root.ignore("camera");
+        root.ignore("sensor");
+        root.ignore("sensor_group");
         AlertingSettings::read(root)
     })
 }

@@ -72,6 +72,7 @@ pub fn probes(worker: &Worker) -> Vec<Part> {
     let registry = registry.map(|contact| Part { name: "registry", trouble: Arc::new(move || contact.trouble_now()) });
     let parts = [
         Part { name: "analysis", trouble: Arc::new(worker.analysing()) },
+        Part { name: "mqtt", trouble: Arc::new(worker.sensors.connecting()) },
         Part { name: "outbox", trouble: Arc::new(move || writing.now()) },
         Part { name: "publisher", trouble: Arc::new(move || publishing.trouble()) },
     ];

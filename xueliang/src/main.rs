@@ -12,6 +12,8 @@ mod fleet_api;
 #[cfg(feature = "ingest")]
 mod ingest;
 mod ops;
+#[cfg(feature = "ingest")]
+mod sensor;
 mod shutdown;
 #[cfg(all(feature = "ingest", feature = "alerting"))]
 mod up;
@@ -44,6 +46,10 @@ enum Command {
     #[cfg(feature = "ingest")]
     #[command(subcommand)]
     Camera(camera::Camera),
+    /// Look at sensors: what their messages would become.
+    #[cfg(feature = "ingest")]
+    #[command(subcommand)]
+    Sensor(sensor::Command),
     /// Check the settings and say everything that is wrong with them; starts nothing.
     Validate(Settings),
 }
@@ -78,6 +84,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Alerting(settings) => alerting::run(&settings.config).await,
             #[cfg(feature = "ingest")]
             Command::Camera(command) => camera::run(command).await,
+            #[cfg(feature = "ingest")]
+            Command::Sensor(command) => sensor::run(command).await,
             Command::Validate(settings) => config::validate(&settings.config),
         }
     });
@@ -86,11 +94,11 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     outcome
 }
 
-/// Logs go to standard error. retina stays silent: its messages may quote packets (RULES P11). librdkafka repeats itself every two
+/// Logs go to standard error. retina and rumqttc stay silent: their messages may quote packets (RULES P11). librdkafka repeats itself every two
 /// seconds; what matters of it is said by readiness.
 fn start_logging() {
     let filter = EnvFilter::try_from_env("XUELIANG_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let directives = ["retina=off", "librdkafka=off", "rdkafka=off"];
+    let directives = ["retina=off", "librdkafka=off", "rdkafka=off", "rumqttc=off"];
     let filter = directives.iter().filter_map(|text| text.parse().ok()).fold(filter, EnvFilter::add_directive);
     let to_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(to_terminal).init();

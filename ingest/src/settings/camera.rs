@@ -136,7 +136,7 @@ impl CameraSettings {
     }
 }
 
-fn read_names(camera: &mut Reader<'_>) -> BTreeMap<String, String> {
+pub(super) fn read_names(camera: &mut Reader<'_>) -> BTreeMap<String, String> {
     let mut name = camera.section("name");
     let mut names = BTreeMap::new();
     for language in ["zh", "en"] {
@@ -173,7 +173,7 @@ fn read_url(camera: &mut Reader<'_>) -> Option<Url> {
 }
 
 /// The outer `None` means that a mistake was reported.
-fn read_credentials(camera: &mut Reader<'_>) -> Option<Option<Credentials>> {
+pub(super) fn read_credentials(camera: &mut Reader<'_>) -> Option<Option<Credentials>> {
     if !camera.has("credentials") {
         camera.section("credentials");
         return Some(None);
