@@ -2,4 +2,5 @@
 //!
 //! The same simulated cameras serve the end-to-end tests and the demo.
 
+pub mod accuracy;
 pub mod simcam;
