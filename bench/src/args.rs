@@ -64,6 +64,9 @@ pub enum What {
     /// Pull cameras and tell what it costs; the bench starts this itself.
     #[command(hide = true)]
     Pull(PullArgs),
+    /// Play footage through one camera's pipeline and tell the memory; the bench starts this itself.
+    #[command(hide = true)]
+    Soak(SoakArgs),
 }
 
 /// Flags of every measurement.
@@ -288,4 +291,18 @@ pub struct PullArgs {
     /// Run a whole worker with this gate; without it access units are pulled and dropped.
     #[arg(long)]
     pub gate: Option<String>,
+}
+
+/// Flags of `soak`.
+#[derive(Args, Clone, Debug)]
+pub struct SoakArgs {
+    /// MP4 file to play over and over.
+    #[arg(long)]
+    pub file: PathBuf,
+    /// Its coding.
+    #[arg(long, value_enum)]
+    pub codec: Coding,
+    /// Footage time to play.
+    #[arg(long)]
+    pub hours: f64,
 }

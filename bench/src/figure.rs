@@ -76,6 +76,15 @@ impl Figure {
         })
     }
 
+    /// A figure over everything that several runs saw together; the runs give its spread.
+    pub fn pooled(name: &str, value: f64, runs: &[f64]) -> Option<Self> {
+        let pooled = Self::of(name, &[value])?;
+        Some(match Self::of(name, runs) {
+            Some(spread) => Self { n: spread.n, min: spread.min, max: spread.max, ..pooled },
+            None => pooled,
+        })
+    }
+
     /// What it says, for people.
     pub fn says(&self) -> &'static str {
         FIGURES.iter().find(|(name, ..)| *name == self.name).map_or("", |(.., says)| says)

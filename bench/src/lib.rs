@@ -22,6 +22,8 @@ mod figure;
 mod machine;
 mod report;
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 
 use crate::{
@@ -39,6 +41,21 @@ struct Bench {
     runtime: tokio::runtime::Runtime,
 }
 
+impl Bench {
+    /// Flags that let a child find the same parts.
+    fn arguments(&self) -> Vec<String> {
+        let Place { manifest, weights, onnxruntime, .. } = &self.place;
+        let path = |flag: &str, path: &Path| [flag.to_owned(), path.display().to_string()];
+        let mut arguments = [path("--model", manifest), path("--weights", weights)].concat();
+        if let Some(library) = onnxruntime {
+            arguments.extend(path("--onnxruntime", library));
+        }
+        arguments.extend(["--provider".to_owned(), self.common.provider.clone()]);
+        arguments.extend(["--threads".to_owned(), self.common.threads.to_string()]);
+        arguments
+    }
+}
+
 /// Runs what the flags ask for, and writes the reports. An error when a measurement failed.
 pub fn run(args: BenchArgs) -> Result<()> {
     match &args.what {
@@ -51,6 +68,9 @@ pub fn run(args: BenchArgs) -> Result<()> {
     let bench = Bench { common: args.common, place, runtime };
     if let What::Pull(pull) = &args.what {
         return measure::pull(&bench, pull);
+    }
+    if let What::Soak(soak) = &args.what {
+        return measure::soak(&bench, soak);
     }
     let mut report = Report::new(&bench);
     let failed = measure::run(&bench, &args.what, &mut report);

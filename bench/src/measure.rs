@@ -3,7 +3,9 @@
 mod bus;
 mod cameras;
 mod detector;
+mod gate;
 mod idle;
+mod memory;
 mod pipeline;
 mod pull;
 mod ratio;
@@ -19,6 +21,7 @@ use crate::{
     progress,
     report::Report,
 };
+pub use memory::soak;
 pub use pull::pull;
 
 /// What one measurement found.
@@ -68,8 +71,10 @@ fn chosen(what: &What) -> Vec<(&'static str, Measurement<'_>)> {
         What::Pipeline => vec![("pipeline", Box::new(pipeline::run)), ("idle", Box::new(idle::run))],
         What::Bus(args) => vec![("bus", Box::new(|bench| bus::run(bench, args)))],
         What::Sessions(args) => vec![("sessions", Box::new(|bench| sessions::run(bench, args)))],
+        What::Gate(args) => vec![("gate", Box::new(|bench| gate::run(bench, args)))],
+        What::Memory(args) => vec![("memory", Box::new(|bench| memory::run(bench, args)))],
         What::All => all(),
-        What::Gate(_) | What::Memory(_) | What::Compare { .. } | What::Serve(_) | What::Pull(_) => Vec::new(),
+        What::Compare { .. } | What::Serve(_) | What::Pull(_) | What::Soak(_) => Vec::new(),
     }
 }
 
@@ -85,6 +90,7 @@ fn all() -> Vec<(&'static str, Measurement<'static>)> {
     let mut all: Vec<(&'static str, Measurement<'static>)> = vec![
         ("detector", Box::new(detector::run)),
         ("pipeline", Box::new(pipeline::run)),
+        ("gate", Box::new(|bench| gate::run(bench, &Default::default()))),
         ("idle", Box::new(idle::run)),
         ("sessions", Box::new(|bench| sessions::run(bench, &Default::default()))),
         ("bus", Box::new(|bench| bus::run(bench, &Default::default()))),
@@ -98,6 +104,7 @@ fn all() -> Vec<(&'static str, Measurement<'static>)> {
             }),
         ));
     }
+    all.push(("memory", Box::new(|bench| memory::run(bench, &Default::default()))));
     all.push(("cameras", Box::new(|bench| cameras::run(bench, &usual_cameras(bench)))));
     all
 }

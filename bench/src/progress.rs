@@ -21,6 +21,15 @@ pub fn interrupt() {
     INTERRUPTED.store(true, Ordering::Relaxed);
 }
 
+/// For a child: whoever started it is gone when standard input closes.
+pub fn interrupt_when_input_closes() {
+    std::thread::spawn(|| {
+        // Whether it ends cleanly or not, it is over.
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        interrupt();
+    });
+}
+
 /// An error once the bench was asked to end.
 pub fn check() -> Result<()> {
     if INTERRUPTED.load(Ordering::Relaxed) {

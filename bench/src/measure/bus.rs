@@ -12,7 +12,7 @@ use prometheus::Registry;
 use serde_json::json;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
-use xueliang_events::{CameraId, SessionId, Source, ZoneId, payload::ZoneOccupancy, values::Counts};
+use xueliang_events::{CameraId, SessionId, Source, payload::ZoneOccupancy};
 use xueliang_ingest::{
     metrics::Metrics,
     outbox::{Draft, LogReader, Outbox},
@@ -84,8 +84,8 @@ fn forward(bench: &Bench, sink: Sink, n_events: u32) -> Result<Duration> {
 
 fn draft(nth: u32, session: SessionId) -> Result<Draft> {
     let camera: CameraId = format!("street-{:04}", nth % CAMERAS).parse()?;
-    let zone: ZoneId = "pavement".parse()?;
-    let payload = ZoneOccupancy { zone, counts: Counts::default(), heartbeat: false, snapshot: None };
+    let payload: ZoneOccupancy =
+        serde_json::from_value(json!({ "zone": "pavement", "counts": { "person": nth % 7 }, "heartbeat": false }))?;
     Ok(Draft { source: Source::Camera(camera), session, grid: None, time: Timestamp::now(), payload: payload.into() })
 }
 

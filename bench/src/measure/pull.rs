@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use xueliang_ingest::{
@@ -153,11 +153,7 @@ fn quantile_of_bins(bins: &[u64], share: f64) -> f64 {
 
 /// The child's whole work: pulls, measures, tells.
 pub fn pull(bench: &Bench, args: &PullArgs) -> Result<()> {
-    std::thread::spawn(|| {
-        // Whoever started this is gone when standard input closes.
-        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-        progress::interrupt();
-    });
+    progress::interrupt_when_input_closes();
     let urls = read_urls(&args.urls)?;
     let (settle, length) = (Duration::from_secs(args.settle), Duration::from_secs(args.seconds));
     let told = match &args.gate {
@@ -196,14 +192,7 @@ pub fn in_child(bench: &Bench, urls: &[String], gate: Option<&str>) -> Result<Va
     if let Some(gate) = gate {
         arguments.extend(["--gate".to_owned(), gate.to_owned()]);
     }
-    for (flag, path) in [("--model", &bench.place.manifest), ("--weights", &bench.place.weights)] {
-        arguments.extend([flag.to_owned(), path.display().to_string()]);
-    }
-    if let Some(library) = &bench.place.onnxruntime {
-        arguments.extend(["--onnxruntime".to_owned(), library.display().to_string()]);
-    }
-    arguments.extend(["--provider".to_owned(), common.provider.clone()]);
-    arguments.extend(["--threads".to_owned(), common.threads.to_string()]);
+    arguments.extend(bench.arguments());
     let mut child = Talker::of_this_program("the pulling child", &arguments)?;
-    child.hear(CONNECT + Duration::from_secs(60 + settle + length)).map_err(|error| anyhow!("{error:#}"))
+    child.hear(CONNECT + Duration::from_secs(60 + settle + length))
 }
