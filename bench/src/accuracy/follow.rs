@@ -35,10 +35,7 @@ pub struct Followed {
 }
 
 /// Measures the detector on the labelled recording; `frame` gives its frames by number.
-pub fn accuracy_run(
-    detector: &mut Detector,
-    mut frame: impl FnMut(u32) -> Result<Frame>,
-) -> Result<Vec<RateAccuracy>> {
+pub fn accuracy_run(detector: &mut Detector, mut frame: impl FnMut(u32) -> Result<Frame>) -> Result<Vec<RateAccuracy>> {
     let settings = detector.settings();
     let mut found = Vec::new();
     for number in 0..FRAMES {

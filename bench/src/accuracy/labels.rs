@@ -93,8 +93,7 @@ fn label(line: &str) -> Result<Label, &'static str> {
         _ => return Err("by_hand is 0 or 1"),
     };
     let (width, height) = (SIZE.0 as f32, SIZE.1 as f32);
-    let bbox =
-        BBox { x: x as f32 / width, y: y as f32 / height, w: w as f32 / width, h: h as f32 / height };
+    let bbox = BBox { x: x as f32 / width, y: y as f32 / height, w: w as f32 / width, h: h as f32 / height };
     Ok(Label { sighting: Sighting { frame, id: id.into(), bbox }, visibility, by_hand })
 }
 
