@@ -80,7 +80,8 @@ pub fn follow(found: &[Found], step: usize) -> Result<Followed> {
 
 fn at_rate(fps: u32, found: &[Found], truth: &[Sighting]) -> Result<RateAccuracy> {
     let step = (FPS / fps) as usize;
-    let truth: Vec<Sighting> = truth.iter().filter(|label| label.frame as usize % step == 0).copied().collect();
+    let truth: Vec<Sighting> =
+        truth.iter().filter(|label| (label.frame as usize).is_multiple_of(step)).copied().collect();
     let followed = follow(found, step)?;
     let ideal = follow(&as_found(&truth), step)?;
     Ok(RateAccuracy {
