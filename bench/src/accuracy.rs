@@ -9,6 +9,7 @@ mod follow;
 mod identity;
 mod labels;
 mod pairing;
+mod zones;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ use xueliang_inference::BBox;
 
 pub use follow::{Followed, Found, RateAccuracy, accuracy_run, follow};
 pub use labels::{FPS, FRAMES, Label, LabelError, SIZE, labels, read};
+pub use zones::{Event, ZoneAccuracy};
 
 /// Boxes that overlap by at least this (intersection over union) show the same.
 pub const MIN_OVERLAP: f32 = 0.5;

@@ -80,7 +80,7 @@ fn detector_and_tracker_stay_as_right_as_they_are_on_the_labelled_street() {
     let report: Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
     let figures = report["figures"].as_array().unwrap();
     let names: Vec<&str> = figures.iter().map(|figure| figure["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["track_precision", "track_recall", "track_mota", "track_idf1"]);
+    assert_eq!(names, ["track_precision", "track_recall", "track_mota", "track_idf1", "zone_precision", "zone_recall"]);
     let details = &report["details"]["accuracy"];
     let floors = floors(details["model"].as_str().unwrap());
     for (figure, floor) in figures.iter().zip(floors) {
@@ -114,7 +114,9 @@ fn the_figures_keep_their_names() {
 #[test]
 fn help_teaches_with_examples() {
     let help = text(&bench(&["--help"]).stdout);
-    for wanted in ["Examples:", "bench all --quick", "--reference", "cameras", "gate", "accuracy", "sessions", "compare"] {
+    for wanted in
+        ["Examples:", "bench all --quick", "--reference", "cameras", "gate", "accuracy", "sessions", "compare"]
+    {
         assert!(help.contains(wanted), "{wanted} is missing in {help}");
     }
 }

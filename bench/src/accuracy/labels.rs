@@ -123,14 +123,14 @@ mod tests {
 
     #[test]
     fn nobody_jumps_from_one_frame_to_the_next() {
+        let middle = |bbox: &BBox| ((bbox.x + bbox.w / 2.0) * SIZE.0 as f32, (bbox.y + bbox.h) * SIZE.1 as f32);
         let mut before: HashMap<u64, BBox> = HashMap::new();
         for label in labels().unwrap() {
             let Sighting { frame, id, bbox } = label.sighting;
-            let at_edge = |bbox: &BBox| bbox.x == 0.0 || bbox.x + bbox.w > 0.999;
-            if let Some(last) = before.insert(id, bbox) {
-                let is_cut = at_edge(&bbox) || at_edge(&last);
-                assert!(is_cut || last.iou(&bbox) > 0.25, "{id} in frame {frame}: {last:?} then {bbox:?}");
-            }
+            let Some(last) = before.insert(id, bbox) else { continue };
+            let ((x, y), (last_x, last_y)) = (middle(&bbox), middle(&last));
+            let (pace, height) = ((x - last_x).hypot(y - last_y), bbox.h * SIZE.1 as f32);
+            assert!(pace < 0.3 * height, "{id} in frame {frame}: {last:?} then {bbox:?}");
         }
     }
 

@@ -1,7 +1,10 @@
 //! How right detector and tracker are, on the frames of the recording whose persons are labelled.
 
-use anyhow::{Result, ensure};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
+use xueliang_inference::SceneSettings;
 
 use super::{Found, detector};
 use crate::{
@@ -9,6 +12,7 @@ use crate::{
     accuracy::{Accuracy, FRAMES, RateAccuracy, accuracy_run},
     footage::{self, recording::Recording},
     progress,
+    rig::{self, Watch},
 };
 
 /// The figures are of this rate, which the other measurements analyse at too.
@@ -20,12 +24,12 @@ pub fn run(bench: &Bench) -> Result<Found> {
     let recording = Recording::load(&path)?;
     ensure!(recording.len() >= FRAMES as usize, "{} is shorter than its labels", path.display());
     let mut loaded = detector::load(bench)?;
-    let rates = accuracy_run(&mut loaded, |number| detector::frame(&recording, number as usize))?;
+    let rates = accuracy_run(&mut loaded, &street(bench)?, |number| detector::frame(&recording, number as usize))?;
     let mut found = Found::default();
     for rate in &rates {
         say(rate);
         if rate.fps == FPS {
-            found = figures(found, &rate.tracks);
+            found = figures(found, rate);
         }
     }
     found.details = json!({
@@ -35,12 +39,22 @@ pub fn run(bench: &Bench) -> Result<Found> {
     Ok(found)
 }
 
-fn figures(mut found: Found, tracks: &Accuracy) -> Found {
+/// The zones and the line of the bench's street.
+fn street(bench: &Bench) -> Result<SceneSettings> {
+    let cameras = rig::cameras(bench, &["rtsp://127.0.0.1/labelled".to_owned()], &Watch::with_gate("always"))?;
+    let camera = cameras.into_iter().next().context("no camera")?;
+    Ok(SceneSettings { zones: camera.zones, lines: camera.lines, heartbeat: Duration::from_secs(10) })
+}
+
+fn figures(mut found: Found, rate: &RateAccuracy) -> Found {
+    let (tracks, zones) = (&rate.tracks, &rate.zones);
     let shares = [
         ("track_precision", tracks.precision()),
         ("track_recall", tracks.recall()),
         ("track_mota", tracks.mota()),
         ("track_idf1", tracks.idf1()),
+        ("zone_precision", zones.precision()),
+        ("zone_recall", zones.recall()),
     ];
     for (name, share) in shares {
         found = found.with(name, share.as_slice());
@@ -60,6 +74,16 @@ fn say(rate: &RateAccuracy) {
         }
         progress::say(&text);
     }
+    let zones = &rate.zones;
+    progress::say(&format!(
+        "{:>2} fps zones and line precision {} recall {} ({} of {} events, {} told)",
+        rate.fps,
+        share(zones.precision()),
+        share(zones.recall()),
+        zones.n_matched,
+        zones.n_true,
+        zones.n_told
+    ));
 }
 
 fn details(rate: &RateAccuracy) -> Value {
@@ -79,5 +103,9 @@ fn details(rate: &RateAccuracy) -> Value {
     json!({
         "fps": rate.fps, "detections": boxes(&rate.detections), "tracks": tracks(&rate.tracks),
         "tracker_alone": tracks(&rate.tracker_alone),
+        "zones": {
+            "precision": rate.zones.precision(), "recall": rate.zones.recall(), "true_events": rate.zones.n_true,
+            "told": rate.zones.n_told, "found": rate.zones.n_matched,
+        },
     })
 }
