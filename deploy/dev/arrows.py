@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 
-ALL = {"settings", "events", "inference", "ingest", "rules", "alerting"}
+ALL = {"settings", "events", "inference", "ingest", "rules", "alerting", "bench"}
 ALLOWED = {
     "settings": set(),
     "events": set(),
@@ -12,11 +12,12 @@ ALLOWED = {
     "ingest": {"inference", "events", "settings"},
     "rules": {"events", "settings"},
     "alerting": {"rules", "events", "settings"},
+    "bench": {"ingest", "inference", "events", "settings"},
     "xueliang": ALL,
     "tests": ALL,
 }
 ALERTING_ALONE = ["cargo", "tree", "--locked", "-p", "xueliang", "--no-default-features", "--features", "alerting"]
-CAMERAS_LIBRARIES = ("gstreamer", "ort ", "ort-sys", "retina", "xueliang-ingest", "xueliang-inference")
+CAMERAS_LIBRARIES = ("gstreamer", "ort ", "ort-sys", "retina", "xueliang-ingest", "xueliang-inference", "xueliang-bench")
 
 
 def run(command):

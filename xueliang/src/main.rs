@@ -4,6 +4,8 @@
 
 #[cfg(feature = "alerting")]
 mod alerting;
+#[cfg(feature = "bench")]
+mod bench;
 #[cfg(feature = "ingest")]
 mod camera;
 mod config;
@@ -52,6 +54,9 @@ enum Command {
     Sensor(sensor::Command),
     /// Check the settings and say everything that is wrong with them; starts nothing.
     Validate(Settings),
+    /// Measure what this box carries: cameras, detector, stages, sessions; `bench --help` has examples.
+    #[cfg(feature = "bench")]
+    Bench(Box<xueliang_bench::args::BenchArgs>),
 }
 
 #[derive(Args)]
@@ -62,8 +67,9 @@ struct Settings {
 }
 
 fn main() -> ExitCode {
-    start_logging();
-    match run(Cli::parse()) {
+    let cli = Cli::parse();
+    start_logging(&cli.command);
+    match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("xueliang: {error:#}");
@@ -73,6 +79,11 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
+    #[cfg(feature = "bench")]
+    let cli = match cli.command {
+        Command::Bench(args) => return bench::run(*args),
+        command => Cli { command },
+    };
     let runtime = tokio::runtime::Runtime::new()?;
     let outcome = runtime.block_on(async {
         match cli.command {
@@ -87,6 +98,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             #[cfg(feature = "ingest")]
             Command::Sensor(command) => sensor::run(command).await,
             Command::Validate(settings) => config::validate(&settings.config),
+            #[cfg(feature = "bench")]
+            Command::Bench(_) => Ok(()),
         }
     });
     // Names of cameras may still be resolving in blocking threads; they have nothing to finish.
@@ -95,9 +108,14 @@ fn run(cli: Cli) -> anyhow::Result<()> {
 }
 
 /// Logs go to standard error. retina and rumqttc stay silent: their messages may quote packets (RULES P11). librdkafka repeats itself every two
-/// seconds; what matters of it is said by readiness.
-fn start_logging() {
-    let filter = EnvFilter::try_from_env("XUELIANG_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+/// seconds; what matters of it is said by readiness. The bench tells its own progress.
+fn start_logging(command: &Command) {
+    let level = match command {
+        #[cfg(feature = "bench")]
+        Command::Bench(_) => "error",
+        _ => "info",
+    };
+    let filter = EnvFilter::try_from_env("XUELIANG_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let directives = ["retina=off", "librdkafka=off", "rdkafka=off", "rumqttc=off"];
     let filter = directives.iter().filter_map(|text| text.parse().ok()).fold(filter, EnvFilter::add_directive);
     let to_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());

@@ -85,6 +85,19 @@ impl Footage {
         Ok(self.unit(index).map_readable().context("an access unit can't be read")?.to_vec())
     }
 
+    /// Access units of one loop.
+    #[expect(clippy::len_without_is_empty, reason = "footage that begins with a keyframe is never empty")]
+    pub fn len(&self) -> usize {
+        self.0.units.len()
+    }
+
+    /// The bytes of the access unit at a place of the endless loop, and whether it is a keyframe.
+    pub fn access_unit(&self, index: usize) -> (Vec<u8>, bool) {
+        let unit = self.unit(index);
+        let bytes = unit.map_readable().map(|bytes| bytes.to_vec()).unwrap_or_default();
+        (bytes, !unit.flags().contains(gst::BufferFlags::DELTA_UNIT))
+    }
+
     /// Time from one access unit to the next.
     pub fn interval(&self) -> Duration {
         self.0.interval

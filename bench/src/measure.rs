@@ -1,0 +1,139 @@
+//! The measurements: each gives runs of figures and details for the report. One that fails is named in the report and the others go on.
+
+mod accuracy;
+mod bus;
+mod cameras;
+mod detector;
+mod gate;
+mod idle;
+mod memory;
+mod pipeline;
+mod pull;
+mod ratio;
+mod sessions;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::{
+    Bench,
+    args::{CamerasArgs, Coding, FootageArgs, Kind, Rate, Size, What},
+    figure::Figure,
+    progress,
+    report::Report,
+};
+pub use memory::soak;
+pub use pull::pull;
+
+/// What one measurement found.
+#[derive(Default)]
+pub struct Found {
+    /// Its figures.
+    pub figures: Vec<Figure>,
+    /// Everything else, for the report.
+    pub details: Value,
+}
+
+impl Found {
+    /// Details with a figure's runs.
+    fn with(mut self, name: &str, runs: &[f64]) -> Self {
+        self.figures.extend(Figure::of(name, runs));
+        self
+    }
+}
+
+/// Runs what is asked for; what fails is told at the end.
+pub fn run(bench: &Bench, what: &What, report: &mut Report) -> Result<()> {
+    let mut failed = Vec::new();
+    for (name, measurement) in chosen(what) {
+        progress::say(&format!("── {name}"));
+        match measurement(bench) {
+            Ok(found) => report.add(name, found),
+            Err(error) => {
+                progress::check()?;
+                progress::say(&format!("{name} failed: {error:#}"));
+                report.fail(name, &format!("{error:#}"));
+                failed.push(name);
+            }
+        }
+    }
+    if !failed.is_empty() {
+        bail!("not measured: {}; the causes stand above", failed.join(", "));
+    }
+    Ok(())
+}
+
+type Measurement<'a> = Box<dyn Fn(&Bench) -> Result<Found> + 'a>;
+
+fn chosen(what: &What) -> Vec<(&'static str, Measurement<'_>)> {
+    match what {
+        What::Cameras(args) => with_ratio("cameras", args),
+        What::Detector => vec![("detector", Box::new(detector::run))],
+        What::Accuracy => vec![("accuracy", Box::new(accuracy::run))],
+        What::Pipeline => vec![("pipeline", Box::new(pipeline::run)), ("idle", Box::new(idle::run))],
+        What::Bus(args) => vec![("bus", Box::new(|bench| bus::run(bench, args)))],
+        What::Sessions(args) => vec![("sessions", Box::new(|bench| sessions::run(bench, args)))],
+        What::Gate(args) => vec![("gate", Box::new(|bench| gate::run(bench, args)))],
+        What::Memory(args) => vec![("memory", Box::new(|bench| memory::run(bench, args)))],
+        What::All => all(),
+        What::Compare { .. } | What::Serve(_) | What::Pull(_) | What::Soak(_) => Vec::new(),
+    }
+}
+
+fn with_ratio<'a>(name: &'static str, args: &'a CamerasArgs) -> Vec<(&'static str, Measurement<'a>)> {
+    let ratio: Measurement<'a> = Box::new(|bench| match bench.common.reference {
+        true => ratio::run(bench, args.footage.kind),
+        false => Ok(Found::default()),
+    });
+    vec![(name, Box::new(|bench| cameras::run(bench, args))), ("ratio", ratio)]
+}
+
+fn all() -> Vec<(&'static str, Measurement<'static>)> {
+    let mut all: Vec<(&'static str, Measurement<'static>)> = vec![
+        ("detector", Box::new(detector::run)),
+        ("accuracy", Box::new(accuracy::run)),
+        ("pipeline", Box::new(pipeline::run)),
+        ("gate", Box::new(|bench| gate::run(bench, &Default::default()))),
+        ("idle", Box::new(idle::run)),
+        ("sessions", Box::new(|bench| sessions::run(bench, &Default::default()))),
+        ("bus", Box::new(|bench| bus::run(bench, &Default::default()))),
+    ];
+    for (name, kind) in [("quiet ratio", Kind::Quiet), ("busy ratio", Kind::Busy)] {
+        all.push((
+            name,
+            Box::new(move |bench| match bench.common.reference {
+                true => ratio::run(bench, kind),
+                false => Ok(Found::default()),
+            }),
+        ));
+    }
+    all.push(("memory", Box::new(|bench| memory::run(bench, &Default::default()))));
+    all.push(("cameras", Box::new(|bench| cameras::run(bench, &usual_cameras(bench)))));
+    all
+}
+
+/// Mostly quiet 1080p cameras; small ones and few in a quick run.
+fn usual_cameras(bench: &Bench) -> CamerasArgs {
+    let size = if bench.common.quick { Size::P576 } else { Size::P1080 };
+    CamerasArgs {
+        footage: FootageArgs { kind: Kind::Quiet, codec: Coding::H264, size, rate: Rate::Crf, gop: 50 },
+        gate: "adaptive".to_owned(),
+        fps: 5.0,
+        start: 4,
+        max: if bench.common.quick { 16 } else { 512 },
+        urls: None,
+        user: None,
+        password_file: None,
+    }
+}
+
+/// One address a line; empty lines and lines that begin with # do not count.
+fn read_urls(path: &std::path::Path) -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("can't read {}", path.display()))?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let urls: Vec<String> = lines.map(str::to_owned).collect();
+    if urls.is_empty() {
+        bail!("{} names no camera; write one RTSP address a line", path.display());
+    }
+    Ok(urls)
+}

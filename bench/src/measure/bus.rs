@@ -1,0 +1,101 @@
+//! Events through the durable outbox, until acknowledged by Kafka or by a reader in the same process.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use prometheus::Registry;
+use serde_json::json;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+use xueliang_events::{CameraId, SessionId, Source, payload::ZoneOccupancy};
+use xueliang_ingest::{
+    metrics::Metrics,
+    outbox::{Draft, LogReader, Outbox},
+    publish::{EmbeddedBatch, EmbeddedSink, Forwarder, Health, KafkaSink, Sink},
+};
+
+use super::Found;
+use crate::{Bench, args::BusArgs, progress};
+
+/// Cameras that the events come from.
+const CAMERAS: u32 = 50;
+/// Longest that a run may take.
+const DEADLINE: Duration = Duration::from_secs(300);
+
+/// Runs.
+pub fn run(bench: &Bench, args: &BusArgs) -> Result<Found> {
+    let n_events = args.events.unwrap_or(if bench.common.quick { 5_000 } else { 50_000 });
+    let mut rates = Vec::new();
+    for run in 0..bench.common.runs() {
+        let sink = match &args.brokers {
+            Some(brokers) => Sink::Kafka(KafkaSink::new(brokers).context("can't set up the Kafka producer")?),
+            None => Sink::Embedded(EmbeddedSink(reader(bench))),
+        };
+        let seconds = forward(bench, sink, n_events)?.as_secs_f64();
+        let rate = f64::from(n_events) / seconds;
+        progress::say(&format!("run {}: {rate:.0} events/s", run + 1));
+        rates.push(rate);
+    }
+    let to = args.brokers.as_deref().map_or("a reader in this process", |_| "Kafka");
+    let details = json!({ "events": n_events, "to": to, "runs": rates });
+    Ok(Found { details, ..Found::default() }.with("bus_events_per_s", &rates))
+}
+
+/// From the first event handed over to the last one acknowledged.
+fn forward(bench: &Bench, sink: Sink, n_events: u32) -> Result<Duration> {
+    let state = tempfile::tempdir().context("no room for an outbox")?;
+    let path = state.path().join("outbox.db");
+    let registry = Registry::new();
+    let metrics = Metrics::new(&registry)?;
+    let written = Arc::new(Notify::new());
+    let (outbox, writer) = Outbox::open(&path, 4 << 30, metrics.clone(), Arc::clone(&written))?;
+    let log = Arc::new(Mutex::new(LogReader::open(&path)?));
+    let forwarder = Forwarder { log, written, sink, health: Health::default(), metrics };
+    let stop = CancellationToken::new();
+    let forwarding = bench.runtime.spawn(forwarder.run(stop.clone(), Duration::ZERO));
+    let started = Instant::now();
+    let session = SessionId::random();
+    for nth in 0..n_events {
+        if nth % 1000 == 0 {
+            progress::check()?;
+        }
+        outbox.append_blocking(draft(nth, session)?);
+    }
+    let forwarded = || {
+        let families = registry.gather();
+        let family = families.iter().find(|family| family.name() == "xueliang_events_forwarded_total");
+        family.map_or(0.0, |family| {
+            family.get_metric().iter().map(|metric| metric.get_counter().get_value()).sum::<f64>()
+        })
+    };
+    progress::wait("the events to be acknowledged", DEADLINE, || Ok(forwarded() >= f64::from(n_events)))?;
+    let took = started.elapsed();
+    stop.cancel();
+    drop(outbox);
+    writer.join();
+    bench.runtime.block_on(forwarding)?;
+    Ok(took)
+}
+
+fn draft(nth: u32, session: SessionId) -> Result<Draft> {
+    let camera: CameraId = format!("street-{:04}", nth % CAMERAS).parse()?;
+    let payload: ZoneOccupancy =
+        serde_json::from_value(json!({ "zone": "pavement", "counts": { "person": nth % 7 }, "heartbeat": false }))?;
+    Ok(Draft { source: Source::Camera(camera), session, grid: None, time: Timestamp::now(), payload: payload.into() })
+}
+
+fn reader(bench: &Bench) -> mpsc::Sender<EmbeddedBatch> {
+    let (sender, mut receiver) = mpsc::channel::<EmbeddedBatch>(4);
+    bench.runtime.spawn(async move {
+        while let Some(batch) = receiver.recv().await {
+            // The forwarder is gone only when the run is over.
+            let _ = batch.done.send(());
+        }
+    });
+    sender
+}

@@ -1,0 +1,273 @@
+//! The same footage under every gate, played through the real pipeline by capture time: which zone events are found, how much later, at what cost.
+
+use std::{path::Path, time::Duration};
+
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+use prometheus::Registry;
+use serde_json::{Map, Value, json};
+use xueliang_events::Payload;
+use xueliang_ingest::{
+    access_unit::{AccessUnit, Codec},
+    analyse::Fact,
+    metrics::Metrics,
+    offline::{Decided, Offline, OfflineCounts},
+    snapshots::SnapshotStore,
+};
+
+use super::{Found, detector};
+use crate::{
+    Bench,
+    args::{Coding, GateArgs, Kind, Rate, Size},
+    figure::{Figure, median},
+    footage::{self, Spec},
+    progress,
+    rig::{self, Watch},
+    simcam::{self, Footage},
+};
+
+/// Two events of one kind and place that are this close are the same.
+const SAME_WITHIN: f64 = 1.5;
+/// Room for redacted snapshots while footage plays.
+const SNAPSHOT_BYTES: u64 = 64 << 20;
+
+/// Plays every mix.
+pub fn run(bench: &Bench, args: &GateArgs) -> Result<Found> {
+    let (mut matches, mut recalls, mut delays) = (Vec::new(), Vec::new(), Vec::new());
+    let mut mixes = Vec::new();
+    for spec in specs(bench).into_iter().filter(|spec| args.kind.is_none_or(|kind| spec.kind == kind)) {
+        let footage = spec.read(&bench.place)?;
+        let always = play(bench, &footage, "always")?;
+        let mut row = Map::new();
+        row.insert("footage".to_owned(), json!(spec.name()));
+        row.insert("always".to_owned(), always.told(None));
+        for gate in ["keyframes", "adaptive"] {
+            let played = play(bench, &footage, gate)?;
+            let found = Match::of(&always.events, &played.events);
+            row.insert(gate.to_owned(), played.told(Some(&found)));
+            progress::say(&format!("{:<28} {gate:<9} {}", spec.name(), found.told(&played, &always)));
+            if gate == "adaptive" {
+                recalls.extend(found.recall());
+                delays.extend(median(&found.delays_ms));
+                matches.push(found);
+            }
+        }
+        mixes.push(Value::Object(row));
+    }
+    let (found, asked) = matches.iter().fold((0, 0), |sum, of| (sum.0 + of.delays_ms.len(), sum.1 + of.asked));
+    let all_delays: Vec<f64> = matches.iter().flat_map(|of| of.delays_ms.iter().copied()).collect();
+    let mut figures = Vec::new();
+    if asked > 0 {
+        figures.extend(Figure::pooled("gate_recall", found as f64 / asked as f64, &recalls));
+    }
+    figures.extend(median(&all_delays).and_then(|delay| Figure::pooled("gate_delay_ms", delay, &delays)));
+    Ok(Found { figures, details: json!({ "events": asked, "found": found, "mixes": mixes }) })
+}
+
+/// Mixes of both codings, rate controls, keyframe intervals and sizes; all of them when thorough.
+fn specs(bench: &Bench) -> Vec<Spec> {
+    use {Coding::*, Kind::*, Rate::*, Size::*};
+    let spec = |kind, codec, rate, gop, size| {
+        let plain = Spec::plain(kind, size, &bench.common);
+        Spec { codec, rate, gop, ..plain }
+    };
+    if bench.common.quick {
+        return vec![spec(Quiet, H264, Crf, 50, P576), spec(Mix, H264, Crf, 50, P576), spec(Mix, H264, Cbr, 50, P576)];
+    }
+    if !bench.common.thorough {
+        return vec![
+            spec(Quiet, H264, Crf, 50, P576),
+            spec(Quiet, H264, Cbr, 50, P576),
+            spec(Mix, H264, Crf, 25, P576),
+            spec(Mix, H264, Crf, 250, P576),
+            spec(Mix, H264, Cbr, 50, P576),
+            spec(Mix, H265, Crf, 50, P576),
+            spec(Busy, H264, Crf, 50, P576),
+            spec(Quiet, H264, Crf, 50, P1080),
+        ];
+    }
+    let mut all = Vec::new();
+    for kind in [Quiet, Mix, Busy] {
+        for (codec, rate) in [(H264, Crf), (H264, Cbr), (H265, Crf), (H265, Cbr)] {
+            for gop in [25, 50, 250] {
+                all.extend([P576, P1080].map(|size| spec(kind, codec, rate, gop, size)));
+            }
+        }
+    }
+    all
+}
+
+/// One zone event, as far as two runs can agree on it.
+struct Seen {
+    key: String,
+    at: Timestamp,
+    decided_at: Timestamp,
+}
+
+struct Played {
+    events: Vec<Seen>,
+    counts: OfflineCounts,
+    evidence: &'static str,
+}
+
+fn play(bench: &Bench, footage: &Footage, gate: &str) -> Result<Played> {
+    let state = tempfile::tempdir().context("no room for snapshots")?;
+    let mut offline = offline(bench, gate, state.path())?;
+    let mut events = Vec::new();
+    for index in 0..footage.len() {
+        if index % 25 == 0 {
+            progress::check()?;
+        }
+        let decided = offline.push(unit(footage, index, gate_start()))?;
+        events.extend(decided.iter().filter_map(|Decided { fact, decided_at }| seen(fact, *decided_at)));
+    }
+    events.extend(offline.finish().iter().filter_map(|fact| seen(fact, fact.at)));
+    Ok(Played { events, counts: offline.counts(), evidence: offline.evidence().as_str() })
+}
+
+/// One camera on the bench's street, offline; its snapshots go to a folder.
+pub fn offline(bench: &Bench, gate: &str, state: &Path) -> Result<Offline> {
+    let cameras = rig::cameras(bench, &["rtsp://127.0.0.1/offline".to_owned()], &Watch::with_gate(gate))?;
+    let camera = cameras.into_iter().next().context("no camera")?;
+    let snapshots = SnapshotStore::new(state.to_owned(), SNAPSHOT_BYTES, Metrics::new(&Registry::new())?);
+    Ok(Offline::new(camera, detector::load(bench)?, snapshots))
+}
+
+/// A fixed moment, so that runs agree.
+fn gate_start() -> Timestamp {
+    Timestamp::UNIX_EPOCH + Duration::from_secs(1_790_000_000)
+}
+
+/// The access unit at a place of the endless loop, taken at its due time.
+pub fn unit(footage: &Footage, index: usize, start: Timestamp) -> AccessUnit {
+    let (bytes, keyframe) = footage.access_unit(index);
+    let since = Duration::from_secs(1) / footage::FPS * u32::try_from(index).unwrap_or(u32::MAX);
+    AccessUnit {
+        codec: coding(footage.codec()),
+        keyframe,
+        captured_at: start + since,
+        lost_packets: 0,
+        bytes: bytes.into(),
+    }
+}
+
+fn coding(codec: simcam::Codec) -> Codec {
+    match codec {
+        simcam::Codec::H264 => Codec::H264,
+        simcam::Codec::H265 => Codec::H265,
+    }
+}
+
+fn seen(decided: &Fact, decided_at: Timestamp) -> Option<Seen> {
+    let key = match &decided.payload {
+        Payload::ZoneEntered(event) => format!("entered {} {:?}", event.zone, event.class),
+        Payload::ZoneExited(event) => format!("exited {} {:?}", event.zone, event.class),
+        Payload::ZoneDwelled(event) => format!("dwelled {} {:?}", event.zone, event.class),
+        Payload::LineCrossed(event) => format!("crossed {} {:?} {:?}", event.line, event.class, event.direction),
+        _ => return None,
+    };
+    Some(Seen { key, at: decided.at, decided_at })
+}
+
+/// How a run's events agree with those of `always`.
+struct Match {
+    asked: usize,
+    surplus: usize,
+    missed: Vec<String>,
+    /// Of each event found: how much later it was decided.
+    delays_ms: Vec<f64>,
+}
+
+impl Match {
+    /// Pairs events of one kind and place, nearest first.
+    fn of(wanted: &[Seen], found: &[Seen]) -> Self {
+        let apart = |a: &Seen, b: &Seen| a.at.duration_since(b.at).as_secs_f64().abs();
+        let mut pairs: Vec<(f64, usize, usize)> = Vec::new();
+        for (nth, event) in wanted.iter().enumerate() {
+            let near = found.iter().enumerate().filter(|(_, other)| other.key == event.key);
+            pairs.extend(near.map(|(other, seen)| (apart(event, seen), nth, other)));
+        }
+        pairs.retain(|(apart, ..)| *apart <= SAME_WITHIN);
+        pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut matched = vec![None; wanted.len()];
+        let mut taken = vec![false; found.len()];
+        for (_, nth, other) in pairs {
+            if matched[nth].is_none() && !taken[other] {
+                (matched[nth], taken[other]) = (Some(other), true);
+            }
+        }
+        let later = |nth: usize, other: usize| {
+            1000.0 * found[other].decided_at.duration_since(wanted[nth].decided_at).as_secs_f64()
+        };
+        let delays_ms = matched.iter().enumerate().filter_map(|(nth, other)| Some(later(nth, (*other)?))).collect();
+        let missed = wanted.iter().zip(&matched).filter(|(_, other)| other.is_none());
+        let missed = missed.map(|(event, _)| format!("{} at {}", event.key, event.at)).collect();
+        Self { asked: wanted.len(), surplus: taken.iter().filter(|taken| !**taken).count(), missed, delays_ms }
+    }
+
+    /// `None` when `always` saw nothing either.
+    fn recall(&self) -> Option<f64> {
+        (self.asked > 0).then(|| self.delays_ms.len() as f64 / self.asked as f64)
+    }
+
+    fn told(&self, played: &Played, always: &Played) -> String {
+        let delay = median(&self.delays_ms).map_or(String::new(), |delay| format!("  {delay:+.0} ms"));
+        let cost = played.working().as_secs_f64() / always.working().as_secs_f64().max(f64::MIN_POSITIVE);
+        format!(
+            "{:3} of {:3} events{delay}  {:.0} % of the work  {} more",
+            self.delays_ms.len(),
+            self.asked,
+            100.0 * cost,
+            self.surplus
+        )
+    }
+}
+
+impl Played {
+    fn working(&self) -> Duration {
+        self.counts.decoding + self.counts.detecting
+    }
+
+    fn told(&self, found: Option<&Match>) -> Value {
+        let OfflineCounts { n_units, n_streamed, n_stills, n_detected, n_open, n_openings, .. } = self.counts;
+        let seconds = n_units as f64 / f64::from(footage::FPS);
+        let mut told = json!({
+            "events": self.events.len(), "units": n_units, "streamed": n_streamed, "stills": n_stills, "detected": n_detected,
+            "open_share": n_open as f64 / n_units.max(1) as f64, "openings": n_openings, "evidence": self.evidence,
+            "decoding_cores": self.counts.decoding.as_secs_f64() / seconds,
+            "detecting_cores": self.counts.detecting.as_secs_f64() / seconds,
+        });
+        if let Some(found) = found {
+            told["found"] = json!(found.delays_ms.len());
+            told["missed"] = json!(found.missed);
+            told["surplus"] = json!(found.surplus);
+            told["median_delay_ms"] = json!(median(&found.delays_ms));
+        }
+        told
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(key: &str, at_ms: i64, decided_ms: i64) -> Seen {
+        let time = |ms: i64| gate_start() + jiff::SignedDuration::from_millis(ms);
+        Seen { key: key.to_owned(), at: time(at_ms), decided_at: time(decided_ms) }
+    }
+
+    #[test]
+    fn events_pair_once_by_kind_place_and_time() {
+        let wanted = [seen("entered a", 0, 10), seen("entered a", 1000, 1010), seen("exited a", 9000, 9010)];
+        let found = [seen("entered a", 1100, 1510), seen("entered b", 0, 0), seen("exited a", 12_000, 12_000)];
+        let matched = Match::of(&wanted, &found);
+        assert_eq!((matched.asked, matched.delays_ms.as_slice(), matched.surplus), (3, &[500.0][..], 2));
+        assert_eq!(matched.missed.len(), 2);
+        assert!(matched.missed[0].starts_with("entered a at"), "{:?}", matched.missed);
+    }
+
+    #[test]
+    fn nothing_to_find_is_no_recall() {
+        assert_eq!(Match::of(&[], &[seen("entered a", 0, 0)]).recall(), None);
+    }
+}

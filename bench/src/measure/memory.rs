@@ -1,0 +1,136 @@
+//! Memory over long footage time: one camera's pipeline in a fresh child, a quiet street over and over, as fast as the box can.
+
+use std::{
+    io::Write as _,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{Found, gate};
+use crate::{
+    Bench,
+    args::{Kind, MemoryArgs, Size, SoakArgs},
+    child::Talker,
+    footage::{self, Spec, word},
+    progress,
+    simcam::Footage,
+    usage,
+};
+
+/// Samples of each run.
+const SAMPLES: u32 = 200;
+/// What is left out at the beginning.
+const FIRST: f64 = 0.1;
+/// Longest from one sample to the next.
+const SAMPLE_DEADLINE: Duration = Duration::from_secs(600);
+/// The time that the growth is told for.
+const DAY_HOURS: f64 = 24.0;
+
+/// Plays the asked hours, shared among the runs.
+pub fn run(bench: &Bench, args: &MemoryArgs) -> Result<Found> {
+    let hours = args.hours.unwrap_or(if bench.common.quick { 0.2 } else { DAY_HOURS });
+    ensure!(hours > 0.0, "--hours must be above 0");
+    let spec = Spec::plain(Kind::Quiet, Size::P576, &bench.common);
+    let file = spec.file(&bench.place)?;
+    let runs = bench.common.runs();
+    let each = hours / f64::from(runs);
+    let (mut growths, mut rows) = (Vec::new(), Vec::new());
+    for run in 0..runs {
+        let started = Instant::now();
+        let samples = in_child(bench, &file, &spec, each)?;
+        let growth = growth(&samples).context("too few samples")?;
+        let speed = each * 3600.0 / started.elapsed().as_secs_f64();
+        progress::say(&format!(
+            "run {}: {each:.1} h of footage at {speed:.0} × its speed, memory grows by {:.2} % in 24 h",
+            run + 1,
+            100.0 * growth
+        ));
+        growths.push(growth);
+        rows.push(json!({ "hours": each, "speed": speed, "growth_24h": growth, "samples": samples }));
+    }
+    let details = json!({ "footage": spec.name(), "hours": hours, "runs": rows });
+    Ok(Found { details, ..Found::default() }.with("rss_growth", &growths))
+}
+
+/// Growth over the last nine tenths of a day, as a share of the memory after its first tenth: the slope of a straight line through the samples.
+fn growth(samples: &[(f64, f64)]) -> Option<f64> {
+    let end = samples.last()?.0;
+    let settled: Vec<(f64, f64)> = samples.iter().copied().filter(|(hour, _)| *hour >= FIRST * end).collect();
+    let n = settled.len() as f64;
+    let mean = settled.iter().fold((0.0, 0.0), |sum, (x, y)| (sum.0 + x / n, sum.1 + y / n));
+    let (covariance, variance) = settled
+        .iter()
+        .fold((0.0, 0.0), |sum, (x, y)| (sum.0 + (x - mean.0) * (y - mean.1), sum.1 + (x - mean.0).powi(2)));
+    let slope = covariance / variance;
+    let at_first = mean.1 + slope * (FIRST * end - mean.0);
+    let growth = slope * DAY_HOURS * (1.0 - FIRST) / at_first;
+    (settled.len() > 2 && growth.is_finite()).then_some(growth)
+}
+
+fn in_child(bench: &Bench, file: &Path, spec: &Spec, hours: f64) -> Result<Vec<(f64, f64)>> {
+    let mut arguments: Vec<String> = ["soak", "--file"].map(str::to_owned).to_vec();
+    arguments.extend([file.display().to_string(), "--codec".to_owned(), word(spec.codec)]);
+    arguments.extend(["--hours".to_owned(), hours.to_string()]);
+    arguments.extend(bench.arguments());
+    let mut child = Talker::of_this_program("the playing child", &arguments)?;
+    let mut samples = Vec::new();
+    while samples.len() < SAMPLES as usize {
+        let told: Value = child.hear(SAMPLE_DEADLINE)?;
+        let number = |key: &str| told[key].as_f64().with_context(|| format!("the playing child told no {key}"));
+        samples.push((number("hour")?, number("mb")?));
+    }
+    Ok(samples)
+}
+
+/// The child's whole work: plays and tells its memory.
+pub fn soak(bench: &Bench, args: &SoakArgs) -> Result<()> {
+    progress::interrupt_when_input_closes();
+    let footage = Footage::read(&args.file, args.codec.into())?;
+    let state = tempfile::tempdir().context("no room for snapshots")?;
+    let mut offline = gate::offline(bench, "adaptive", state.path())?;
+    let n_units = (args.hours * 3600.0 * f64::from(footage::FPS)) as usize;
+    let every = (n_units / SAMPLES as usize).max(1);
+    let start = Timestamp::now();
+    for index in 0..every * SAMPLES as usize {
+        progress::check()?;
+        offline.push(gate::unit(&footage, index, start))?;
+        if (index + 1) % every == 0 {
+            let hour = (index + 1) as f64 / f64::from(footage::FPS) / 3600.0;
+            println!("{}", json!({ "hour": hour, "mb": usage::memory_of_self()? as f64 / 1e6 }));
+            std::io::stdout().flush()?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(of: impl Fn(f64) -> f64) -> Vec<(f64, f64)> {
+        (1..=240).map(|tenth| f64::from(tenth) / 10.0).map(|hour| (hour, of(hour))).collect()
+    }
+
+    #[test]
+    fn the_first_tenth_does_not_count() {
+        let flat = growth(&line(|hour| if hour < 2.4 { 50.0 + 20.0 * hour } else { 100.0 })).unwrap();
+        assert!(flat.abs() < 1e-9, "{flat}");
+    }
+
+    #[test]
+    fn a_leak_is_told_for_a_day_however_long_the_run() {
+        let leak = growth(&line(|hour| 97.6 + hour)).unwrap();
+        assert!((leak - 0.216).abs() < 1e-6, "{leak}");
+        let short: Vec<(f64, f64)> = line(|hour| 97.6 + hour).into_iter().take(24).collect();
+        assert!((growth(&short).unwrap() - 21.6 / 97.84).abs() < 1e-6);
+    }
+
+    #[test]
+    fn too_few_samples_give_no_growth() {
+        assert_eq!(growth(&[(1.0, 100.0)]), None);
+    }
+}

@@ -1,0 +1,64 @@
+//! Where the time of busy cameras goes: each stage of the worker, and the processor time of its threads.
+
+use anyhow::Result;
+use serde_json::{Map, Value, json};
+
+use super::Found;
+use crate::{
+    Bench,
+    args::{Kind, Size},
+    footage::Spec,
+    progress,
+    rig::{Rig, Watch, Window},
+    serve::Street,
+};
+
+/// Cameras that play.
+const CAMERAS: usize = 2;
+
+/// Measures under `always` and under `adaptive`.
+pub fn run(bench: &Bench) -> Result<Found> {
+    let size = if bench.common.quick { Size::P576 } else { Size::P1080 };
+    let spec = Spec::plain(Kind::Busy, size, &bench.common);
+    let mut gates = Map::new();
+    for gate in ["always", "adaptive"] {
+        let street = Street::start(&spec.file(&bench.place)?, spec.codec, CAMERAS)?;
+        let rig = Rig::start(bench, &street.urls, &Watch::with_gate(gate))?;
+        rig.wait_until_live()?;
+        progress::pause(bench.common.warmup())?;
+        rig.take_latencies();
+        let simulator_before = street.cpu()?;
+        let window = rig.window(bench.common.window())?;
+        let simulator = street.cpu()?.saturating_sub(simulator_before).as_secs_f64() / window.seconds;
+        progress::say(&format!("{gate}: {:.1} % of a core a camera", 100.0 * window.cores / CAMERAS as f64));
+        let mut told = told(&window);
+        told["simulator_cores"] = json!(simulator);
+        told["latencies_s"] = json!(rig.take_latencies());
+        gates.insert(gate.to_owned(), told);
+    }
+    let details = json!({ "footage": spec.name(), "cameras": CAMERAS, "gates": gates });
+    Ok(Found { details, ..Found::default() })
+}
+
+/// Milliseconds of each stage each time it runs, its share of a core a camera, and the same by threads.
+fn told(window: &Window) -> Value {
+    let cameras = CAMERAS as f64;
+    let stages: Map<String, Value> = window
+        .stages()
+        .into_iter()
+        .map(|(stage, (seconds, n))| {
+            let row = json!({
+                "ms": 1000.0 * seconds / n, "per_s": n / window.seconds / cameras,
+                "cores_per_camera": seconds / window.seconds / cameras,
+            });
+            (stage, row)
+        })
+        .collect();
+    let threads: Map<String, Value> =
+        window.threads.iter().map(|(group, cores)| ((*group).to_owned(), json!(cores / cameras))).collect();
+    json!({
+        "cores_per_camera": window.cores / cameras, "stages": stages, "threads_cores_per_camera": threads,
+        "analysed_per_s": window.grew("xueliang_inferences_total", "") / window.seconds / cameras,
+        "decoded_per_s": window.grew("xueliang_frames_decoded_total", "") / window.seconds / cameras,
+    })
+}

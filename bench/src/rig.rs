@@ -1,0 +1,258 @@
+//! A whole ingest worker inside the bench: real sessions, gate, decoders, detector and outbox; its events end in a sink that notes how long after
+//! capture each came.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, anyhow};
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use prometheus::{Registry, proto::MetricType};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+use xueliang_events::{Event, Payload};
+use xueliang_ingest::{
+    IngestSettings, Worker,
+    publish::{EmbeddedBatch, EmbeddedSink, Sink},
+    settings::CameraSettings,
+};
+use xueliang_settings::Document;
+
+use crate::{Bench, progress, usage};
+
+/// Zones and lines of every camera of the bench.
+const STREET: &str = include_str!("../data/street.toml");
+/// Longest until every camera delivers.
+const CONNECT: Duration = Duration::from_secs(60);
+
+/// How the cameras of a rig are watched.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    /// The gate's policy.
+    pub gate: String,
+    /// Frames analysed a second.
+    pub fps: f32,
+    /// User name and the file with the password.
+    pub login: Option<(String, String)>,
+}
+
+impl Watch {
+    /// Five frames a second under this gate.
+    pub fn with_gate(gate: &str) -> Self {
+        Self { gate: gate.to_owned(), fps: 5.0, login: None }
+    }
+}
+
+/// A running worker.
+pub struct Rig<'a> {
+    bench: &'a Bench,
+    worker: Option<Worker>,
+    registry: Registry,
+    latencies: Arc<Mutex<Vec<f32>>>,
+    n_cameras: usize,
+    _state: TempDir,
+}
+
+/// What was counted and spent up to a moment.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    at: Instant,
+    cpu: Duration,
+    threads: BTreeMap<&'static str, Duration>,
+    counters: BTreeMap<String, f64>,
+}
+
+/// What happened between two readings.
+#[derive(Clone, Debug)]
+pub struct Window {
+    /// Its length in seconds.
+    pub seconds: f64,
+    /// Cores that this process used.
+    pub cores: f64,
+    /// Cores by what the threads are for.
+    pub threads: BTreeMap<&'static str, f64>,
+    counters: BTreeMap<String, f64>,
+}
+
+impl Window {
+    /// How much a counter grew, over all its labels that contain `label`.
+    pub fn grew(&self, name: &str, label: &str) -> f64 {
+        let of_name = self.counters.range(name.to_owned()..).take_while(|(key, _)| key.starts_with(name));
+        of_name.filter(|(key, _)| key.contains(label)).map(|(_, value)| value).sum()
+    }
+
+    /// Each stage's time in seconds and how often it ran.
+    pub fn stages(&self) -> BTreeMap<String, (f64, f64)> {
+        let mut stages: BTreeMap<String, (f64, f64)> = BTreeMap::new();
+        for (key, value) in &self.counters {
+            let Some(rest) = key.strip_prefix("xueliang_stage_seconds_") else { continue };
+            let Some((part, stage)) = rest.split_once(' ') else { continue };
+            let entry = stages.entry(stage.to_owned()).or_default();
+            match part {
+                "sum" => entry.0 += value,
+                _ => entry.1 += value,
+            }
+        }
+        stages.retain(|_, (_, n)| *n > 0.0);
+        stages
+    }
+}
+
+impl<'a> Rig<'a> {
+    /// Starts a worker on these cameras.
+    pub fn start(bench: &'a Bench, urls: &[String], watch: &Watch) -> Result<Self> {
+        let state = tempfile::tempdir().context("no room for the worker's state")?;
+        let settings = settings(bench, urls, watch, state.path())?;
+        let (sender, receiver) = mpsc::channel(4);
+        let latencies = Arc::new(Mutex::new(Vec::new()));
+        let registry = Registry::new();
+        let _context = bench.runtime.enter();
+        bench.runtime.spawn(receive(receiver, Arc::clone(&latencies)));
+        let worker = Worker::start(settings, Sink::Embedded(EmbeddedSink(sender)), &registry)
+            .map_err(|error| anyhow!(error).context("the worker can't start"))?;
+        Ok(Self { bench, worker: Some(worker), registry, latencies, n_cameras: urls.len(), _state: state })
+    }
+
+    /// Waits until every camera delivers; an error says how many do not.
+    pub fn wait_until_live(&self) -> Result<()> {
+        let live = || self.read().map(|reading| reading.total("xueliang_camera_up"));
+        progress::wait("the cameras to deliver", CONNECT, || Ok(live()? as usize >= self.n_cameras))
+            .with_context(|| format!("{} of {} cameras deliver", live().unwrap_or(0.0), self.n_cameras))
+    }
+
+    /// Lets it run and tells what happened.
+    pub fn window(&self, length: Duration) -> Result<Window> {
+        let before = self.read()?;
+        progress::pause(length)?;
+        Ok(self.read()?.since(&before))
+    }
+
+    /// Seconds from capture to event of all zone events since the last call.
+    pub fn take_latencies(&self) -> Vec<f32> {
+        std::mem::take(&mut *self.latencies.lock())
+    }
+
+    /// What was counted and spent so far.
+    pub fn read(&self) -> Result<Reading> {
+        let mut counters = BTreeMap::new();
+        for family in self.registry.gather() {
+            for metric in family.get_metric() {
+                let labels: Vec<&str> = metric.get_label().iter().map(|pair| pair.value()).collect();
+                let mut add = |suffix: &str, value: f64| {
+                    *counters.entry(format!("{}{suffix} {}", family.name(), labels.join(" "))).or_insert(0.0) += value;
+                };
+                if family.get_field_type() == MetricType::HISTOGRAM {
+                    add("_sum", metric.get_histogram().get_sample_sum());
+                    add("_count", metric.get_histogram().get_sample_count() as f64);
+                } else {
+                    add("", metric.get_counter().get_value() + metric.get_gauge().get_value());
+                }
+            }
+        }
+        let (cpu, threads) = (usage::cpu_of_self(), usage::cpu_of_threads()?);
+        Ok(Reading { at: Instant::now(), cpu, threads, counters })
+    }
+}
+
+impl Drop for Rig<'_> {
+    fn drop(&mut self) {
+        if let Some(worker) = self.worker.take() {
+            self.bench.runtime.block_on(worker.stop());
+        }
+    }
+}
+
+impl Reading {
+    /// What happened since an earlier reading.
+    pub fn since(&self, before: &Self) -> Window {
+        let seconds = self.at.duration_since(before.at).as_secs_f64();
+        let cores = |now: Duration, then: Duration| now.saturating_sub(then).as_secs_f64() / seconds;
+        let threads = self
+            .threads
+            .iter()
+            .map(|(group, spent)| (*group, cores(*spent, before.threads.get(group).copied().unwrap_or_default())));
+        let counters = self
+            .counters
+            .iter()
+            .map(|(key, value)| (key.clone(), value - before.counters.get(key).copied().unwrap_or(0.0)));
+        Window { seconds, cores: cores(self.cpu, before.cpu), threads: threads.collect(), counters: counters.collect() }
+    }
+
+    /// A counter's or gauge's value over all labels.
+    pub fn total(&self, name: &str) -> f64 {
+        self.counters.iter().filter(|(key, _)| key.split(' ').next() == Some(name)).map(|(_, value)| value).sum()
+    }
+}
+
+/// Answers each batch at once and notes the age of its zone events.
+async fn receive(mut batches: mpsc::Receiver<EmbeddedBatch>, latencies: Arc<Mutex<Vec<f32>>>) {
+    while let Some(EmbeddedBatch { events, done, .. }) = batches.recv().await {
+        let now = Timestamp::now();
+        let ages = events.iter().filter_map(|(_, body)| age(body, now));
+        latencies.lock().extend(ages);
+        // The forwarder is gone only when the worker is being stopped.
+        let _ = done.send(());
+    }
+}
+
+fn age(body: &[u8], now: Timestamp) -> Option<f32> {
+    let event = Event::from_json(body).ok()?;
+    let from_camera = match event.payload {
+        Payload::ZoneEntered(_) | Payload::ZoneExited(_) | Payload::LineCrossed(_) | Payload::ZoneDwelled(_) => true,
+        Payload::ZoneOccupancy(occupancy) => !occupancy.heartbeat,
+        _ => false,
+    };
+    from_camera.then(|| now.duration_since(event.time).as_secs_f32())
+}
+
+/// Settings as a file of a user would hold them.
+fn settings(bench: &Bench, urls: &[String], watch: &Watch, state: &Path) -> Result<IngestSettings> {
+    let mut text = format!("[ingest]\ndata_dir = {}\n{}", quoted(state), model(bench));
+    for (index, url) in urls.iter().enumerate() {
+        text += &camera(&format!("street-{:04}", index + 1), url, watch);
+    }
+    let document = Document::from_text(state.join("bench.toml"), text);
+    let read = document.read(IngestSettings::read).and_then(IngestSettings::with_camera_files);
+    read.map_err(|mistakes| anyhow!("the bench's settings are refused:\n{mistakes}"))
+}
+
+/// The cameras alone, as the worker would read them.
+pub fn cameras(bench: &Bench, urls: &[String], watch: &Watch) -> Result<Vec<CameraSettings>> {
+    Ok(settings(bench, urls, watch, &std::env::temp_dir())?.cameras)
+}
+
+/// `[ingest.model]` as the flags say.
+pub fn model(bench: &Bench) -> String {
+    let (place, common) = (&bench.place, &bench.common);
+    let mut text = format!(
+        "[ingest.model]\nmanifest = {}\nfolder = {}\nproviders = [{:?}]\nrequire = true\nthreads = {}\n",
+        quoted(&place.manifest),
+        quoted(&place.weights),
+        common.provider,
+        common.threads
+    );
+    if let Some(library) = &place.onnxruntime {
+        // Writing to a string can't fail.
+        let _ = writeln!(text, "onnxruntime = {}", quoted(library));
+    }
+    text
+}
+
+/// One `[[camera]]` on the bench's street.
+pub fn camera(id: &str, url: &str, watch: &Watch) -> String {
+    let Watch { gate, fps, login } = watch;
+    let mut text = format!("[[camera]]\nid = {id:?}\nurl = {url:?}\ngate = {gate:?}\nanalysis_fps = {fps:?}\n");
+    if let Some((user, file)) = login {
+        let _ = writeln!(text, "credentials = {{ username = {user:?}, password_file = {file:?} }}");
+    }
+    text + STREET
+}
+
+fn quoted(path: &Path) -> String {
+    format!("{:?}", path.display().to_string())
+}
