@@ -29,6 +29,8 @@ mod zone;
 
 pub mod redact;
 
+mod picture_health;
+
 pub use detection::{Class, ClassSet, Detection, UnknownClass};
 pub use detector::{DecodeError, DetectError, DetectSettings, Detections, Detector, Timings};
 pub use frame::{Chroma, Colour, DecodedFrame, Frame, FrameError, Matrix, Plane, Planes, Range};
@@ -39,6 +41,7 @@ pub use manifest::{
 };
 pub use mask::PrivacyMasks;
 pub use model::{Model, ModelError};
+pub use picture_health::{FaultSince, PictureFault, PictureHealth, PictureHealthSettings, PictureVerdict};
 pub use runtime::{Provider, Runtime, RuntimeError, SessionSettings, UnknownProvider, init_runtime};
 pub use scene::{
     ClassCounts, Crossed, Dwelled, Entered, Exited, Observation, Occupancy, Scene, SceneError, SceneSettings, Subject,

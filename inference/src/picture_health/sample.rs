@@ -1,0 +1,150 @@
+//! What one picture looks like on the grid, from one pass over its luma: brightness, coarse gradients, fine detail.
+//!
+//! Averaging over blocks leaves little of sensor noise; detail is measured between columns that were averaged over a
+//! block's height for the same reason. Plain loops over bytes, so that the compiler vectorises them.
+
+use super::grid::Grid;
+
+/// One picture on the grid.
+pub(super) struct Sample {
+    /// For each block: sum of its luma, exact, to tell repeated pictures.
+    pub sums: Vec<u32>,
+    /// For each block: mean luma.
+    pub luma: Vec<f32>,
+    /// For each block: mean squared difference of columns a short step apart.
+    pub fine: Vec<f32>,
+    /// For each block: horizontal and vertical gradient of the block means, zero where the grid says not inner.
+    pub gradient: Vec<[f32; 2]>,
+    /// For each cell: mean luma of its open blocks.
+    pub cell_luma: Vec<f32>,
+}
+
+impl Sample {
+    /// Looks at a packed luma plane of the grid's size.
+    pub fn take(plane: &[u8], grid: &Grid) -> Self {
+        let n_blocks = grid.n_blocks();
+        let (mut sums, mut fine) = (Vec::with_capacity(n_blocks), Vec::with_capacity(n_blocks));
+        let mut columns = vec![0u16; grid.frame.0];
+        for band in plane.chunks_exact(grid.frame.0 * grid.block).take(grid.rows) {
+            add_rows(&mut columns, band);
+            reduce(&columns, grid, &mut sums, &mut fine);
+        }
+        let n_pixels = (grid.block * grid.block) as f32;
+        let luma: Vec<f32> = sums.iter().map(|&sum| sum as f32 / n_pixels).collect();
+        let gradient = gradients(&luma, grid);
+        let cell_luma = cell_means(&luma, grid);
+        Self { sums, luma, fine, gradient, cell_luma }
+    }
+
+    /// Share of the open blocks that are exactly as they were.
+    pub fn repeated_share(&self, before: &[u32], grid: &Grid) -> f32 {
+        let (mut n_same, mut n_open) = (0u32, 0u32);
+        for ((now, before), open) in self.sums.iter().zip(before).zip(&grid.open) {
+            n_open += u32::from(*open);
+            n_same += u32::from(*open && now == before);
+        }
+        n_same as f32 / n_open.max(1) as f32
+    }
+
+    /// Mean luma, and the luma that the given share of the open blocks stays below.
+    pub fn brightness(&self, grid: &Grid, share: f32) -> (f32, f32) {
+        let mut values: Vec<f32> = open_values(&self.luma, grid);
+        let mean = values.iter().sum::<f32>() / values.len().max(1) as f32;
+        (mean, quantile(&mut values, share))
+    }
+
+    /// Share of the open blocks that are at least so bright.
+    pub fn bright_share(&self, grid: &Grid, at_least: f32) -> f32 {
+        let values = open_values(&self.luma, grid);
+        values.iter().filter(|&&value| value >= at_least).count() as f32 / values.len().max(1) as f32
+    }
+
+    /// Mean squared gradient.
+    pub fn energy(&self, grid: &Grid) -> f32 {
+        let n_inner: usize = grid.n_inner.iter().sum();
+        self.gradient.iter().map(|[x, y]| x * x + y * y).sum::<f32>() / n_inner.max(1) as f32
+    }
+
+    /// Fine detail against coarse contrast in the given cells, noise subtracted; `None` without contrast.
+    pub fn sharpness(&self, grid: &Grid, in_cell: impl Fn(usize) -> bool) -> Option<f32> {
+        let noise = quantile(&mut open_values(&self.fine, grid), 0.1);
+        let (mut fine, mut coarse, mut n) = (0.0, 0.0, 0u32);
+        for (index, &cell) in grid.cell_of.iter().enumerate() {
+            if grid.inner[index] && in_cell(cell) {
+                let [x, y] = self.gradient[index];
+                fine += self.fine[index];
+                coarse += x * x + y * y;
+                n += 1;
+            }
+        }
+        let n = n.max(1) as f32;
+        let (fine, coarse) = ((fine / n - noise).max(0.0), coarse / n);
+        (coarse >= 0.25).then(|| (fine / coarse).sqrt())
+    }
+}
+
+fn add_rows(columns: &mut [u16], band: &[u8]) {
+    columns.fill(0);
+    for row in band.chunks_exact(columns.len()) {
+        for (sum, &value) in columns.iter_mut().zip(row) {
+            *sum += u16::from(value);
+        }
+    }
+}
+
+/// From the sums of columns to blocks.
+fn reduce(columns: &[u16], grid: &Grid, sums: &mut Vec<u32>, fine: &mut Vec<f32>) {
+    let step = (grid.block / 5).max(1);
+    let n_differences = (grid.block * grid.block * grid.block) as f32;
+    for left in (0..grid.columns).map(|column| column * grid.block) {
+        let block = &columns[left..left + grid.block];
+        sums.push(block.iter().map(|&sum| u32::from(sum)).sum());
+        let start = left.min(columns.len() - grid.block - step);
+        let (from, to) = (&columns[start..start + grid.block], &columns[start + step..start + step + grid.block]);
+        let squares = from.iter().zip(to).map(|(&from, &to)| {
+            let difference = f32::from(from) - f32::from(to);
+            difference * difference
+        });
+        fine.push(squares.sum::<f32>() / n_differences);
+    }
+}
+
+/// Sobel's operator, in luma per block.
+fn gradients(luma: &[f32], grid: &Grid) -> Vec<[f32; 2]> {
+    let columns = grid.columns;
+    let mut gradients = vec![[0.0; 2]; luma.len()];
+    for index in (0..luma.len()).filter(|&index| grid.inner[index]) {
+        let [above, here, below] = [index - columns, index, index + columns];
+        let (left, right) = (
+            luma[above - 1] + 2.0 * luma[here - 1] + luma[below - 1],
+            luma[above + 1] + 2.0 * luma[here + 1] + luma[below + 1],
+        );
+        let (up, down) = (
+            luma[above - 1] + 2.0 * luma[above] + luma[above + 1],
+            luma[below - 1] + 2.0 * luma[below] + luma[below + 1],
+        );
+        gradients[index] = [(right - left) / 8.0, (down - up) / 8.0];
+    }
+    gradients
+}
+
+fn cell_means(luma: &[f32], grid: &Grid) -> Vec<f32> {
+    let mut sums = vec![(0.0f32, 0u32); grid.n_cells()];
+    for ((&value, &cell), _) in luma.iter().zip(&grid.cell_of).zip(&grid.open).filter(|(_, open)| **open) {
+        sums[cell].0 += value;
+        sums[cell].1 += 1;
+    }
+    sums.into_iter().map(|(sum, n)| sum / n.max(1) as f32).collect()
+}
+
+fn open_values(values: &[f32], grid: &Grid) -> Vec<f32> {
+    values.iter().zip(&grid.open).filter(|(_, open)| **open).map(|(&value, _)| value).collect()
+}
+
+fn quantile(values: &mut [f32], share: f32) -> f32 {
+    if values.is_empty() {
+        return 0.0;
+    }
+    let rank = ((values.len() - 1) as f32 * share) as usize;
+    *values.select_nth_unstable_by(rank, f32::total_cmp).1
+}

@@ -1,0 +1,127 @@
+//! What one picture shows, before any patience: thresholds, each with what it was set against.
+
+use super::PictureFault;
+use super::align;
+use super::grid::Grid;
+use super::sample::Sample;
+use super::view::{Likeness, Traits, View};
+
+/// Below this share of steady cells that kept their structure the camera looks at something else.
+pub(super) const DISPLACED: f32 = 0.5;
+/// Luma above black that 98 % of a black picture stays below: a capped lens with its gain up.
+const BLACK_ABOVE: f32 = 14.0;
+/// Share of burnt-out blocks: this much more than usual, or so much in any case.
+const BURNT: (f32, f32, f32) = (0.5, 0.25, 0.8);
+/// Share of blocks that are exactly as in the picture before; sensor noise leaves far fewer, whatever the encoder.
+const REPEATED: f32 = 0.995;
+/// Mean squared gradient below which a picture shows nothing that could be said to stand still.
+const PLAIN: f32 = 0.1;
+/// Contrast of large areas against what the light lets expect: below it something lies between.
+const VEILED: f32 = 0.45;
+/// Detail against the usual at this light.
+const BLURRED: f32 = 0.55;
+/// Correlation of large areas from which lost edges are lost focus.
+const SAME_AREAS: f32 = 0.9;
+/// Energy of edges below which they were lost rather than moved.
+const FLAT: f32 = 0.25;
+/// Energy of edges that a camera which looks elsewhere may show.
+const RICH: std::ops::RangeInclusive<f32> = 0.2..=4.0;
+/// Detail that it may show.
+const AS_SHARP: std::ops::RangeInclusive<f32> = 0.6..=1.6;
+/// Share of cells that are as they were by chance.
+const NOTHING_KEPT: f32 = 0.12;
+/// Correlation of aligned edges from which it is the known view seen from elsewhere.
+const ALIGNED: f32 = 0.5;
+
+/// What patience is counted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Symptom {
+    Black,
+    OverExposed,
+    Frozen,
+    Displaced,
+    Veiled,
+    Blurred,
+}
+
+impl Symptom {
+    pub const COUNT: usize = 6;
+    pub const ALL: [Self; Self::COUNT] =
+        [Self::Black, Self::OverExposed, Self::Frozen, Self::Displaced, Self::Veiled, Self::Blurred];
+
+    /// The fault that it is when it lasts.
+    pub fn fault(self) -> PictureFault {
+        match self {
+            Self::Black => PictureFault::Black,
+            Self::OverExposed => PictureFault::OverExposed,
+            Self::Frozen => PictureFault::Frozen,
+            Self::Displaced | Self::Veiled => PictureFault::Covered,
+            Self::Blurred => PictureFault::Blurred,
+        }
+    }
+}
+
+/// What one picture shows.
+pub(super) struct Symptoms {
+    pub shown: [bool; Symptom::COUNT],
+    pub traits: Traits,
+    pub likeness: Option<Likeness>,
+}
+
+impl Symptoms {
+    /// Whether the view may be learned from it.
+    pub fn is_sound(&self) -> bool {
+        !self.shown.contains(&true)
+    }
+}
+
+/// Looks for all symptoms; at most one of those that need the view.
+pub(super) fn find(sample: &Sample, last_sums: &[u32], (view, grid): (&View, &Grid), full_range: bool) -> Symptoms {
+    let (black, white) = if full_range { (0.0, 250.0) } else { (16.0, 232.0) };
+    let (brightness, brightest) = sample.brightness(grid, 0.98);
+    let traits =
+        Traits { brightness, burnt_share: sample.bright_share(grid, white), energy: sample.energy(grid) };
+    let mut shown = [false; Symptom::COUNT];
+    let is_black = brightest <= black + BLACK_ABOVE;
+    let is_burnt = is_burnt(traits.burnt_share, view);
+    shown[Symptom::Black as usize] = is_black;
+    shown[Symptom::OverExposed as usize] = is_burnt;
+    let says_something = !is_black && !is_burnt;
+    let repeated = last_sums.len() == sample.sums.len() && sample.repeated_share(last_sums, grid) >= REPEATED;
+    shown[Symptom::Frozen as usize] = says_something && repeated && traits.energy >= PLAIN;
+    let likeness = view.is_learned().then(|| view.compare(sample, traits, grid, black)).flatten();
+    if let Some(symptom) = likeness.filter(|_| says_something).and_then(|likeness| changed(&likeness)) {
+        shown[symptom as usize] = true;
+    }
+    Symptoms { shown, traits, likeness }
+}
+
+/// Tells a moved camera from a covered one.
+pub(super) fn displacement(sample: &Sample, likeness: &Likeness, (view, grid): (&View, &Grid)) -> PictureFault {
+    if !RICH.contains(&likeness.energy) {
+        return PictureFault::Covered;
+    }
+    let alignment = align::best_alignment(&view.gradient, &sample.gradient, grid);
+    if std::env::var_os("PH_TRACE").is_some() { eprintln!("  ALIGN {alignment} {likeness:?}"); }
+    let is_elsewhere = likeness.kept <= NOTHING_KEPT && likeness.sharpness.is_some_and(|now| AS_SHARP.contains(&now));
+    if alignment >= ALIGNED || is_elsewhere { PictureFault::Moved } else { PictureFault::Covered }
+}
+
+fn is_burnt(share: f32, view: &View) -> bool {
+    let (least, more, any_case) = BURNT;
+    share >= any_case || (view.is_learned() && share >= least && share >= view.burnt_share + more)
+}
+
+fn changed(likeness: &Likeness) -> Option<Symptom> {
+    let is_soft = likeness.sharpness.is_some_and(|sharpness| sharpness < BLURRED);
+    let expected = VEILED * likeness.light.clamp(0.05, 1.0);
+    if likeness.kept < DISPLACED {
+        let keeps_areas = likeness.areas_alike >= SAME_AREAS && likeness.areas >= expected;
+        let is_defocused = keeps_areas && (is_soft || likeness.energy < FLAT);
+        return Some(if is_defocused { Symptom::Blurred } else { Symptom::Displaced });
+    }
+    if likeness.areas < expected && likeness.edges < expected {
+        return Some(Symptom::Veiled);
+    }
+    is_soft.then_some(Symptom::Blurred)
+}

@@ -1,0 +1,233 @@
+//! A camera's normal view, learned slowly: where its edges are, how bright its parts are, how sharp it is at which light.
+//!
+//! Edges are kept as signed gradients and compared by direction, cell by cell, so contrast and exposure don't matter; what moves averages
+//! away. A cell that often looks different (trees, a crowd) loses its say.
+
+use std::time::Duration;
+
+use super::grid::Grid;
+use super::sample::Sample;
+
+/// Time after which an old view has lost two thirds of its weight.
+const MEMORY: f32 = 600.0;
+/// Longest time that one picture stands for.
+const MAX_STEP: f32 = 30.0;
+/// Pictures and seconds after which a view can be compared with.
+const LEARNED: (u32, f32) = (4, 15.0);
+/// Mean squared gradient from which a cell has structure.
+const STRUCTURE: f32 = 0.5;
+/// Correlation of gradients from which a cell is as it was.
+const SAME: f32 = 0.4;
+/// How often a cell must be as it was to have a say.
+const STEADY: f32 = 0.6;
+/// Fewest cells with a say.
+const MIN_STEADY_CELLS: usize = 8;
+/// Luma between two entries of the table of sharpness.
+const LIGHT_STEP: f32 = 32.0;
+const N_LIGHTS: usize = 9;
+/// Seconds of a light that make its entry usable.
+const LIGHT_LEARNED: f32 = 40.0;
+
+/// A slowly learned view.
+pub(super) struct View {
+    n: u32,
+    seconds: f32,
+    /// Mean gradient of each block.
+    pub gradient: Vec<[f32; 2]>,
+    cell_luma: Vec<f32>,
+    steadiness: Vec<f32>,
+    sharpness: [Entry; N_LIGHTS],
+    brightness: f32,
+    /// Share of the blocks that are burnt out.
+    pub burnt_share: f32,
+    /// Mean squared gradient of single pictures.
+    energy: f32,
+}
+
+/// Sharpness at one light.
+#[derive(Clone, Copy, Default)]
+struct Entry {
+    seconds: f32,
+    sharpness: f32,
+}
+
+/// What is learned of one picture beside its sample.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Traits {
+    /// Mean luma.
+    pub brightness: f32,
+    /// Share of the blocks that are burnt out.
+    pub burnt_share: f32,
+    /// Mean squared gradient.
+    pub energy: f32,
+}
+
+/// How a picture compares with a view.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Likeness {
+    /// Share of the cells with a say that show their structure.
+    pub kept: f32,
+    /// Contrast of edges against the view's.
+    pub edges: f32,
+    /// Contrast of large areas against the view's.
+    pub areas: f32,
+    /// Correlation of the brightness of large areas.
+    pub areas_alike: f32,
+    /// Mean squared gradient against the view's.
+    pub energy: f32,
+    /// Brightness above black against the view's.
+    pub light: f32,
+    /// Sharpness against that at this light, once known.
+    pub sharpness: Option<f32>,
+}
+
+impl View {
+    pub fn new(grid: &Grid) -> Self {
+        Self {
+            n: 0,
+            seconds: 0.0,
+            gradient: vec![[0.0; 2]; grid.n_blocks()],
+            cell_luma: vec![0.0; grid.n_cells()],
+            steadiness: vec![1.0; grid.n_cells()],
+            sharpness: [Entry::default(); N_LIGHTS],
+            brightness: 0.0,
+            burnt_share: 0.0,
+            energy: 0.0,
+        }
+    }
+
+    /// Whether enough was seen to compare with.
+    pub fn is_learned(&self) -> bool {
+        self.n >= LEARNED.0 && self.seconds >= LEARNED.1
+    }
+
+    /// Takes a picture as normal; `step` is the time since the one before.
+    pub fn learn(&mut self, sample: &Sample, traits: Traits, grid: &Grid, step: Duration) {
+        let step = step.as_secs_f32().min(MAX_STEP);
+        self.n = self.n.saturating_add(1);
+        self.seconds += step;
+        let weight = (1.0 / self.n as f32).max(1.0 - (-step / MEMORY).exp());
+        if self.is_learned() {
+            for (cell, same) in self.cells_alike(sample, grid).into_iter().enumerate() {
+                if let Some(same) = same {
+                    blend(&mut self.steadiness[cell], f32::from(u8::from(same >= SAME)), weight);
+                }
+            }
+        }
+        for (mean, new) in self.gradient.iter_mut().zip(&sample.gradient) {
+            blend(&mut mean[0], new[0], weight);
+            blend(&mut mean[1], new[1], weight);
+        }
+        for (mean, new) in self.cell_luma.iter_mut().zip(&sample.cell_luma) {
+            blend(mean, *new, weight);
+        }
+        blend(&mut self.brightness, traits.brightness, weight);
+        blend(&mut self.burnt_share, traits.burnt_share, weight);
+        blend(&mut self.energy, traits.energy, weight);
+        self.learn_sharpness(sample, traits.brightness, grid, step);
+    }
+
+    /// Compares; `None` when the view has too little structure that stays to say anything.
+    pub fn compare(&self, sample: &Sample, traits: Traits, grid: &Grid, black: f32) -> Option<Likeness> {
+        let alike = self.cells_alike(sample, grid);
+        let steady: Vec<f32> = alike
+            .iter()
+            .zip(&self.steadiness)
+            .filter_map(|(same, steadiness)| same.filter(|_| *steadiness >= STEADY))
+            .collect();
+        if steady.len() < MIN_STEADY_CELLS {
+            return None;
+        }
+        let kept = steady.iter().filter(|same| **same >= SAME).count() as f32 / steady.len() as f32;
+        let (areas, areas_alike) = self.areas(sample, grid);
+        let light = (traits.brightness - black).max(1.0) / (self.brightness - black).max(1.0);
+        let sharpness = self.usual_sharpness(traits.brightness).and_then(|usual| {
+            let now = sample.sharpness(grid, |cell| self.has_structure(cell, grid))?;
+            Some(now / usual.max(1e-3))
+        });
+        let energy = traits.energy / self.energy.max(1e-3);
+        Some(Likeness { kept, edges: self.edges(sample), areas, areas_alike, energy, light, sharpness })
+    }
+
+    /// For each cell with structure: correlation of its gradients with the view's.
+    fn cells_alike(&self, sample: &Sample, grid: &Grid) -> Vec<Option<f32>> {
+        let mut sums = vec![[0.0f32; 3]; grid.n_cells()];
+        for ((&cell, view), now) in grid.cell_of.iter().zip(&self.gradient).zip(&sample.gradient) {
+            let sum = &mut sums[cell];
+            sum[0] += view[0] * now[0] + view[1] * now[1];
+            sum[1] += view[0] * view[0] + view[1] * view[1];
+            sum[2] += now[0] * now[0] + now[1] * now[1];
+        }
+        let alike = |(cell, [both, view, now]): (usize, [f32; 3])| {
+            let has_structure = grid.is_usable(cell) && view >= STRUCTURE * grid.n_inner[cell] as f32;
+            has_structure.then(|| both / (view * now).sqrt().max(1e-3))
+        };
+        sums.into_iter().enumerate().map(alike).collect()
+    }
+
+    fn has_structure(&self, cell: usize, grid: &Grid) -> bool {
+        grid.is_usable(cell) && self.steadiness[cell] >= STEADY
+    }
+
+    /// Regression of the picture's gradients on the view's.
+    fn edges(&self, sample: &Sample) -> f32 {
+        let (mut both, mut view) = (0.0, 0.0);
+        for (mean, now) in self.gradient.iter().zip(&sample.gradient) {
+            both += mean[0] * now[0] + mean[1] * now[1];
+            view += mean[0] * mean[0] + mean[1] * mean[1];
+        }
+        both / f32::max(view, 1e-3)
+    }
+
+    /// Regression and correlation of the cells' brightness with the view's.
+    fn areas(&self, sample: &Sample, grid: &Grid) -> (f32, f32) {
+        let pairs: Vec<(f32, f32)> = (0..grid.n_cells())
+            .filter(|&cell| grid.is_usable(cell))
+            .map(|cell| (self.cell_luma[cell], sample.cell_luma[cell]))
+            .collect();
+        let n = pairs.len().max(1) as f32;
+        let view_mean = pairs.iter().map(|pair| pair.0).sum::<f32>() / n;
+        let now_mean = pairs.iter().map(|pair| pair.1).sum::<f32>() / n;
+        let (mut both, mut view, mut now) = (0.0, 0.0, 0.0);
+        for (before, after) in pairs {
+            let (before, after) = (before - view_mean, after - now_mean);
+            both += before * after;
+            view += before * before;
+            now += after * after;
+        }
+        (both / f32::max(view, 1e-3), both / f32::max((view * now).sqrt(), 1e-3))
+    }
+
+    fn learn_sharpness(&mut self, sample: &Sample, brightness: f32, grid: &Grid, step: f32) {
+        let Some(now) = sample.sharpness(grid, |cell| self.has_structure(cell, grid)) else { return };
+        for (light, share) in lights(brightness) {
+            let entry = &mut self.sharpness[light];
+            let step = step * share;
+            entry.seconds += step;
+            let weight = (step / entry.seconds.max(1e-3)).max(1.0 - (-step / MEMORY).exp());
+            blend(&mut entry.sharpness, now, weight.min(1.0));
+        }
+    }
+
+    fn usual_sharpness(&self, brightness: f32) -> Option<f32> {
+        let known = lights(brightness).map(|(light, share)| (self.sharpness[light], share));
+        let (mut sum, mut shares, mut seconds) = (0.0, 0.0, 0.0);
+        for (entry, share) in known.into_iter().filter(|(entry, _)| entry.seconds > 0.0) {
+            sum += entry.sharpness * share;
+            shares += share;
+            seconds += entry.seconds;
+        }
+        (shares > 0.0 && seconds >= LIGHT_LEARNED.min(self.seconds)).then(|| sum / shares)
+    }
+}
+
+/// The two entries that a brightness lies between, with their shares.
+fn lights(brightness: f32) -> [(usize, f32); 2] {
+    let place = (brightness / LIGHT_STEP).clamp(0.0, (N_LIGHTS - 1) as f32 - 1e-3);
+    let share = place.fract();
+    [(place as usize, 1.0 - share), (place as usize + 1, share)]
+}
+
+fn blend(mean: &mut f32, new: f32, weight: f32) {
+    *mean += (new - *mean) * weight;
+}
