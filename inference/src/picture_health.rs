@@ -179,18 +179,18 @@ impl PictureHealth {
     /// What is wrong, by what was seen so far.
     pub fn verdict(&self) -> PictureVerdict {
         let displaced = self.scene.as_ref().and_then(|scene| scene.displaced.as_ref());
-        let mut faults: Vec<FaultSince> = Vec::new();
-        for symptom in Symptom::ALL {
-            let Some(since) = self.streaks[symptom as usize].since() else { continue };
-            let fault = match symptom {
-                Symptom::Displaced => displaced.map_or(PictureFault::Covered, |displaced| displaced.fault),
-                _ => symptom.fault(),
-            };
-            match faults.iter_mut().find(|known| known.fault == fault) {
-                Some(known) => known.since = known.since.min(since),
-                None => faults.push(FaultSince { fault, since }),
-            }
-        }
+        let fault = |symptom| match symptom {
+            Symptom::Black => PictureFault::Black,
+            Symptom::OverExposed => PictureFault::OverExposed,
+            Symptom::Frozen => PictureFault::Frozen,
+            Symptom::Displaced => displaced.map_or(PictureFault::Covered, |displaced| displaced.fault),
+            Symptom::Blurred => PictureFault::Blurred,
+        };
+        let holding = |symptom: Symptom| {
+            let since = self.streaks[symptom as usize].since()?;
+            Some(FaultSince { fault: fault(symptom), since })
+        };
+        let mut faults: Vec<FaultSince> = Symptom::ALL.into_iter().filter_map(holding).collect();
         faults.sort_by_key(|found| found.fault);
         PictureVerdict { faults }
     }
@@ -223,7 +223,6 @@ impl Scene {
         let full_range = frame.picture().colour().range == Range::Full;
         let sample = Sample::take(frame.picture().planes()[0], &self.grid);
         let found = symptoms::find(&sample, &self.last_sums, (&self.view, &self.grid), full_range);
-        if std::env::var_os("PH_TRACE").is_some() { eprintln!("  {:?} {:?} {:?}", found.likeness, found.shown, found.traits); }
         self.last_sums.clone_from(&sample.sums);
         let patience =
             Patience { confirm: settings.confirm_after, clear: settings.clear_after, n_pictures: 3 };
@@ -274,4 +273,106 @@ impl Scene {
 /// Time between two pictures. A clock that steps back says nothing, so no time passed as far as we know.
 fn step(last: Timestamp, at: Timestamp) -> Duration {
     Duration::try_from(at.duration_since(last)).unwrap_or(Duration::ZERO).min(MAX_STEP)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::frame::{Colour, DecodedFrame};
+    use crate::geometry::{Point, Polygon};
+    use crate::mask;
+
+    fn frame(luma: impl Fn(usize) -> u8, (width, height): (usize, usize), (second, masks): (i64, &PrivacyMasks)) -> Frame {
+        let mut bytes: Vec<u8> = (0..width * height).map(luma).collect();
+        bytes.resize(bytes.len() + 2 * width.div_ceil(2) * height.div_ceil(2), 128);
+        let at = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second);
+        let size = (width as u32, height as u32);
+        mask::paint(DecodedFrame::from_i420(bytes, size, Colour::default(), at).unwrap(), masks)
+    }
+
+    fn health(masks: &PrivacyMasks) -> PictureHealth {
+        PictureHealth::new(PictureHealthSettings::new(masks.clone()))
+    }
+
+    /// Plain noise around a level.
+    fn noise(seed: usize, level: u8) -> impl Fn(usize) -> u8 {
+        move |index| level + ((index + seed * 7919).wrapping_mul(2_654_435_761) >> 13 & 3) as u8
+    }
+
+    #[test]
+    fn every_fault_has_a_name_and_an_advice_of_its_own() {
+        for fault in PictureFault::ALL {
+            assert!(!fault.as_str().is_empty() && fault.advice().contains("; "), "{fault:?}");
+        }
+        let names: std::collections::BTreeSet<_> = PictureFault::ALL.map(PictureFault::as_str).into();
+        assert_eq!(names.len(), PictureFault::ALL.len());
+    }
+
+    #[test]
+    fn masks_over_everything_leave_nothing_to_say() {
+        let corners = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)].map(|(x, y)| Point { x, y });
+        let masks = PrivacyMasks::new(vec![Polygon::new(corners.to_vec()).unwrap()]);
+        let mut health = health(&masks);
+        for second in (0..300).step_by(2) {
+            let verdict = health.observe(&frame(|_| 90, (320, 240), (second, &masks)));
+            assert_eq!(verdict, PictureVerdict::default());
+        }
+    }
+
+    #[test]
+    fn a_view_without_structure_is_no_fault_as_long_as_it_has_light() {
+        let masks = PrivacyMasks::none();
+        let mut health = health(&masks);
+        for second in (0..600).step_by(2) {
+            let verdict = health.observe(&frame(noise(second as usize, 120), (320, 240), (second, &masks)));
+            assert_eq!(verdict, PictureVerdict::default());
+        }
+    }
+
+    #[test]
+    fn a_clock_that_jumps_confirms_nothing_early_and_stops_nothing() {
+        let masks = PrivacyMasks::none();
+        let mut health = health(&masks);
+        let black_at = |second: i64, health: &mut PictureHealth| {
+            health.observe(&frame(noise(second.unsigned_abs() as usize, 16), (320, 240), (second, &masks)))
+        };
+        for second in [0, 7200, 14_400] {
+            assert_eq!(black_at(second, &mut health), PictureVerdict::default(), "three pictures are too few");
+        }
+        let verdicts: Vec<_> = (0..30).map(|index| black_at(-9000 + 2 * index, &mut health)).collect();
+        assert!(verdicts[29].has(PictureFault::Black));
+        assert_eq!(verdicts[29].worst().unwrap().since, Timestamp::UNIX_EPOCH);
+    }
+
+    #[test]
+    fn a_change_of_size_starts_over() {
+        let masks = PrivacyMasks::none();
+        let mut health = health(&masks);
+        for second in (0..60).step_by(2) {
+            health.observe(&frame(noise(second as usize, 16), (320, 240), (second, &masks)));
+        }
+        assert!(health.verdict().has(PictureFault::Black));
+        assert_eq!(health.observe(&frame(noise(1, 16), (352, 288), (62, &masks))), PictureVerdict::default());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn pictures_of_any_size_and_content_never_panic(
+            width in 2usize..400, height in 2usize..300, seed: u64, steps in proptest::collection::vec(-100i64..100, 1..12)
+        ) {
+            let masks = PrivacyMasks::none();
+            let mut health = health(&masks);
+            let mut second = 0;
+            for (index, step) in steps.into_iter().enumerate() {
+                second += step;
+                let luma = |at: usize| ((at as u64).wrapping_mul(seed | 1) >> (seed % 40 + index as u64)) as u8;
+                let verdict = health.observe(&frame(luma, (width, height), (second, &masks)));
+                prop_assert!(verdict.faults.windows(2).all(|pair| pair[0].fault < pair[1].fault));
+            }
+        }
+    }
 }

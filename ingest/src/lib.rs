@@ -19,6 +19,7 @@ pub mod scheduler;
 pub mod session;
 pub mod snapshots;
 pub mod status;
+pub mod stream_health;
 pub mod threads;
 pub mod wall_clock;
 pub mod worker;

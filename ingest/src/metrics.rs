@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramTimer, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    GaugeVec, Histogram, HistogramOpts, HistogramTimer, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, core::Collector,
 };
-use xueliang_inference::{Detections, Timings};
+use xueliang_inference::{Detections, PictureFault, PictureVerdict, Timings};
+
+use crate::stream_health::StreamFigures;
 
 /// Counters of one worker; cheap to clone.
 #[derive(Clone)]
@@ -23,6 +25,7 @@ pub struct Metrics {
     dropped: IntCounterVec,
     reconnects: IntCounterVec,
     camera_up: IntGaugeVec,
+    stream: StreamGauges,
     stage_seconds: HistogramVec,
     events: IntCounterVec,
     outbox_dropped: IntCounter,
@@ -69,6 +72,7 @@ impl Metrics {
                 registry,
                 IntGaugeVec::new(Opts::new("xueliang_camera_up", "1 while the camera delivers."), &["camera"])?,
             )?,
+            stream: StreamGauges::new(registry)?,
             stage_seconds: registered(registry, stage_histogram()?)?,
             events: counters(registry, "xueliang_events_total", "Events written to the outbox.", &["type"])?,
             outbox_dropped: counter(
@@ -112,6 +116,7 @@ impl Metrics {
             dropped_before_detection: self.dropped.with_label_values(&[camera, "detect"]),
             reconnects: of(&self.reconnects),
             up: self.camera_up.with_label_values(&[camera]),
+            stream: self.stream.clone(),
             decode_seconds: self.stage_seconds.with_label_values(&["decode"]),
         }
     }
@@ -182,6 +187,7 @@ pub struct CameraMetrics {
     dropped_before_detection: IntCounter,
     reconnects: IntCounter,
     up: IntGauge,
+    stream: StreamGauges,
     decode_seconds: Histogram,
 }
 
@@ -235,6 +241,76 @@ impl CameraMetrics {
 
     pub(crate) fn up(&self, delivers: bool) {
         self.up.set(i64::from(delivers));
+    }
+
+    /// Shows how the stream comes.
+    pub fn stream(&self, figures: &StreamFigures) {
+        self.stream.set(&self.camera, figures);
+    }
+
+    /// Shows what is wrong with the picture.
+    pub fn picture(&self, verdict: &PictureVerdict) {
+        for fault in PictureFault::ALL {
+            let labels = [self.camera.as_str(), fault.as_str()];
+            self.stream.picture_fault.with_label_values(&labels).set(i64::from(verdict.has(fault)));
+        }
+    }
+}
+
+/// How each camera's stream and picture are.
+#[derive(Clone)]
+struct StreamGauges {
+    fps: GaugeVec,
+    bitrate: GaugeVec,
+    keyframe_interval: GaugeVec,
+    last_unit_age: GaugeVec,
+    clock_offset: GaugeVec,
+    n_reordered: IntGaugeVec,
+    picture_fault: IntGaugeVec,
+}
+
+impl StreamGauges {
+    fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let per_camera =
+            |name: &str, help: &str| registered(registry, GaugeVec::new(Opts::new(name, help), &["camera"])?);
+        Ok(Self {
+            fps: per_camera("xueliang_stream_fps", "Access units a second over the last 10 s.")?,
+            bitrate: per_camera("xueliang_stream_bits_per_second", "Bits a second over the last 10 s.")?,
+            keyframe_interval: per_camera("xueliang_keyframe_interval_seconds", "Smoothed time between keyframes.")?,
+            last_unit_age: per_camera("xueliang_last_access_unit_age_seconds", "Time since the last access unit.")?,
+            clock_offset: per_camera(
+                "xueliang_camera_clock_offset_seconds",
+                "How far the camera's clock is ahead of this machine's, transport delay included.",
+            )?,
+            n_reordered: registered(
+                registry,
+                IntGaugeVec::new(
+                    Opts::new("xueliang_access_units_reordered", "Access units out of order in the current session."),
+                    &["camera"],
+                )?,
+            )?,
+            picture_fault: registered(
+                registry,
+                IntGaugeVec::new(
+                    Opts::new("xueliang_picture_fault", "1 while the camera's picture has this fault."),
+                    &["camera", "fault"],
+                )?,
+            )?,
+        })
+    }
+
+    fn set(&self, camera: &str, figures: &StreamFigures) {
+        let set = |gauge: &GaugeVec, value: f64| gauge.with_label_values(&[camera]).set(value);
+        set(&self.fps, figures.fps);
+        set(&self.bitrate, figures.bitrate_bps);
+        set(&self.clock_offset, figures.clock_offset.as_secs_f64());
+        if let Some(interval) = figures.keyframe_interval {
+            set(&self.keyframe_interval, interval.as_secs_f64());
+        }
+        if let Some(age) = figures.last_unit_age {
+            set(&self.last_unit_age, age.as_secs_f64());
+        }
+        self.n_reordered.with_label_values(&[camera]).set(i64::try_from(figures.n_reordered).unwrap_or(i64::MAX));
     }
 }
 

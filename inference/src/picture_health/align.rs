@@ -12,32 +12,36 @@ const REACH: f32 = 0.4;
 /// Least share of the picture that both must show.
 const LEAST_OVERLAP: f32 = 0.4;
 /// Magnification and turn (degrees) of each hypothesis.
-const POSES: [(f32, f32); 19] = [
+const POSES: [(f32, f32); 22] = [
     (1.0, 0.0),
-    (1.1, 0.0),
-    (1.2, 0.0),
-    (1.33, 0.0),
+    (1.08, 0.0),
+    (1.17, 0.0),
+    (1.27, 0.0),
+    (1.38, 0.0),
     (1.5, 0.0),
-    (0.91, 0.0),
-    (0.83, 0.0),
-    (0.75, 0.0),
+    (0.92, 0.0),
+    (0.85, 0.0),
+    (0.79, 0.0),
+    (0.72, 0.0),
     (1.0, 5.0),
     (1.0, -5.0),
     (1.0, 10.0),
     (1.0, -10.0),
     (1.0, 15.0),
     (1.0, -15.0),
-    (1.15, 5.0),
-    (1.15, -5.0),
-    (1.25, 10.0),
-    (1.25, -10.0),
-    (1.0, 180.0),
+    (1.0, 20.0),
+    (1.0, -20.0),
+    (1.15, 6.0),
+    (1.15, -6.0),
+    (1.3, 12.0),
+    (1.3, -12.0),
 ];
 
-/// Best correlation of the picture's edges with the view's under any pose, 0..1.
-pub(super) fn best_alignment(view: &[[f32; 2]], now: &[[f32; 2]], grid: &Grid) -> f32 {
+/// Correlation of the picture's edges with the view's: as they are, and under the best pose.
+pub(super) fn alignments(view: &[[f32; 2]], now: &[[f32; 2]], grid: &Grid) -> (f32, f32) {
     let (view, now) = (Field::coarse(view, grid), Field::coarse(now, grid));
-    POSES.into_iter().map(|pose| best_shift(&view.posed(pose), &now)).fold(0.0, f32::max)
+    let best = POSES.into_iter().map(|pose| best_shift(&view.posed(pose), &now)).fold(0.0, f32::max);
+    (correlation(&view, &now, (0, 0)), best)
 }
 
 /// Gradients on a coarse grid.

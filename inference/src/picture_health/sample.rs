@@ -65,21 +65,10 @@ impl Sample {
         self.gradient.iter().map(|[x, y]| x * x + y * y).sum::<f32>() / n_inner.max(1) as f32
     }
 
-    /// Fine detail against coarse contrast in the given cells, noise subtracted; `None` without contrast.
-    pub fn sharpness(&self, grid: &Grid, in_cell: impl Fn(usize) -> bool) -> Option<f32> {
-        let noise = quantile(&mut open_values(&self.fine, grid), 0.1);
-        let (mut fine, mut coarse, mut n) = (0.0, 0.0, 0u32);
-        for (index, &cell) in grid.cell_of.iter().enumerate() {
-            if grid.inner[index] && in_cell(cell) {
-                let [x, y] = self.gradient[index];
-                fine += self.fine[index];
-                coarse += x * x + y * y;
-                n += 1;
-            }
-        }
-        let n = n.max(1) as f32;
-        let (fine, coarse) = ((fine / n - noise).max(0.0), coarse / n);
-        (coarse >= 0.25).then(|| (fine / coarse).sqrt())
+    /// Mean of fine detail.
+    pub fn fine_energy(&self, grid: &Grid) -> f32 {
+        let values = open_values(&self.fine, grid);
+        values.iter().sum::<f32>() / values.len().max(1) as f32
     }
 }
 

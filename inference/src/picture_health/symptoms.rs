@@ -7,7 +7,7 @@ use super::sample::Sample;
 use super::view::{Likeness, Traits, View};
 
 /// Below this share of steady cells that kept their structure the camera looks at something else.
-pub(super) const DISPLACED: f32 = 0.5;
+pub(super) const DISPLACED: f32 = 0.45;
 /// Luma above black that 98 % of a black picture stays below: a capped lens with its gain up.
 const BLACK_ABOVE: f32 = 14.0;
 /// Share of burnt-out blocks: this much more than usual, or so much in any case.
@@ -30,8 +30,8 @@ const RICH: std::ops::RangeInclusive<f32> = 0.2..=4.0;
 const AS_SHARP: std::ops::RangeInclusive<f32> = 0.6..=1.6;
 /// Share of cells that are as they were by chance.
 const NOTHING_KEPT: f32 = 0.12;
-/// Correlation of aligned edges from which it is the known view seen from elsewhere.
-const ALIGNED: f32 = 0.5;
+/// Correlation of aligned edges from which it is the known view seen from elsewhere, and how much better than in place.
+const ALIGNED: (f32, f32) = (0.35, 0.15);
 
 /// What patience is counted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,26 +39,15 @@ pub(super) enum Symptom {
     Black,
     OverExposed,
     Frozen,
+    /// Moved, covered or veiled; which, is told once it lasts.
     Displaced,
-    Veiled,
     Blurred,
 }
 
 impl Symptom {
-    pub const COUNT: usize = 6;
+    pub const COUNT: usize = 5;
     pub const ALL: [Self; Self::COUNT] =
-        [Self::Black, Self::OverExposed, Self::Frozen, Self::Displaced, Self::Veiled, Self::Blurred];
-
-    /// The fault that it is when it lasts.
-    pub fn fault(self) -> PictureFault {
-        match self {
-            Self::Black => PictureFault::Black,
-            Self::OverExposed => PictureFault::OverExposed,
-            Self::Frozen => PictureFault::Frozen,
-            Self::Displaced | Self::Veiled => PictureFault::Covered,
-            Self::Blurred => PictureFault::Blurred,
-        }
-    }
+        [Self::Black, Self::OverExposed, Self::Frozen, Self::Displaced, Self::Blurred];
 }
 
 /// What one picture shows.
@@ -79,8 +68,9 @@ impl Symptoms {
 pub(super) fn find(sample: &Sample, last_sums: &[u32], (view, grid): (&View, &Grid), full_range: bool) -> Symptoms {
     let (black, white) = if full_range { (0.0, 250.0) } else { (16.0, 232.0) };
     let (brightness, brightest) = sample.brightness(grid, 0.98);
-    let traits =
-        Traits { brightness, burnt_share: sample.bright_share(grid, white), energy: sample.energy(grid) };
+    let energy = sample.energy(grid);
+    let texture = (sample.fine_energy(grid) / energy.max(1e-3)).sqrt();
+    let traits = Traits { brightness, burnt_share: sample.bright_share(grid, white), energy, texture };
     let mut shown = [false; Symptom::COUNT];
     let is_black = brightest <= black + BLACK_ABOVE;
     let is_burnt = is_burnt(traits.burnt_share, view);
@@ -89,6 +79,7 @@ pub(super) fn find(sample: &Sample, last_sums: &[u32], (view, grid): (&View, &Gr
     let says_something = !is_black && !is_burnt;
     let repeated = last_sums.len() == sample.sums.len() && sample.repeated_share(last_sums, grid) >= REPEATED;
     shown[Symptom::Frozen as usize] = says_something && repeated && traits.energy >= PLAIN;
+    if std::env::var_os("PH_TRACE").is_some() { eprintln!("  rep {}", if last_sums.len() == sample.sums.len() { sample.repeated_share(last_sums, grid) } else { -1.0 }); }
     let likeness = view.is_learned().then(|| view.compare(sample, traits, grid, black)).flatten();
     if let Some(symptom) = likeness.filter(|_| says_something).and_then(|likeness| changed(&likeness)) {
         shown[symptom as usize] = true;
@@ -98,13 +89,13 @@ pub(super) fn find(sample: &Sample, last_sums: &[u32], (view, grid): (&View, &Gr
 
 /// Tells a moved camera from a covered one.
 pub(super) fn displacement(sample: &Sample, likeness: &Likeness, (view, grid): (&View, &Grid)) -> PictureFault {
-    if !RICH.contains(&likeness.energy) {
+    if likeness.kept >= DISPLACED || !RICH.contains(&likeness.energy) {
         return PictureFault::Covered;
     }
-    let alignment = align::best_alignment(&view.gradient, &sample.gradient, grid);
-    if std::env::var_os("PH_TRACE").is_some() { eprintln!("  ALIGN {alignment} {likeness:?}"); }
-    let is_elsewhere = likeness.kept <= NOTHING_KEPT && likeness.sharpness.is_some_and(|now| AS_SHARP.contains(&now));
-    if alignment >= ALIGNED || is_elsewhere { PictureFault::Moved } else { PictureFault::Covered }
+    let (in_place, aligned) = align::alignments(&view.gradient, &sample.gradient, grid);
+    let is_aligned = aligned >= ALIGNED.0 && aligned >= in_place + ALIGNED.1;
+    let is_elsewhere = likeness.kept <= NOTHING_KEPT && AS_SHARP.contains(&likeness.texture);
+    if is_aligned || is_elsewhere { PictureFault::Moved } else { PictureFault::Covered }
 }
 
 fn is_burnt(share: f32, view: &View) -> bool {
@@ -113,15 +104,14 @@ fn is_burnt(share: f32, view: &View) -> bool {
 }
 
 fn changed(likeness: &Likeness) -> Option<Symptom> {
-    let is_soft = likeness.sharpness.is_some_and(|sharpness| sharpness < BLURRED);
     let expected = VEILED * likeness.light.clamp(0.05, 1.0);
-    if likeness.kept < DISPLACED {
-        let keeps_areas = likeness.areas_alike >= SAME_AREAS && likeness.areas >= expected;
-        let is_defocused = keeps_areas && (is_soft || likeness.energy < FLAT);
-        return Some(if is_defocused { Symptom::Blurred } else { Symptom::Displaced });
+    let keeps_areas = likeness.areas_alike >= SAME_AREAS && likeness.areas >= expected;
+    let is_veiled = likeness.areas < expected && likeness.edges < expected;
+    if keeps_areas && likeness.kept < DISPLACED && likeness.energy < FLAT {
+        return Some(Symptom::Blurred);
     }
-    if likeness.areas < expected && likeness.edges < expected {
-        return Some(Symptom::Veiled);
+    if likeness.kept < DISPLACED || is_veiled {
+        return Some(Symptom::Displaced);
     }
-    is_soft.then_some(Symptom::Blurred)
+    likeness.sharpness.is_some_and(|sharpness| sharpness < BLURRED).then_some(Symptom::Blurred)
 }

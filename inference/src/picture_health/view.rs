@@ -20,13 +20,10 @@ const STRUCTURE: f32 = 0.5;
 const SAME: f32 = 0.4;
 /// How often a cell must be as it was to have a say.
 const STEADY: f32 = 0.6;
+/// Contrast against the view's from which its edges show.
+const SHOWN: f32 = 0.1;
 /// Fewest cells with a say.
 const MIN_STEADY_CELLS: usize = 8;
-/// Luma between two entries of the table of sharpness.
-const LIGHT_STEP: f32 = 32.0;
-const N_LIGHTS: usize = 9;
-/// Seconds of a light that make its entry usable.
-const LIGHT_LEARNED: f32 = 40.0;
 
 /// A slowly learned view.
 pub(super) struct View {
@@ -36,19 +33,14 @@ pub(super) struct View {
     pub gradient: Vec<[f32; 2]>,
     cell_luma: Vec<f32>,
     steadiness: Vec<f32>,
-    sharpness: [Entry; N_LIGHTS],
+    detail: f32,
+    n_details: u32,
     brightness: f32,
     /// Share of the blocks that are burnt out.
     pub burnt_share: f32,
     /// Mean squared gradient of single pictures.
     energy: f32,
-}
-
-/// Sharpness at one light.
-#[derive(Clone, Copy, Default)]
-struct Entry {
-    seconds: f32,
-    sharpness: f32,
+    texture: f32,
 }
 
 /// What is learned of one picture beside its sample.
@@ -60,6 +52,8 @@ pub(super) struct Traits {
     pub burnt_share: f32,
     /// Mean squared gradient.
     pub energy: f32,
+    /// Fine against coarse contrast.
+    pub texture: f32,
 }
 
 /// How a picture compares with a view.
@@ -77,7 +71,9 @@ pub(super) struct Likeness {
     pub energy: f32,
     /// Brightness above black against the view's.
     pub light: f32,
-    /// Sharpness against that at this light, once known.
+    /// Fine against coarse contrast of anything in it, against the view's.
+    pub texture: f32,
+    /// Fine against coarse contrast of the view's own edges, at most; where they show.
     pub sharpness: Option<f32>,
 }
 
@@ -89,7 +85,9 @@ impl View {
             gradient: vec![[0.0; 2]; grid.n_blocks()],
             cell_luma: vec![0.0; grid.n_cells()],
             steadiness: vec![1.0; grid.n_cells()],
-            sharpness: [Entry::default(); N_LIGHTS],
+            detail: 0.0,
+            n_details: 0,
+            texture: 0.0,
             brightness: 0.0,
             burnt_share: 0.0,
             energy: 0.0,
@@ -124,7 +122,11 @@ impl View {
         blend(&mut self.brightness, traits.brightness, weight);
         blend(&mut self.burnt_share, traits.burnt_share, weight);
         blend(&mut self.energy, traits.energy, weight);
-        self.learn_sharpness(sample, traits.brightness, grid, step);
+        blend(&mut self.texture, traits.texture, weight);
+        if let Some(detail) = self.detail(sample, grid).filter(|_| self.is_learned()) {
+            self.n_details += 1;
+            blend(&mut self.detail, detail.likely, weight.max(1.0 / self.n_details as f32));
+        }
     }
 
     /// Compares; `None` when the view has too little structure that stays to say anything.
@@ -141,12 +143,18 @@ impl View {
         let kept = steady.iter().filter(|same| **same >= SAME).count() as f32 / steady.len() as f32;
         let (areas, areas_alike) = self.areas(sample, grid);
         let light = (traits.brightness - black).max(1.0) / (self.brightness - black).max(1.0);
-        let sharpness = self.usual_sharpness(traits.brightness).and_then(|usual| {
-            let now = sample.sharpness(grid, |cell| self.has_structure(cell, grid))?;
-            Some(now / usual.max(1e-3))
-        });
-        let energy = traits.energy / self.energy.max(1e-3);
-        Some(Likeness { kept, edges: self.edges(sample), areas, areas_alike, energy, light, sharpness })
+        let usual = self.detail;
+        let sharpness = self.detail(sample, grid).filter(|_| usual > 0.0).map(|now| (now.at_most() / usual).sqrt());
+        Some(Likeness {
+            kept,
+            edges: self.edges(sample),
+            areas,
+            areas_alike,
+            light,
+            energy: traits.energy / self.energy.max(1e-3),
+            texture: traits.texture / self.texture.max(1e-3),
+            sharpness,
+        })
     }
 
     /// For each cell with structure: correlation of its gradients with the view's.
@@ -163,10 +171,6 @@ impl View {
             has_structure.then(|| both / (view * now).sqrt().max(1e-3))
         };
         sums.into_iter().enumerate().map(alike).collect()
-    }
-
-    fn has_structure(&self, cell: usize, grid: &Grid) -> bool {
-        grid.is_usable(cell) && self.steadiness[cell] >= STEADY
     }
 
     /// Regression of the picture's gradients on the view's.
@@ -198,34 +202,45 @@ impl View {
         (both / f32::max(view, 1e-3), both / f32::max((view * now).sqrt(), 1e-3))
     }
 
-    fn learn_sharpness(&mut self, sample: &Sample, brightness: f32, grid: &Grid, step: f32) {
-        let Some(now) = sample.sharpness(grid, |cell| self.has_structure(cell, grid)) else { return };
-        for (light, share) in lights(brightness) {
-            let entry = &mut self.sharpness[light];
-            let step = step * share;
-            entry.seconds += step;
-            let weight = (step / entry.seconds.max(1e-3)).max(1.0 - (-step / MEMORY).exp());
-            blend(&mut entry.sharpness, now, weight.min(1.0));
+    /// How much detail comes with the view's edges, for their contrast. Noise and rain come everywhere, so they have no part in
+    /// it but its error; `None` when hardly an edge shows.
+    fn detail(&self, sample: &Sample, grid: &Grid) -> Option<Detail> {
+        let counts = |index: &usize| grid.inner[*index] && self.steadiness[grid.cell_of[*index]] >= STEADY;
+        let strength = |index: usize| {
+            let [x, y] = self.gradient[index];
+            x * x + y * y
+        };
+        let pairs = || (0..grid.n_blocks()).filter(counts).map(|index| (strength(index), sample.fine[index]));
+        let (mut n, mut strengths, mut details) = (0u32, 0.0, 0.0);
+        for (strength, detail) in pairs() {
+            n += 1;
+            strengths += strength;
+            details += detail;
         }
-    }
-
-    fn usual_sharpness(&self, brightness: f32) -> Option<f32> {
-        let known = lights(brightness).map(|(light, share)| (self.sharpness[light], share));
-        let (mut sum, mut shares, mut seconds) = (0.0, 0.0, 0.0);
-        for (entry, share) in known.into_iter().filter(|(entry, _)| entry.seconds > 0.0) {
-            sum += entry.sharpness * share;
-            shares += share;
-            seconds += entry.seconds;
+        let (strength_mean, detail_mean) = (strengths / n.max(1) as f32, details / n.max(1) as f32);
+        let (mut both, mut alone, mut scatter) = (0.0, 0.0, 0.0);
+        for (strength, detail) in pairs() {
+            let product = (strength - strength_mean) * (detail - detail_mean);
+            both += product;
+            alone += (strength - strength_mean) * (strength - strength_mean);
+            scatter += product * product;
         }
-        (shares > 0.0 && seconds >= LIGHT_LEARNED.min(self.seconds)).then(|| sum / shares)
+        let edges = self.edges(sample);
+        let scale = alone * edges * edges;
+        (edges >= SHOWN && scale > 0.0).then(|| Detail { likely: both / scale, error: f32::sqrt(scatter) / scale })
     }
 }
 
-/// The two entries that a brightness lies between, with their shares.
-fn lights(brightness: f32) -> [(usize, f32); 2] {
-    let place = (brightness / LIGHT_STEP).clamp(0.0, (N_LIGHTS - 1) as f32 - 1e-3);
-    let share = place.fract();
-    [(place as usize, 1.0 - share), (place as usize + 1, share)]
+/// Detail of a view's edges, for their contrast.
+struct Detail {
+    likely: f32,
+    error: f32,
+}
+
+impl Detail {
+    fn at_most(&self) -> f32 {
+        (self.likely + 2.0 * self.error).max(0.0)
+    }
 }
 
 fn blend(mean: &mut f32, new: f32, weight: f32) {
