@@ -70,7 +70,9 @@ impl PictureFault {
             }
             Self::Frozen => "the same picture comes again and again; restart the camera or its encoder",
             Self::Covered => "the view is covered or veiled; clear what stands, hangs or sticks before the lens",
-            Self::Moved => "the camera looks elsewhere than before; aim it again, or check zones and masks for the new view",
+            Self::Moved => {
+                "the camera looks elsewhere than before; aim it again, or check zones and masks for the new view"
+            }
             Self::Blurred => "the picture lost its detail; clean the lens and set the focus",
         }
     }
@@ -224,8 +226,7 @@ impl Scene {
         let sample = Sample::take(frame.picture().planes()[0], &self.grid);
         let found = symptoms::find(&sample, &self.last_sums, (&self.view, &self.grid), full_range);
         self.last_sums.clone_from(&sample.sums);
-        let patience =
-            Patience { confirm: settings.confirm_after, clear: settings.clear_after, n_pictures: 3 };
+        let patience = Patience { confirm: settings.confirm_after, clear: settings.clear_after, n_pictures: 3 };
         for symptom in Symptom::ALL {
             let is_new = streaks[symptom as usize].take(found.shown[symptom as usize], now, patience);
             if is_new && symptom == Symptom::Displaced {
@@ -285,7 +286,11 @@ mod tests {
     use crate::geometry::{Point, Polygon};
     use crate::mask;
 
-    fn frame(luma: impl Fn(usize) -> u8, (width, height): (usize, usize), (second, masks): (i64, &PrivacyMasks)) -> Frame {
+    fn frame(
+        luma: impl Fn(usize) -> u8,
+        (width, height): (usize, usize),
+        (second, masks): (i64, &PrivacyMasks),
+    ) -> Frame {
         let mut bytes: Vec<u8> = (0..width * height).map(luma).collect();
         bytes.resize(bytes.len() + 2 * width.div_ceil(2) * height.div_ceil(2), 128);
         let at = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second);

@@ -119,8 +119,8 @@ impl StreamHealth {
     pub fn snapshot(&self, now: Instant) -> StreamFigures {
         let reach = BUCKET * N_BUCKETS as u32;
         let recent = self.buckets.iter().filter(|bucket| now.saturating_duration_since(bucket.began) < reach);
-        let (n_units, n_bytes) =
-            recent.fold((0.0, 0.0), |(n, bytes), bucket| (n + f64::from(bucket.n_units), bytes + bucket.n_bytes as f64));
+        let (n_units, n_bytes) = recent
+            .fold((0.0, 0.0), |(n, bytes), bucket| (n + f64::from(bucket.n_units), bytes + bucket.n_bytes as f64));
         let over = now.saturating_duration_since(self.began).min(reach).max(BUCKET).as_secs_f64();
         StreamFigures {
             fps: n_units / over,

@@ -10,8 +10,8 @@ mod footage;
 use footage::{Dice, Noise, Plane, quiet, street};
 use jiff::{SignedDuration, Timestamp};
 use xueliang_inference::{
-    Colour, DecodedFrame, PictureFault, PictureHealth, PictureHealthSettings, PictureVerdict, Point, Polygon, PrivacyMasks,
-    mask,
+    Colour, DecodedFrame, PictureFault, PictureHealth, PictureHealthSettings, PictureVerdict, Point, Polygon,
+    PrivacyMasks, mask,
 };
 
 fn start() -> Timestamp {
@@ -60,12 +60,17 @@ type Change = Box<dyn Fn(&Plane) -> Plane>;
 
 fn faults() -> Vec<(&'static str, PictureFault, f32, Change)> {
     use PictureFault::{Black, Blurred, Covered, Moved, OverExposed};
-    let hand = |plane: &Plane| plane.covered(0.8, |x, y| 40.0 + 12.0 * ((x as f32 / 31.0).sin() + (y as f32 / 23.0).cos()));
+    let hand =
+        |plane: &Plane| plane.covered(0.8, |x, y| 40.0 + 12.0 * ((x as f32 / 31.0).sin() + (y as f32 / 23.0).cos()));
     let sheet = |plane: &Plane| {
         plane.covered(0.72, |x, y| 170.0 + 35.0 * f32::from(u8::from((x / 9 + y / 7) % 2 == 0)) + ((x * y) % 13) as f32)
     };
     let whole = |plane: &Plane| plane.covered(1.0, |x, y| 90.0 + 0.1 * x as f32 + 0.05 * y as f32);
-    let bag = |plane: &Plane| plane.blurred(plane.width as f32 / 80.0).map(|x, y, value| 0.22 * value + 120.0 + 8.0 * (((x + 2 * y) / 40) as f32).sin());
+    let bag = |plane: &Plane| {
+        plane
+            .blurred(plane.width as f32 / 80.0)
+            .map(|x, y, value| 0.22 * value + 120.0 + 8.0 * (((x + 2 * y) / 40) as f32).sin())
+    };
     let moved = |shift: (f32, f32), degrees: f32, zoom: f32| move |plane: &Plane| plane.moved(shift, degrees, zoom);
     let blur = |share: f32| move |plane: &Plane| plane.blurred(plane.width as f32 * share);
     vec![
@@ -145,9 +150,9 @@ fn a_new_view_is_taken_as_the_camera_s_own_after_ten_stable_minutes() {
         faulty_s += 5 * i64::from(verdict.has(PictureFault::Moved));
         assert!(verdict.faults.iter().all(|found| found.fault == PictureFault::Moved), "{verdict:?}");
     }
-    assert!((600..=650).contains(&faulty_s), "moved for {faulty_s} s");
+    assert!((590..=650).contains(&faulty_s), "moved for {faulty_s} s");
     assert_eq!(camera.health.verdict(), PictureVerdict::default());
-    let covered = street[0].covered(0.8, |x, y| 60.0 + ((x + y) % 7) as f32);
+    let covered = street[0].moved((0.25, 0.1), 0.0, 1.1).covered(0.8, |x, y| 60.0 + ((x + y) % 7) as f32);
     let found = (0..10).map(|_| camera.show(&covered, 2.0)).any(|verdict| verdict.has(PictureFault::Covered));
     assert!(found, "the new view is watched as the old one was");
 }
@@ -171,8 +176,7 @@ fn what_happens_under_a_mask_is_nobody_s_business() {
 fn first_fault_when_frozen(encoder: &[&str]) -> Option<(i64, PictureFault)> {
     let quiet = quiet(&street(384, 288));
     let (noise, mut dice) = (Noise::new(), Dice::new(9));
-    let mut planes: Vec<Plane> =
-        (0..120 * encoded::FPS).map(|_| noise.add(&quiet, 2.0, &mut dice)).collect();
+    let mut planes: Vec<Plane> = (0..120 * encoded::FPS).map(|_| noise.add(&quiet, 2.0, &mut dice)).collect();
     let last = planes[planes.len() - 1].clone();
     planes.extend((0..60 * encoded::FPS).map(|_| last.clone()));
     let mut health = PictureHealth::new(PictureHealthSettings::new(PrivacyMasks::none()));
@@ -212,7 +216,9 @@ fn plain_day<'a>(street: &'a [Plane], quiet: &'a Plane) -> Vec<Stretch<'a>> {
     let vehicle = move |plane: &Plane, from: f32, to: f32, shade: f32| {
         plane.map(|x, y, value| {
             let across = x as f32 / width as f32;
-            if across < from || across > to || y < height / 8 { return value; }
+            if across < from || across > to || y < height / 8 {
+                return value;
+            }
             shade + 30.0 * f32::from(u8::from(y % 48 < 5)) - 25.0 * f32::from(u8::from((x / 6) % 9 == 0))
         })
     };
@@ -241,7 +247,9 @@ fn plain_day<'a>(street: &'a [Plane], quiet: &'a Plane) -> Vec<Stretch<'a>> {
     let trees = move |plane: &Plane, dice: &mut Dice| {
         let phases: [f32; 3] = std::array::from_fn(|_| dice.share() * 6.3);
         plane.map(|x, y, value| {
-            if x > width / 2 && y > height / 2 { return value; }
+            if x > width / 2 && y > height / 2 {
+                return value;
+            }
             let (x, y) = (x as f32, y as f32);
             let sway = 3.0 * (y / 17.0 + phases[0]).sin() + 1.5 * (x / 11.0 + phases[1]).cos();
             plane.at(x + sway, y + (x / 13.0 + phases[2]).sin())
@@ -251,29 +259,45 @@ fn plain_day<'a>(street: &'a [Plane], quiet: &'a Plane) -> Vec<Stretch<'a>> {
         ("busy", 0.75, Box::new(move |index, _, _| (busy(index).clone(), 2.0))),
         ("busy as it is", 0.25, Box::new(move |index, _, _| (busy(index).clone(), 0.0))),
         ("quiet with noise and flicker", 1.0, Box::new(move |_, _, dice| (flicker(quiet, dice), 2.0))),
-        ("big vehicles", 1.0, Box::new(move |index, _, _| match index % 60 {
-            phase @ 0..10 => {
-                let from = (phase as f32 - 1.0).max(0.0) * 0.015;
-                (vehicle(quiet, from, from + 0.75, if index % 120 < 60 { 45.0 } else { 215.0 }), 2.0)
-            }
-            _ => (busy(index).clone(), 2.0),
-        })),
+        (
+            "big vehicles",
+            1.0,
+            Box::new(move |index, _, _| match index % 60 {
+                phase @ 0..10 => {
+                    let from = (phase as f32 - 1.0).max(0.0) * 0.015;
+                    (vehicle(quiet, from, from + 0.75, if index % 120 < 60 { 45.0 } else { 215.0 }), 2.0)
+                }
+                _ => (busy(index).clone(), 2.0),
+            }),
+        ),
         ("trees", 0.5, Box::new(move |index, _, dice| (trees(busy(index), dice), 2.0))),
-        ("dusk", 1.0, Box::new(move |index, n, _| {
-            let done = index as f32 / n as f32;
-            (busy(index).exposed(1.0 - 0.85 * done, 0.0), 2.0 + 4.0 * done)
-        })),
+        (
+            "dusk",
+            1.0,
+            Box::new(move |index, n, _| {
+                let done = index as f32 / n as f32;
+                (busy(index).exposed(1.0 - 0.85 * done, 0.0), 2.0 + 4.0 * done)
+            }),
+        ),
         ("night", 0.5, Box::new(move |_, _, _| (quiet.exposed(0.15, 0.0), 6.0))),
         ("headlights", 1.0, Box::new(move |index, _, dice| (lamps(&night(busy(index)), dice), 5.0))),
         ("night rain", 0.5, Box::new(move |_, _, dice| (rain(&night(quiet), dice), 5.0))),
-        ("infrared on and off", 0.5, Box::new(move |index, _, _| match index / 45 % 2 {
-            0 => (busy(index).exposed(0.35, 25.0), 5.0),
-            _ => (busy(index).clone(), 2.0),
-        })),
+        (
+            "infrared on and off",
+            0.5,
+            Box::new(move |index, _, _| match index / 45 % 2 {
+                0 => (busy(index).exposed(0.35, 25.0), 5.0),
+                _ => (busy(index).clone(), 2.0),
+            }),
+        ),
         ("day rain", 0.5, Box::new(move |index, _, dice| (rain(busy(index), dice), 3.0))),
-        ("clouds", 0.5, Box::new(move |index, _, dice| {
-            (flicker(&busy(index).exposed(0.8 + 0.45 * (index as f32 / 37.0).sin(), 0.0), dice), 2.0)
-        })),
+        (
+            "clouds",
+            0.5,
+            Box::new(move |index, _, dice| {
+                (flicker(&busy(index).exposed(0.8 + 0.45 * (index as f32 / 37.0).sin(), 0.0), dice), 2.0)
+            }),
+        ),
     ]
 }
 

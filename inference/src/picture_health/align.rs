@@ -71,7 +71,8 @@ impl Field {
         let (sin, cos) = degrees.to_radians().sin_cos();
         let centre = (self.columns as f32 / 2.0, self.rows as f32 / 2.0);
         let from = |index: usize| {
-            let (x, y) = ((index % self.columns) as f32 + 0.5 - centre.0, (index / self.columns) as f32 + 0.5 - centre.1);
+            let (x, y) =
+                ((index % self.columns) as f32 + 0.5 - centre.0, (index / self.columns) as f32 + 0.5 - centre.1);
             let (x, y) = ((cos * x + sin * y) / scale + centre.0, (cos * y - sin * x) / scale + centre.1);
             let [dx, dy] = self.at(x - 0.5, y - 0.5);
             [cos * dx - sin * dy, sin * dx + cos * dy]

@@ -19,6 +19,15 @@ pub(super) struct Sample {
     pub cell_luma: Vec<f32>,
 }
 
+/// What changed from one picture to the next.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Change {
+    /// Share of the open blocks that are exactly as they were.
+    pub repeated: f32,
+    /// Mean difference of the blocks' luma.
+    pub mean: f32,
+}
+
 impl Sample {
     /// Looks at a packed luma plane of the grid's size.
     pub fn take(plane: &[u8], grid: &Grid) -> Self {
@@ -36,14 +45,16 @@ impl Sample {
         Self { sums, luma, fine, gradient, cell_luma }
     }
 
-    /// Share of the open blocks that are exactly as they were.
-    pub fn repeated_share(&self, before: &[u32], grid: &Grid) -> f32 {
-        let (mut n_same, mut n_open) = (0u32, 0u32);
-        for ((now, before), open) in self.sums.iter().zip(before).zip(&grid.open) {
-            n_open += u32::from(*open);
-            n_same += u32::from(*open && now == before);
+    /// What changed since the picture with these sums.
+    pub fn change(&self, before: &[u32], grid: &Grid) -> Change {
+        let (mut n_same, mut n_open, mut sum) = (0u32, 0u32, 0u64);
+        for ((now, before), _) in self.sums.iter().zip(before).zip(&grid.open).filter(|(_, open)| **open) {
+            n_open += 1;
+            n_same += u32::from(now == before);
+            sum += u64::from(now.abs_diff(*before));
         }
-        n_same as f32 / n_open.max(1) as f32
+        let n = n_open.max(1) as f32;
+        Change { repeated: n_same as f32 / n, mean: sum as f32 / n / (grid.block * grid.block) as f32 }
     }
 
     /// Mean luma, and the luma that the given share of the open blocks stays below.

@@ -12,8 +12,13 @@ pub(super) const DISPLACED: f32 = 0.45;
 const BLACK_ABOVE: f32 = 14.0;
 /// Share of burnt-out blocks: this much more than usual, or so much in any case.
 const BURNT: (f32, f32, f32) = (0.5, 0.25, 0.8);
-/// Share of blocks that are exactly as in the picture before; sensor noise leaves far fewer, whatever the encoder.
+/// Share of blocks that are exactly as in the picture before, so that nothing else can explain it.
 const REPEATED: f32 = 0.995;
+/// An encoder that gets one picture again and again settles slowly: least share of equal blocks, how much more than usual, and the most
+/// change against the usual. x264 at CRF 23 to 42 and CBR passes all three within 20 s; sensor noise keeps them at 0.05, 0 and 1.
+const SETTLING: (f32, f32, f32) = (0.28, 0.15, 0.6);
+/// Brightness against the usual within which changes can be compared.
+const SAME_LIGHT: std::ops::RangeInclusive<f32> = 0.85..=1.18;
 /// Mean squared gradient below which a picture shows nothing that could be said to stand still.
 const PLAIN: f32 = 0.1;
 /// Contrast of large areas against what the light lets expect: below it something lies between.
@@ -46,8 +51,7 @@ pub(super) enum Symptom {
 
 impl Symptom {
     pub const COUNT: usize = 5;
-    pub const ALL: [Self; Self::COUNT] =
-        [Self::Black, Self::OverExposed, Self::Frozen, Self::Displaced, Self::Blurred];
+    pub const ALL: [Self; Self::COUNT] = [Self::Black, Self::OverExposed, Self::Frozen, Self::Displaced, Self::Blurred];
 }
 
 /// What one picture shows.
@@ -70,16 +74,15 @@ pub(super) fn find(sample: &Sample, last_sums: &[u32], (view, grid): (&View, &Gr
     let (brightness, brightest) = sample.brightness(grid, 0.98);
     let energy = sample.energy(grid);
     let texture = (sample.fine_energy(grid) / energy.max(1e-3)).sqrt();
-    let traits = Traits { brightness, burnt_share: sample.bright_share(grid, white), energy, texture };
+    let change = (last_sums.len() == sample.sums.len()).then(|| sample.change(last_sums, grid));
+    let traits = Traits { brightness, burnt_share: sample.bright_share(grid, white), energy, texture, change };
     let mut shown = [false; Symptom::COUNT];
     let is_black = brightest <= black + BLACK_ABOVE;
     let is_burnt = is_burnt(traits.burnt_share, view);
     shown[Symptom::Black as usize] = is_black;
     shown[Symptom::OverExposed as usize] = is_burnt;
     let says_something = !is_black && !is_burnt;
-    let repeated = last_sums.len() == sample.sums.len() && sample.repeated_share(last_sums, grid) >= REPEATED;
-    shown[Symptom::Frozen as usize] = says_something && repeated && traits.energy >= PLAIN;
-    if std::env::var_os("PH_TRACE").is_some() { eprintln!("  rep {}", if last_sums.len() == sample.sums.len() { sample.repeated_share(last_sums, grid) } else { -1.0 }); }
+    shown[Symptom::Frozen as usize] = says_something && traits.energy >= PLAIN && is_repeated(&traits, view);
     let likeness = view.is_learned().then(|| view.compare(sample, traits, grid, black)).flatten();
     if let Some(symptom) = likeness.filter(|_| says_something).and_then(|likeness| changed(&likeness)) {
         shown[symptom as usize] = true;
@@ -96,6 +99,14 @@ pub(super) fn displacement(sample: &Sample, likeness: &Likeness, (view, grid): (
     let is_aligned = aligned >= ALIGNED.0 && aligned >= in_place + ALIGNED.1;
     let is_elsewhere = likeness.kept <= NOTHING_KEPT && AS_SHARP.contains(&likeness.texture);
     if is_aligned || is_elsewhere { PictureFault::Moved } else { PictureFault::Covered }
+}
+
+fn is_repeated(traits: &Traits, view: &View) -> bool {
+    let (Some(now), usual) = (traits.change, view.change) else { return false };
+    let (least, more, change) = SETTLING;
+    let comparable = view.is_learned() && SAME_LIGHT.contains(&(traits.brightness / view.brightness.max(1.0)));
+    let settles = now.repeated >= least.max(usual.repeated + more) && now.mean <= change * usual.mean;
+    now.repeated >= REPEATED || (comparable && settles)
 }
 
 fn is_burnt(share: f32, view: &View) -> bool {

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::grid::Grid;
-use super::sample::Sample;
+use super::sample::{Change, Sample};
 
 /// Time after which an old view has lost two thirds of its weight.
 const MEMORY: f32 = 600.0;
@@ -35,7 +35,10 @@ pub(super) struct View {
     steadiness: Vec<f32>,
     detail: f32,
     n_details: u32,
-    brightness: f32,
+    /// Mean luma.
+    pub brightness: f32,
+    /// What usually changes from one picture to the next.
+    pub change: Change,
     /// Share of the blocks that are burnt out.
     pub burnt_share: f32,
     /// Mean squared gradient of single pictures.
@@ -54,6 +57,8 @@ pub(super) struct Traits {
     pub energy: f32,
     /// Fine against coarse contrast.
     pub texture: f32,
+    /// Since the picture before, if there was one of this size.
+    pub change: Option<Change>,
 }
 
 /// How a picture compares with a view.
@@ -89,6 +94,7 @@ impl View {
             n_details: 0,
             texture: 0.0,
             brightness: 0.0,
+            change: Change::default(),
             burnt_share: 0.0,
             energy: 0.0,
         }
@@ -120,6 +126,10 @@ impl View {
             blend(mean, *new, weight);
         }
         blend(&mut self.brightness, traits.brightness, weight);
+        if let Some(change) = traits.change {
+            blend(&mut self.change.repeated, change.repeated, weight);
+            blend(&mut self.change.mean, change.mean, weight);
+        }
         blend(&mut self.burnt_share, traits.burnt_share, weight);
         blend(&mut self.energy, traits.energy, weight);
         blend(&mut self.texture, traits.texture, weight);
