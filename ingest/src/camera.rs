@@ -22,6 +22,7 @@ use crate::{
     session::{Deadlines, Session},
     settings::CameraSettings,
     status::StatusReporter,
+    stream_health::{StreamHealth, UnitArrival},
 };
 
 pub use events::CameraEvents;
@@ -108,23 +109,33 @@ impl CameraTask {
         while self.verdicts.try_recv().is_ok() {}
         let mut lease = StreamLease { decoders: Arc::clone(&self.decoders), lease: None };
         let mut watch = Watch::new(self.lane.n_decoded(), self.deadlines.stall);
+        let mut health = StreamHealth::new(Instant::now());
+        let mut n_errors = self.lane.n_errors();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 unit = session.next() => match unit {
-                    Ok(unit) => self.take(unit, &mut lease, &mut watch),
+                    Ok(unit) => {
+                        health.unit(arrival(&unit));
+                        self.take(unit, &mut lease, &mut watch);
+                    }
                     Err(failure) => return failure,
                 },
                 Some(verdict) = self.verdicts.recv() => {
                     let jobs = self.gate.hear(verdict, lease.is_to_be_had());
                     self.work(jobs, &mut lease, &mut watch);
                 }
-                _ = tick.tick() => match watch.check(self.lane.n_decoded()) {
-                    Ok(true) => self.say_live(&session).await,
-                    Ok(false) => self.status.beat().await,
-                    Err(failure) => return failure,
-                },
+                _ = tick.tick() => {
+                    health.clock(session.clock_offset());
+                    health.decode_errors(self.lane.n_errors() - std::mem::replace(&mut n_errors, self.lane.n_errors()));
+                    self.metrics.stream(&health.snapshot(Instant::now()));
+                    match watch.check(self.lane.n_decoded()) {
+                        Ok(true) => self.say_live(&session).await,
+                        Ok(false) => self.status.beat().await,
+                        Err(failure) => return failure,
+                    }
+                }
             }
         }
     }
@@ -156,7 +167,9 @@ impl CameraTask {
     }
 
     async fn say_live(&mut self, session: &Session) {
-        if let Some(remark) = session.remark() {
+        if let Some(worst) = self.lane.picture().worst() {
+            self.status.say(DeviceState::Degraded, Some(worst.fault.advice().to_owned())).await;
+        } else if let Some(remark) = session.remark() {
             self.status.say(DeviceState::Degraded, Some(remark)).await;
         } else if self.gate.is_starved() {
             let cause = "all stream decoders are leased, only keyframes are analysed; raise ingest.stream_decoders";
@@ -172,6 +185,16 @@ impl CameraTask {
             tokio::time::sleep_until(until.min(Instant::now() + TICK)).await;
             self.status.beat().await;
         }
+    }
+}
+
+fn arrival(unit: &AccessUnit) -> UnitArrival {
+    UnitArrival {
+        captured_at: unit.captured_at,
+        arrived: Instant::now(),
+        n_bytes: unit.bytes.len(),
+        keyframe: unit.keyframe,
+        n_lost: unit.lost_packets,
     }
 }
 

@@ -24,6 +24,7 @@ pub mod sensor;
 pub mod session;
 pub mod snapshots;
 pub mod status;
+pub mod stream_health;
 pub mod threads;
 pub mod wall_clock;
 

@@ -1,6 +1,7 @@
 //! All metric names of ingest. Labels are bounded: cameras of the settings, stages and types of the code.
 
 mod sensor;
+mod stream;
 
 use std::{collections::HashMap, time::Duration};
 
@@ -14,6 +15,7 @@ use xueliang_inference::{Detections, Timings};
 use crate::gate::{Evidence, Job, Mode, Purpose};
 
 pub use sensor::SensorMetrics;
+use stream::StreamGauges;
 
 /// Counters of one worker; cheap to clone.
 #[derive(Clone)]
@@ -35,6 +37,7 @@ pub struct Metrics {
     cameras: IntGauge,
     cameras_refused: IntGauge,
     reloads: IntCounterVec,
+    stream: StreamGauges,
     stage_seconds: HistogramVec,
     events: IntCounterVec,
     outbox_dropped: IntCounter,
@@ -106,6 +109,7 @@ impl Metrics {
                 "Changes of the cameras by what became of them; a refused one leaves what runs as it is.",
                 &["outcome"],
             )?,
+            stream: StreamGauges::new(registry)?,
             stage_seconds: registered(registry, stage_histogram()?)?,
             events: counters(registry, "xueliang_events_total", "Events written to the outbox.", &["type"])?,
             outbox_dropped: counter(
@@ -151,6 +155,7 @@ impl Metrics {
             reconnects: of(&self.reconnects),
             failures: self.failures.clone(),
             up: self.camera_up.with_label_values(&[camera]),
+            stream: self.stream.clone(),
             decode_seconds: self.stage_seconds.with_label_values(&["decode"]),
         }
     }
@@ -171,6 +176,7 @@ impl Metrics {
             &self.reconnects,
         ];
         counters.into_iter().for_each(|counters| forget_in(counters, camera));
+        self.stream.forget(camera);
         [&self.camera_up, &self.gate_evidence].into_iter().for_each(|gauges| forget_in(gauges, camera));
     }
 
@@ -263,6 +269,7 @@ pub struct CameraMetrics {
     reconnects: IntCounter,
     failures: IntCounterVec,
     up: IntGauge,
+    stream: StreamGauges,
     decode_seconds: Histogram,
 }
 

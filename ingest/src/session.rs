@@ -142,6 +142,11 @@ impl Session {
         (!self.clock.is_believed()).then(|| self.clock.offset())
     }
 
+    /// How far the camera's clock is ahead of ours, as far as its reports say.
+    pub fn clock_offset(&self) -> SignedDuration {
+        self.clock.offset()
+    }
+
     /// What is wrong with the stream although it plays, with its cure; for a degraded camera's status.
     pub fn remark(&self) -> Option<String> {
         let clock = self.clock_error().map(|by| format!("its clock is off by {} s; set its time server", by.as_secs()));

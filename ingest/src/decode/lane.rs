@@ -11,7 +11,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use xueliang_inference::{Frame, PrivacyMasks, mask};
+use xueliang_inference::{Frame, PictureHealth, PictureHealthSettings, PictureVerdict, PrivacyMasks, mask};
 
 use crate::{
     access_unit::AccessUnit,
@@ -63,7 +63,9 @@ pub struct Lane {
     pub(super) scheduled: AtomicBool,
     stream: Mutex<Option<Chain>>,
     pace: Mutex<Pace>,
+    picture: Mutex<PictureHealth>,
     n_frames: AtomicU64,
+    n_errors: AtomicU64,
 }
 
 #[derive(Default)]
@@ -87,6 +89,7 @@ impl Lane {
     /// A lane whose frames go to `sink`.
     pub fn new(settings: LaneSettings, sink: Arc<dyn FrameSink>) -> Self {
         let pace = Mutex::new(Pace::new(settings.analysis_fps));
+        let picture = Mutex::new(PictureHealth::new(PictureHealthSettings::new(settings.masks.clone())));
         Self {
             settings,
             sink,
@@ -94,7 +97,9 @@ impl Lane {
             scheduled: AtomicBool::new(false),
             stream: Mutex::default(),
             pace,
+            picture,
             n_frames: AtomicU64::new(0),
+            n_errors: AtomicU64::new(0),
         }
     }
 
@@ -103,7 +108,17 @@ impl Lane {
         self.n_frames.load(Ordering::Relaxed)
     }
 
-    /// Forgets what waits and the stream's decoder state: the session behind it ended.
+    /// Errors of the decoders since the lane was made.
+    pub fn n_errors(&self) -> u64 {
+        self.n_errors.load(Ordering::Relaxed)
+    }
+
+    /// What is wrong with the camera's picture.
+    pub fn picture(&self) -> PictureVerdict {
+        self.picture.lock().verdict()
+    }
+
+    /// Forgets what waits and the stream's decoder state: the session behind it ended. What the camera looks like stays known.
     pub fn reset(&self) {
         *self.waiting.lock() = Waiting::default();
         *self.stream.lock() = None;
@@ -135,16 +150,18 @@ impl Lane {
         let timer = self.settings.metrics.decode_timer();
         let decoded = match mode {
             Mode::Still => decoders.still(unit).map(|picture| {
-                self.settings.metrics.decode_errors(u64::from(picture.is_none()));
+                self.count_errors(u64::from(picture.is_none()));
                 picture.into_iter().collect()
             }),
             Mode::Stream => self.push_to_stream(unit, decoders.settings()),
         };
         timer.observe_duration();
         match decoded {
-            Ok(pictures) => pictures.into_iter().for_each(|picture: Picture| self.deliver(&picture, purpose)),
+            Ok(pictures) => {
+                pictures.into_iter().for_each(|picture: Picture| self.deliver(&picture, purpose, unit.keyframe));
+            }
             Err(error) => {
-                self.settings.metrics.decode_errors(1);
+                self.count_errors(1);
                 tracing::warn!(
                     camera = self.settings.metrics.camera(),
                     error = &error as &dyn std::error::Error,
@@ -162,20 +179,30 @@ impl Lane {
             None => stream.insert(Chain::new(unit.codec, decoder)?),
         };
         let pictures = chain.push(unit);
-        self.settings.metrics.decode_errors(chain.take_errors());
+        self.count_errors(chain.take_errors());
         Ok(pictures)
     }
 
-    fn deliver(&self, picture: &Picture, purpose: Purpose) {
+    fn deliver(&self, picture: &Picture, purpose: Purpose, keyframe: bool) {
         self.n_frames.fetch_add(1, Ordering::Relaxed);
         self.settings.metrics.decoded();
-        if purpose != Purpose::Check && !self.pace.lock().admits(picture.captured_at) {
+        let is_analysed = purpose == Purpose::Check || self.pace.lock().admits(picture.captured_at);
+        if !is_analysed && !keyframe {
             return;
         }
         match picture.to_frame() {
-            Ok(frame) => self.sink.take(mask::paint(frame, &self.settings.masks), purpose),
+            Ok(frame) => {
+                let frame = mask::paint(frame, &self.settings.masks);
+                if keyframe {
+                    let verdict = self.picture.lock().observe(&frame);
+                    self.settings.metrics.picture(&verdict);
+                }
+                if is_analysed {
+                    self.sink.take(frame, purpose);
+                }
+            }
             Err(error) => {
-                self.settings.metrics.decode_errors(1);
+                self.count_errors(1);
                 tracing::warn!(
                     camera = self.settings.metrics.camera(),
                     error = &error as &dyn std::error::Error,
@@ -183,6 +210,11 @@ impl Lane {
                 );
             }
         }
+    }
+
+    fn count_errors(&self, n_errors: u64) {
+        self.n_errors.fetch_add(n_errors, Ordering::Relaxed);
+        self.settings.metrics.decode_errors(n_errors);
     }
 
     /// Whether the detectors have room again; if not, `wake` is called once they have.

@@ -34,14 +34,17 @@ pub fn read_import(file: &Path) -> Result<Vec<ImportRow>, Mistakes> {
     Ok(rows.into_iter().map(|(place, settings)| ImportRow { read: check(file, settings), place }).collect())
 }
 
-fn toml_rows(text: &str) -> Result<Vec<(String, Map<String, Value>)>, String> {
+/// Where a row stands, and its settings.
+type Placed = (String, Map<String, Value>);
+
+fn toml_rows(text: &str) -> Result<Vec<Placed>, String> {
     let document: Map<String, Value> = toml::from_str(text).map_err(|error| error.to_string())?;
     let cameras = document.get("camera").and_then(Value::as_array).ok_or("no [[camera]] stands in it")?;
     let row = |(index, camera): (usize, &Value)| Some((format!("camera[{index}]"), camera.as_object()?.clone()));
     cameras.iter().enumerate().map(|camera| row(camera).ok_or_else(|| "camera is no [[camera]]".to_owned())).collect()
 }
 
-fn csv_rows(text: &str) -> Result<Vec<(String, Map<String, Value>)>, String> {
+fn csv_rows(text: &str) -> Result<Vec<Placed>, String> {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).comment(Some(b'#')).from_reader(text.as_bytes());
     let header = reader.headers().map_err(|error| error.to_string())?.clone();
     let mut rows = Vec::new();

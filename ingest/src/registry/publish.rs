@@ -15,6 +15,9 @@ use rdkafka::{
 use serde_json::{Map, Value};
 use xueliang_events::{CameraId, Event, Payload, SessionId, Source, payload::CameraConfigured};
 
+/// Cameras by id, with their settings, or why a record is none.
+pub type Listed = BTreeMap<String, Result<Map<String, Value>, String>>;
+
 /// Longest wait for the brokers.
 const ANSWER: Duration = Duration::from_secs(15);
 /// The brokers' own default number of replicas.
@@ -86,7 +89,7 @@ impl Registry {
     }
 
     /// All cameras by id, with their settings, or why a record is none.
-    pub fn list(&self) -> Result<BTreeMap<String, Result<Map<String, Value>, String>>, RegistryError> {
+    pub fn list(&self) -> Result<Listed, RegistryError> {
         let mut config = self.config.clone();
         config.remove("partitioner");
         let consumer: BaseConsumer = config
