@@ -27,6 +27,7 @@ use crate::{
         DecoderPool, Lane, LaneSettings,
         chain::{Chain, ChainError},
     },
+    files,
     metrics::Metrics,
     outbox::{Draft, LogError, LogReader, Outbox, Trouble, Writer},
     publish::{Forwarder, Health, Sink},
@@ -95,6 +96,7 @@ impl Worker {
     /// Loads the model, opens the outbox, starts all cameras. Events go to `sink`. Must be called within a tokio runtime.
     pub fn start(settings: IngestSettings, sink: Sink, registry: &Registry) -> Result<Self, WorkerError> {
         let metrics = Metrics::new(registry)?;
+        files::raise_limit(settings.cameras.len());
         check_decoders()?;
         let (detectors, provider) = load_detectors(&settings)?;
         let scheduler = Scheduler::start(detectors, &metrics)?;
