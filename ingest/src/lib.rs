@@ -14,6 +14,7 @@ pub mod backoff;
 pub mod camera;
 pub mod decode;
 pub mod failure;
+pub mod files;
 pub mod gate;
 pub mod metrics;
 pub mod offline;

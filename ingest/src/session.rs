@@ -156,6 +156,7 @@ impl Session {
     fn stalled(&self) -> Failure {
         match self.quality.n_lost(Instant::now()) {
             0 => Failure::Stalled { within: self.stall },
+            _ if !self.seen_rtp => Failure::Garbled { step: "play" },
             n_lost => Failure::Incomplete { n_lost, within: self.stall },
         }
     }
@@ -190,7 +191,7 @@ impl Session {
     /// The library ends nothing by itself: a packet that makes no sense can be left out, and the next one read.
     fn survive(&mut self, error: &retina::Error) -> Result<(), Failure> {
         let message = error.to_string();
-        if message.starts_with("wrong ssrc") {
+        if self.seen_rtp && message.starts_with("wrong ssrc") {
             return Err(Failure::SourceChanged);
         }
         // Errors about one packet name it; any other means that the connection itself is broken.

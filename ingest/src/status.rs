@@ -119,7 +119,8 @@ impl StatusReporter {
             }
         }
         let flaps = match state {
-            DeviceState::Connecting | DeviceState::Stopped => None,
+            DeviceState::Stopped => None,
+            DeviceState::Connecting if cause.is_none() => None,
             _ => self.flapping.judge(state.delivers(), Instant::now()),
         };
         self.tell(state, cause, flaps).await;
@@ -167,5 +168,71 @@ impl StatusReporter {
             .chars()
             .take(240)
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use xueliang_events::{Event, payload::Payload};
+    use xueliang_settings::Document;
+
+    use super::*;
+    use crate::{metrics::Metrics, outbox::LogReader};
+
+    fn camera() -> CameraSettings {
+        let document = Document::from_text("city.toml", "[[camera]]\nid = \"gate\"\nurl = \"rtsp://10.0.0.1/1\"\n");
+        document.read(|root| root.sections("camera").first_mut().and_then(CameraSettings::read)).unwrap()
+    }
+
+    /// Says each state; the answer is what was written: state, cause, heartbeat. And the board.
+    fn written(said: &[(DeviceState, &str)]) -> (Vec<(DeviceState, String, bool)>, CameraStatus) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("outbox.db");
+        let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
+        let (outbox, writer) = Outbox::open(&path, 1 << 20, metrics.clone(), Arc::default()).unwrap();
+        let board = StatusBoard::default();
+        let camera = camera();
+        let mut reporter =
+            StatusReporter::new(&camera, SessionId::random(), board.clone(), outbox, metrics.camera("gate"));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            for (state, cause) in said {
+                reporter.say(*state, (!cause.is_empty()).then(|| (*cause).to_owned())).await;
+            }
+        });
+        drop(reporter);
+        writer.join();
+        let stored = LogReader::open(&path).unwrap().read_after(0, 100).unwrap();
+        let events =
+            stored.iter().map(|stored| Event::from_json(&stored.body).unwrap()).map(|event| match event.payload {
+                Payload::DeviceStatus(status) => (status.state, status.cause.unwrap_or_default(), status.heartbeat),
+                _ => unreachable!("only states were said"),
+            });
+        (events.collect(), board.snapshot().remove(&camera.id).unwrap())
+    }
+
+    #[test]
+    fn changes_are_written_once_each() {
+        use DeviceState::{Connecting, Live, Unreachable};
+        let (events, _) = written(&[(Connecting, ""), (Live, ""), (Live, ""), (Unreachable, "gone"), (Live, "")]);
+        let states: Vec<DeviceState> = events.iter().map(|event| event.0).collect();
+        assert_eq!(states, [Connecting, Live, Unreachable, Live]);
+    }
+
+    #[test]
+    fn a_flapping_camera_is_told_once_with_its_last_cause() {
+        let ups_and_downs = [(DeviceState::Live, ""), (DeviceState::Unreachable, "no connection")].repeat(30);
+        let (events, status) = written(&ups_and_downs);
+        assert_eq!(events.len(), 6, "{events:#?}");
+        let (state, cause, _) = events.last().unwrap();
+        assert_eq!(*state, DeviceState::Degraded);
+        assert!(cause.contains("flapping") && cause.contains("3 times in 5 min") && cause.contains("no connection"));
+        assert_eq!(status.state, DeviceState::Degraded);
+    }
+
+    #[test]
+    fn the_last_failure_is_kept_while_the_camera_is_live_again() {
+        let (_, status) = written(&[(DeviceState::Stalled, "no picture"), (DeviceState::Live, "")]);
+        assert_eq!((status.state, status.last_failure.unwrap().1.as_str()), (DeviceState::Live, "no picture"));
     }
 }

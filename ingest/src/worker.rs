@@ -22,6 +22,7 @@ use crate::{
         DecoderPool, DecoderSettings,
         chain::{Chain, ChainError},
     },
+    files,
     fleet::{
         Fleet, Origin, Parts, Wanted,
         files::{FileSource, Reload, Watcher},
@@ -112,6 +113,7 @@ impl Worker {
     /// Loads the model, opens the outbox, starts all cameras. Events go to `sink`. Must be called within a tokio runtime.
     pub fn start(settings: IngestSettings, sink: Sink, registry: &Registry) -> Result<Self, WorkerError> {
         let metrics = Metrics::new(registry)?;
+        files::raise_limit(settings.cameras.len());
         check_decoders(settings.decoder)?;
         let (detectors, provider) = load_detectors(&settings)?;
         let scheduler = Arc::new(Scheduler::start(detectors, &metrics)?);

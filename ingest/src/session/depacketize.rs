@@ -158,6 +158,10 @@ impl Depacketizer {
     }
 
     fn append_nal(&mut self, nal: &[u8]) -> Result<(), Oversized> {
+        // Delimiters say nothing here, and parameter sets may not stand before them.
+        if nal.first().is_some_and(|first| nal::role(self.codec, *first) == Role::Delimiter) {
+            return Ok(());
+        }
         if nal.first().is_some_and(|first| first & 0x80 != 0) {
             self.damaged = true;
         }
@@ -188,7 +192,7 @@ impl Depacketizer {
     }
 
     fn finish(&mut self) {
-        let (bytes, damaged) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.damaged));
+        let (mut bytes, damaged) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.damaged));
         let unfinished = std::mem::take(&mut self.fragment);
         self.nals.clear();
         if damaged || unfinished || bytes.is_empty() {
@@ -199,7 +203,12 @@ impl Depacketizer {
         let keyframe = nal::stands_alone(self.codec, &nals);
         self.keep_parameter_sets(&nals);
         let missing = if keyframe { self.missing_parameter_sets(&nals) } else { Vec::new() };
-        let bytes = if missing.is_empty() { bytes } else { [missing, bytes].concat() };
+        if missing.is_empty() {
+            // Units may be kept for a whole GOP.
+            bytes.shrink_to_fit();
+        } else {
+            bytes = [missing, bytes].concat();
+        }
         self.done.push_back(Unit { bytes, rtp: self.rtp, keyframe, lost: std::mem::take(&mut self.lost) });
     }
 
@@ -274,6 +283,12 @@ mod tests {
         let out = units(&mut depacketizer, &packets);
         assert_eq!(out[0].0, annex_b(&[PPS, new_sps, IDR]));
         assert_eq!(out[1].0, annex_b(&[new_sps, PPS, IDR]));
+    }
+
+    #[test]
+    fn delimiters_are_left_out() {
+        let packets = [packet(&[9, 0xf0], 0, false), packet(IDR, 0, true)];
+        assert_eq!(units(&mut depacketizer(), &packets), [(annex_b(&[SPS, PPS, IDR]), true, 0)]);
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub enum Role {
     ParameterSet(usize),
     /// Supplemental information.
     Sei,
+    /// An access unit delimiter.
+    Delimiter,
     /// Anything else.
     Other,
 }
@@ -39,6 +41,7 @@ pub fn role(codec: Codec, first: u8) -> Role {
         (Codec::H264, 1..=4) | (Codec::H265, 0..=15) => Role::Picture,
         (Codec::H264, 5) | (Codec::H265, 16..=23) => Role::Keyframe,
         (Codec::H264, 6) | (Codec::H265, 39 | 40) => Role::Sei,
+        (Codec::H264, 9) | (Codec::H265, 35) => Role::Delimiter,
         (Codec::H265, 32) => Role::ParameterSet(0),
         (Codec::H264, 7) | (Codec::H265, 33) => Role::ParameterSet(1),
         (Codec::H264, 8) | (Codec::H265, 34) => Role::ParameterSet(2),

@@ -23,7 +23,7 @@ const LOSS_WINDOW: Duration = Duration::from_secs(30);
 /// More lost packets than this in the window are worth a word.
 const MOST_LOST: u64 = 50;
 /// Packets in a row that may make no sense before the stream is given up.
-const MOST_BAD: u32 = 64;
+const MOST_BAD: u32 = 32;
 
 /// One stream's conduct.
 #[derive(Debug)]
