@@ -58,6 +58,7 @@ fn told(window: &Window) -> Value {
         window.threads.iter().map(|(group, cores)| ((*group).to_owned(), json!(cores / cameras))).collect();
     json!({
         "cores_per_camera": window.cores / cameras, "stages": stages, "threads_cores_per_camera": threads,
+        "decisions_per_s": window.decisions(CAMERAS),
         "analysed_per_s": window.grew("xueliang_inferences_total", "") / window.seconds / cameras,
         "decoded_per_s": window.grew("xueliang_frames_decoded_total", "") / window.seconds / cameras,
     })
