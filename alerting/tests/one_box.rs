@@ -170,6 +170,7 @@ impl Camera {
 
 fn entered(snapshot: Option<SnapshotRef>) -> ZoneEntered {
     ZoneEntered {
+        analysed_fps: None,
         zone: "yard".parse().unwrap(),
         class: Class::Person,
         track: TrackId(7),
@@ -181,7 +182,7 @@ fn entered(snapshot: Option<SnapshotRef>) -> ZoneEntered {
 
 fn occupancy(zone: &str, persons: u32) -> ZoneOccupancy {
     let counts = Counts::default().with(Class::Person, persons);
-    ZoneOccupancy { zone: zone.parse().unwrap(), counts, heartbeat: false, snapshot: None }
+    ZoneOccupancy { analysed_fps: None, zone: zone.parse().unwrap(), counts, heartbeat: false, snapshot: None }
 }
 
 fn an_hour_ago() -> Timestamp {

@@ -21,6 +21,7 @@ mod elapsed;
 mod nms;
 mod preprocess;
 
+mod background;
 mod track;
 
 mod line;
@@ -29,6 +30,7 @@ mod zone;
 
 pub mod redact;
 
+pub use background::{Background, Change, Thumbnail, WatchedArea};
 pub use detection::{Class, ClassSet, Detection, UnknownClass};
 pub use detector::{DecodeError, DetectError, DetectSettings, Detections, Detector, Timings};
 pub use frame::{Chroma, Colour, DecodedFrame, Frame, FrameError, Matrix, Plane, Planes, Range};

@@ -65,6 +65,11 @@ impl Line {
         self.classes
     }
 
+    /// Both ends, first the one it comes from.
+    pub fn ends(&self) -> (Point, Point) {
+        (self.a, self.b)
+    }
+
     /// Which side of the line's course a point is on; `None` on it.
     pub(crate) fn side_of(&self, point: Point) -> Option<Side> {
         let side = side(self.a, self.b, point);

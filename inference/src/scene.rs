@@ -202,6 +202,13 @@ impl Scene {
         told
     }
 
+    /// Whether nothing waits for time to pass: nobody is on the way in or out, and the counts that hold are told.
+    pub fn is_settled(&self) -> bool {
+        self.zones
+            .iter()
+            .all(|zone| zone.visits.values().all(|visit| visit.presence.is_settled()) && zone.teller.is_settled())
+    }
+
     /// The camera restarts or goes away: all visits end.
     pub fn close(&mut self, at: Timestamp) -> Vec<Observation> {
         let mut told = Vec::new();

@@ -106,6 +106,11 @@ impl Presence {
         !matches!(self.stage, Stage::Arriving { .. })
     }
 
+    /// Whether it neither comes in nor goes out.
+    pub(crate) fn is_settled(&self) -> bool {
+        matches!(self.stage, Stage::Inside { .. })
+    }
+
     /// Takes in where the track is now.
     pub(crate) fn observe(&mut self, at: Timestamp, zone: &Zone, bbox: &BBox) -> Step {
         self.watch_stillness(at, bbox);

@@ -1,5 +1,6 @@
 //! One coded picture as the camera sent it, with the time it was taken.
 
+use bytes::Bytes;
 use jiff::Timestamp;
 
 /// The video codings Xueliang pulls.
@@ -43,5 +44,13 @@ pub struct AccessUnit {
     /// RTP packets lost just before it.
     pub lost_packets: u16,
     /// NAL units, each behind a four-byte start code.
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
+}
+
+impl AccessUnit {
+    /// The same access unit; its bytes are shared, not copied.
+    pub fn share(&self) -> Self {
+        let Self { codec, keyframe, captured_at, lost_packets, ref bytes } = *self;
+        Self { codec, keyframe, captured_at, lost_packets, bytes: bytes.clone() }
+    }
 }

@@ -2,13 +2,13 @@
 //!
 //! State of one camera session only: tracks and their ids start anew with each (RULES P10).
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use xueliang_events::{
     BBox, Class, Confidence, LineId, Payload, TrackId, ZoneId,
     payload::{Direction, LineCrossed, ZoneDwelled, ZoneEntered, ZoneExited, ZoneOccupancy},
-    values::{Counts, SnapshotRef},
+    values::{Counts, Rate, SnapshotRef},
 };
 use xueliang_inference::{
     self as inference, Detections, Frame, Observation, Scene, SceneError, SceneSettings, Subject, Track, Tracker,
@@ -16,13 +16,23 @@ use xueliang_inference::{
     redact::{self, RedactSettings},
 };
 
-use crate::{settings::CameraSettings, snapshots::SnapshotStore};
+use crate::{
+    attention::{Attention, Checked},
+    gate::{Finding, Purpose},
+    settings::CameraSettings,
+    snapshots::SnapshotStore,
+};
 
 /// Shortest time between a snapshot and one that only shows a new count. What one object did is always worth a picture: its
 /// frames come at the analysis rate at most.
 const COUNT_SNAPSHOT_INTERVAL: SignedDuration = SignedDuration::from_secs(1);
 /// How often the occupancy of an unchanged zone is repeated.
 const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// Capture times that go back by more begin a new timeline; by less, the picture was analysed already.
+const NEW_TIMELINE: SignedDuration = SignedDuration::from_secs(10);
+/// The rate of analysis is told over so many pictures.
+const RATE_OVER: usize = 10;
 
 /// One fact and when it was.
 pub struct Fact {
@@ -32,13 +42,24 @@ pub struct Fact {
     pub payload: Payload,
 }
 
-/// One camera's tracker and scene.
+/// What an analysed picture came to.
+#[derive(Default)]
+pub struct Seen {
+    /// What is to be said because of it.
+    pub facts: Vec<Fact>,
+    /// What the gate is to know; `None` when the picture had been analysed before.
+    pub finding: Option<Finding>,
+}
+
+/// One camera's tracker, scene and attention.
 pub struct Analysis {
     tracker: Tracker,
     scene: Scene,
+    attention: Attention,
     redact: RedactSettings,
     snapshot_at: Option<Timestamp>,
-    last_at: Option<Timestamp>,
+    /// When the latest pictures were taken, the last one last.
+    analysed_at: VecDeque<Timestamp>,
 }
 
 impl Analysis {
@@ -50,16 +71,35 @@ impl Analysis {
             heartbeat: HEARTBEAT,
         })?;
         let tracker = Tracker::new(TrackerSettings { frame_aspect, ..TrackerSettings::default() });
-        Ok(Self { tracker, scene, redact: camera.redact, snapshot_at: None, last_at: None })
+        let (attention, redact) = (Attention::new(camera), camera.redact);
+        Ok(Self { tracker, scene, attention, redact, snapshot_at: None, analysed_at: VecDeque::new() })
     }
 
-    /// Takes one frame's detections; what is to be said because of them.
-    pub fn observe(&mut self, frame: &Frame, detections: &Detections, snapshots: &SnapshotStore) -> Vec<Fact> {
-        let at = frame.captured_at();
-        if self.last_at.is_some_and(|last_at| at <= last_at) {
-            return Vec::new();
+    /// Looks at a picture that was decoded to see whether anything is new; `None`: it must be detected.
+    pub fn glance(&mut self, frame: &Frame) -> Option<Seen> {
+        let still_there = self.attention.unchanged(frame)?;
+        Some(self.confirm(frame.captured_at(), &still_there))
+    }
+
+    /// Takes one frame's detections.
+    pub fn observe(
+        &mut self,
+        frame: &Frame,
+        purpose: Purpose,
+        detections: &Detections,
+        snapshots: &SnapshotStore,
+    ) -> Seen {
+        if purpose == Purpose::Check {
+            return match self.attention.check(frame, detections) {
+                Checked::New => Seen { facts: Vec::new(), finding: Some(Finding::Moving) },
+                Checked::AsBefore(found) => self.confirm(frame.captured_at(), &found),
+            };
         }
-        self.last_at = Some(at);
+        let at = frame.captured_at();
+        let mut facts = match self.begin(at) {
+            Some(facts) => facts,
+            None => return Seen::default(),
+        };
         let tracks = self.tracker.update(at, detections.candidates());
         let observations = self.scene.observe(at, &tracks);
         let worth = observations.iter().map(worth).max().unwrap_or(Worth::Nothing);
@@ -69,13 +109,58 @@ impl Analysis {
             Worth::Count if is_recent => None,
             Worth::Count | Worth::Object => self.snapshot(frame, detections, &tracks, snapshots),
         };
-        observations.into_iter().filter_map(|observation| fact(observation, snapshot.as_ref())).collect()
+        let finding = self.attention.follow(frame, &tracks, detections.candidates(), self.scene.is_settled());
+        facts.extend(self.facts(observations, snapshot.as_ref()));
+        Seen { facts, finding: Some(finding) }
     }
 
     /// The camera went away: what was inside its zones is said to have left.
     pub fn close(&mut self) -> Vec<Fact> {
-        let Some(last_at) = self.last_at else { return Vec::new() };
-        self.scene.close(last_at).into_iter().filter_map(|observation| fact(observation, None)).collect()
+        let Some(last_at) = self.analysed_at.back().copied() else { return Vec::new() };
+        let observations = self.scene.close(last_at);
+        self.facts(observations, None)
+    }
+
+    /// All as before at this time: tracks and zones live on, without a picture.
+    fn confirm(&mut self, at: Timestamp, found: &[inference::Detection]) -> Seen {
+        let Some(mut facts) = self.begin(at) else { return Seen::default() };
+        let tracks = self.tracker.update(at, found);
+        let finding = self.attention.confirm(&tracks);
+        let observations = self.scene.observe(at, &tracks);
+        facts.extend(self.facts(observations, None));
+        Seen { facts, finding: Some(finding) }
+    }
+
+    /// Goes on to this time; `None` when it was there before. A clock that was set back ends what was going on.
+    fn begin(&mut self, at: Timestamp) -> Option<Vec<Fact>> {
+        let mut facts = Vec::new();
+        if let Some(last_at) = self.analysed_at.back().copied()
+            && at <= last_at
+        {
+            if last_at.duration_since(at) < NEW_TIMELINE {
+                return None;
+            }
+            facts = self.close();
+            self.analysed_at.clear();
+        }
+        if self.analysed_at.len() == RATE_OVER {
+            self.analysed_at.pop_front();
+        }
+        self.analysed_at.push_back(at);
+        Some(facts)
+    }
+
+    /// Pictures analysed per second of late, in steps of a tenth.
+    fn analysed_fps(&self) -> Option<Rate> {
+        let (first, last) = (self.analysed_at.front()?, self.analysed_at.back()?);
+        let seconds = last.duration_since(*first).as_secs_f64();
+        let rate = (self.analysed_at.len() - 1) as f64 / seconds;
+        Rate::try_from((rate * 10.0).round() as f32 / 10.0).ok()
+    }
+
+    fn facts(&self, observations: Vec<Observation>, snapshot: Option<&SnapshotRef>) -> Vec<Fact> {
+        let rate = self.analysed_fps();
+        observations.into_iter().filter_map(|observation| fact(observation, snapshot, rate)).collect()
     }
 
     /// A redacted snapshot; any failure means none (RULES P12).
@@ -120,18 +205,18 @@ fn worth(observation: &Observation) -> Worth {
 }
 
 /// The wire's form of an observation; `None` when a value has none, which the scene's own checks exclude.
-fn fact(observation: Observation, snapshot: Option<&SnapshotRef>) -> Option<Fact> {
+fn fact(observation: Observation, snapshot: Option<&SnapshotRef>, analysed_fps: Option<Rate>) -> Option<Fact> {
     let snapshot = snapshot.cloned();
     let (at, payload) = match observation {
         Observation::Entered(entered) => {
             let zone = zone_id(&entered.zone)?;
-            let Seen { class, track, bbox, confidence } = seen(&entered.subject)?;
-            (entered.at, ZoneEntered { zone, class, track, bbox, confidence, snapshot }.into())
+            let Who { class, track, bbox, confidence } = seen(&entered.subject)?;
+            (entered.at, ZoneEntered { zone, class, track, bbox, confidence, snapshot, analysed_fps }.into())
         }
         Observation::Exited(exited) => {
             let zone = zone_id(&exited.zone)?;
-            let Seen { class, track, .. } = seen(&exited.subject)?;
-            (exited.at, ZoneExited { zone, class, track, dwell_ms: millis(exited.dwell) }.into())
+            let Who { class, track, .. } = seen(&exited.subject)?;
+            (exited.at, ZoneExited { zone, class, track, dwell_ms: millis(exited.dwell), analysed_fps }.into())
         }
         Observation::Occupancy(occupancy) => {
             let zone = zone_id(&occupancy.zone)?;
@@ -139,36 +224,42 @@ fn fact(observation: Observation, snapshot: Option<&SnapshotRef>) -> Option<Fact
                 counts.with(class, occupancy.counts.get(detected_class(class)))
             });
             let snapshot = snapshot.filter(|_| !occupancy.heartbeat);
-            (occupancy.at, ZoneOccupancy { zone, counts, heartbeat: occupancy.heartbeat, snapshot }.into())
+            (
+                occupancy.at,
+                ZoneOccupancy { zone, counts, heartbeat: occupancy.heartbeat, snapshot, analysed_fps }.into(),
+            )
         }
         Observation::Dwelled(dwelled) => {
             let zone = zone_id(&dwelled.zone)?;
-            let Seen { class, track, bbox, confidence } = seen(&dwelled.subject)?;
+            let Who { class, track, bbox, confidence } = seen(&dwelled.subject)?;
             let (dwell_ms, still_ms) = (millis(dwelled.dwell), millis(dwelled.still_for));
-            (dwelled.at, ZoneDwelled { zone, class, track, dwell_ms, still_ms, bbox, confidence, snapshot }.into())
+            (
+                dwelled.at,
+                ZoneDwelled { zone, class, track, dwell_ms, still_ms, bbox, confidence, snapshot, analysed_fps }.into(),
+            )
         }
         Observation::Crossed(crossed) => {
             let line = crossed.line.parse::<LineId>().ok()?;
-            let Seen { class, track, bbox, confidence } = seen(&crossed.subject)?;
+            let Who { class, track, bbox, confidence } = seen(&crossed.subject)?;
             let direction = match crossed.direction {
                 inference::Direction::Forward => Direction::Forward,
                 inference::Direction::Backward => Direction::Backward,
             };
-            (crossed.at, LineCrossed { line, direction, class, track, bbox, confidence, snapshot }.into())
+            (crossed.at, LineCrossed { line, direction, class, track, bbox, confidence, snapshot, analysed_fps }.into())
         }
     };
     Some(Fact { at, payload })
 }
 
-struct Seen {
+struct Who {
     class: Class,
     track: TrackId,
     bbox: BBox,
     confidence: Confidence,
 }
 
-fn seen(subject: &Subject) -> Option<Seen> {
-    Some(Seen {
+fn seen(subject: &Subject) -> Option<Who> {
+    Some(Who {
         class: wire_class(subject.class),
         track: TrackId(subject.track.value()),
         bbox: wire_bbox(&subject.bbox)?,

@@ -3,28 +3,27 @@
 //! A camera that fails costs a timer; it shares nothing with the others that it could hold up. Reconnects are spread by jittered
 //! exponential backoff.
 
+mod events;
+
 use std::{sync::Arc, time::Duration};
 
-use parking_lot::Mutex;
 use rand::Rng;
-use tokio::time::Instant;
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
-use xueliang_events::{SessionId, Source, payload::DeviceState};
-use xueliang_inference::{Detections, Frame};
+use xueliang_events::payload::DeviceState;
 
 use crate::{
-    analyse::{Analysis, Fact},
+    access_unit::AccessUnit,
     decode::{DecoderPool, Lane, Lease},
     failure::Failure,
-    gate::Gate,
+    gate::{Gate, Job, Verdict},
     metrics::CameraMetrics,
-    outbox::{Draft, Outbox},
-    scheduler::DetectionSink,
     session::{Deadlines, Session},
-    settings::{CameraSettings, GatePolicy},
-    snapshots::SnapshotStore,
+    settings::CameraSettings,
     status::StatusReporter,
 };
+
+pub use events::CameraEvents;
 
 /// How often a session is looked after.
 const TICK: Duration = Duration::from_secs(1);
@@ -37,56 +36,6 @@ const UNDECODABLE_KEYFRAMES: u64 = 2;
 /// The same for access units of any kind.
 const UNDECODABLE_UNITS: u64 = 250;
 
-/// Turns detections into events; the end of the pipeline that the detectors see.
-pub struct CameraEvents {
-    camera: CameraSettings,
-    session: SessionId,
-    outbox: Outbox,
-    snapshots: SnapshotStore,
-    analysis: Mutex<Option<Analysis>>,
-}
-
-impl CameraEvents {
-    /// Events of `camera` in this run.
-    pub fn new(camera: CameraSettings, session: SessionId, outbox: Outbox, snapshots: SnapshotStore) -> Self {
-        Self { camera, session, outbox, snapshots, analysis: Mutex::default() }
-    }
-
-    /// Ends the analysis of a session and says that what was in its zones left.
-    async fn close(&self) {
-        let facts = self.analysis.lock().take().map(|mut analysis| analysis.close()).unwrap_or_default();
-        for fact in facts {
-            self.outbox.append(self.draft(fact)).await;
-        }
-    }
-
-    fn draft(&self, fact: Fact) -> Draft {
-        Draft {
-            source: Source::Camera(self.camera.id.clone()),
-            session: self.session,
-            grid: self.camera.grid.clone(),
-            time: fact.at,
-            payload: fact.payload,
-        }
-    }
-}
-
-impl DetectionSink for CameraEvents {
-    fn take(&self, frame: &Frame, detections: &Detections) {
-        let mut analysis = self.analysis.lock();
-        if analysis.is_none() {
-            match Analysis::new(&self.camera, frame.width() as f32 / frame.height() as f32) {
-                Ok(fresh) => *analysis = Some(fresh),
-                Err(error) => tracing::error!(camera = %self.camera.id, %error, "can't watch the zones"),
-            }
-        }
-        let Some(current) = analysis.as_mut() else { return };
-        for fact in current.observe(frame, detections, &self.snapshots) {
-            self.outbox.append_blocking(self.draft(fact));
-        }
-    }
-}
-
 /// What one camera's task works with.
 pub struct CameraTask {
     /// The camera.
@@ -97,8 +46,12 @@ pub struct CameraTask {
     pub decoders: Arc<DecoderPool>,
     /// Its way through them.
     pub lane: Arc<Lane>,
+    /// Its gate; what it learns lasts as long as the task.
+    pub gate: Gate,
     /// Its events.
     pub events: Arc<CameraEvents>,
+    /// What the analysis tells the gate.
+    pub verdicts: mpsc::Receiver<Verdict>,
     /// Its status.
     pub status: StatusReporter,
     /// Its counters.
@@ -117,6 +70,7 @@ impl CameraTask {
                 () = shutdown.cancelled() => break,
             };
             self.lane.reset();
+            self.gate.interrupted();
             self.events.close().await;
             self.metrics.reconnected();
             self.status.say(failure.state(), Some(failure.to_string())).await;
@@ -141,32 +95,42 @@ impl CameraTask {
             Ok(session) => session,
             Err(failure) => return failure,
         };
-        let lease = match self.camera.gate {
-            GatePolicy::Always => self.decoders.lease(),
-            GatePolicy::Keyframes => None,
-        };
-        let gate = Gate::new(self.camera.gate);
+        while self.verdicts.try_recv().is_ok() {}
+        let mut lease = StreamLease { decoders: Arc::clone(&self.decoders), lease: None };
         let mut watch = Watch::new(self.lane.n_decoded(), self.deadlines.stall);
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 unit = session.next() => match unit {
-                    Ok(unit) => {
-                        let decision = gate.judge(&unit, lease.is_some());
-                        self.metrics.pulled(unit.bytes.len(), unit.lost_packets, decision.as_str());
-                        watch.pulled(unit.keyframe);
-                        self.decoders.decode(&self.lane, unit, decision);
-                    }
+                    Ok(unit) => self.take(unit, &mut lease, &mut watch),
                     Err(failure) => return failure,
                 },
+                Some(verdict) = self.verdicts.recv() => {
+                    let jobs = self.gate.hear(verdict, lease.is_to_be_had());
+                    self.work(jobs, &mut lease, &mut watch);
+                }
                 _ = tick.tick() => match watch.check(self.lane.n_decoded()) {
-                    Ok(true) => self.say_live(&session, lease.as_ref()).await,
+                    Ok(true) => self.say_live(&session).await,
                     Ok(false) => self.status.beat().await,
                     Err(failure) => return failure,
                 },
             }
         }
+    }
+
+    fn take(&mut self, unit: AccessUnit, lease: &mut StreamLease, watch: &mut Watch) {
+        self.metrics.pulled(unit.bytes.len(), unit.lost_packets);
+        watch.unit_at = Instant::now();
+        let jobs = self.gate.take(unit, lease.is_to_be_had());
+        self.metrics.gated(self.gate.evidence(), &jobs);
+        self.work(jobs, lease, watch);
+    }
+
+    fn work(&mut self, jobs: Vec<Job>, lease: &mut StreamLease, watch: &mut Watch) {
+        lease.keep_if(self.gate.is_open());
+        watch.given(&jobs);
+        self.decoders.work(&self.lane, jobs);
     }
 
     /// Connects, repeating the status meanwhile.
@@ -180,11 +144,11 @@ impl CameraTask {
         }
     }
 
-    async fn say_live(&mut self, session: &Session, lease: Option<&Lease>) {
+    async fn say_live(&mut self, session: &Session) {
         if let Some(offset) = session.clock_error() {
             let cause = format!("its clock is off by {} s; set its time server", offset.as_secs());
             self.status.say(DeviceState::Degraded, Some(cause)).await;
-        } else if self.camera.gate == GatePolicy::Always && lease.is_none() {
+        } else if self.gate.is_starved() {
             let cause = "all stream decoders are leased, only keyframes are analysed; raise ingest.stream_decoders";
             self.status.say(DeviceState::Degraded, Some(cause.to_owned())).await;
         } else {
@@ -201,7 +165,29 @@ impl CameraTask {
     }
 }
 
-/// Watches that access units come and that they become pictures.
+/// A stream decoder, held only while the gate is open.
+struct StreamLease {
+    decoders: Arc<DecoderPool>,
+    lease: Option<Lease>,
+}
+
+impl StreamLease {
+    /// Takes one for the moment, if there is one.
+    fn is_to_be_had(&mut self) -> bool {
+        if self.lease.is_none() {
+            self.lease = self.decoders.lease();
+        }
+        self.lease.is_some()
+    }
+
+    fn keep_if(&mut self, open: bool) {
+        if !open {
+            self.lease = None;
+        }
+    }
+}
+
+/// Watches that access units come and that those which are decoded become pictures.
 struct Watch {
     stall: Duration,
     n_decoded: u64,
@@ -218,10 +204,12 @@ impl Watch {
         Self { stall, n_decoded, unit_at: now, decoded_at: now, n_units: 0, n_keyframes: 0, delivered: false }
     }
 
-    fn pulled(&mut self, keyframe: bool) {
-        self.unit_at = Instant::now();
-        self.n_units += 1;
-        self.n_keyframes += u64::from(keyframe);
+    fn given(&mut self, jobs: &[Job]) {
+        for job in jobs {
+            let Job::Decode { unit, .. } = job else { continue };
+            self.n_units += 1;
+            self.n_keyframes += u64::from(unit.keyframe);
+        }
     }
 
     /// True once pictures come.

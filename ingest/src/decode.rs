@@ -5,7 +5,9 @@
 
 pub mod chain;
 pub mod lane;
+mod pace;
 pub mod pool;
 
-pub use lane::{FrameSink, Lane, LaneSettings};
+pub use lane::{FrameSink, Lane, LaneSettings, Wake};
+pub(crate) use pace::Pace;
 pub use pool::{DecoderPool, Lease};

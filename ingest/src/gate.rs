@@ -1,69 +1,189 @@
 //! The gate decides, before anything is decoded, what becomes of an access unit.
+//!
+//! It takes access units and, from the analysis, verdicts on the pictures that were looked at; it gives jobs for the decoders.
+//! Policies: everything, keyframes only, or as needed (`adaptive`).
+
+mod adaptive;
+mod kept;
+mod sizes;
+
+use jiff::Timestamp;
 
 use crate::{access_unit::AccessUnit, settings::GatePolicy};
+use adaptive::Adaptive;
 
-/// What becomes of an access unit.
+/// How an access unit is decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
-    /// Decoded alone by a decoder that all cameras share.
+pub enum Mode {
+    /// Alone, by a decoder that all cameras share.
     Still,
-    /// Decoded in sequence by the camera's leased decoder.
+    /// In sequence, by the camera's leased decoder.
     Stream,
-    /// Not decoded.
-    Skip,
 }
 
-impl Decision {
-    /// The name for metrics.
+/// What a picture is decoded for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Analysis as it happens: a newer picture may take its place.
+    Live,
+    /// Analysis of what was kept before the gate opened: none of it may be skipped.
+    CatchUp,
+    /// To see whether anything is new.
+    Check,
+}
+
+/// Work for the decoders, in order.
+pub enum Job {
+    /// A stream begins: what its decoder knew before is void.
+    BeginStream,
+    /// Decode this.
+    Decode {
+        /// The access unit.
+        unit: AccessUnit,
+        /// How.
+        mode: Mode,
+        /// What for.
+        purpose: Purpose,
+    },
+    /// The stream ends; its decoder is given back.
+    EndStream,
+}
+
+/// What the analysis found in the watched area of a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finding {
+    /// Nobody and nothing.
+    Nobody,
+    /// Somebody, who stands still.
+    Standing,
+    /// Somebody moves, came or went.
+    Moving,
+}
+
+/// What the analysis says of one picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// When the picture was taken.
+    pub at: Timestamp,
+    /// What it was decoded for.
+    pub purpose: Purpose,
+    /// What was found.
+    pub finding: Finding,
+}
+
+/// What a gate goes by, for status and metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Evidence {
+    /// Everything is decoded: asked for, or nothing else would do.
+    Everything,
+    /// Keyframes, and what lies between them when one differs.
+    Keyframes,
+    /// Encoded sizes, and a keyframe now and then.
+    Sizes,
+}
+
+impl Evidence {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Everything, Self::Keyframes, Self::Sizes];
+
+    /// The name for status and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
-            Decision::Still => "still",
-            Decision::Stream => "stream",
-            Decision::Skip => "skip",
+            Evidence::Everything => "everything",
+            Evidence::Keyframes => "keyframes",
+            Evidence::Sizes => "sizes",
         }
     }
 }
 
 /// One camera's gate.
-#[derive(Debug)]
-pub struct Gate {
-    policy: GatePolicy,
+pub enum Gate {
+    /// All access units.
+    Always {
+        /// Whether the stream has begun.
+        streams: bool,
+    },
+    /// Keyframes only.
+    Keyframes,
+    /// As needed.
+    Adaptive(Box<Adaptive>),
 }
 
 impl Gate {
     /// A gate with this policy.
     pub fn new(policy: GatePolicy) -> Self {
-        Self { policy }
-    }
-
-    /// Judges one access unit; `leased` says whether the camera has a decoder of its own.
-    pub fn judge(&self, unit: &AccessUnit, leased: bool) -> Decision {
-        match self.policy {
-            GatePolicy::Always if leased => Decision::Stream,
-            GatePolicy::Always | GatePolicy::Keyframes if unit.keyframe => Decision::Still,
-            GatePolicy::Always | GatePolicy::Keyframes => Decision::Skip,
+        match policy {
+            GatePolicy::Always => Gate::Always { streams: false },
+            GatePolicy::Keyframes => Gate::Keyframes,
+            GatePolicy::Adaptive => Gate::Adaptive(Box::new(Adaptive::new())),
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::access_unit::Codec;
+    /// Judges one access unit; `may_open` says whether a stream decoder is to be had.
+    pub fn take(&mut self, unit: AccessUnit, may_open: bool) -> Vec<Job> {
+        let mut jobs = Vec::new();
+        let decode = |unit, mode| Job::Decode { unit, mode, purpose: Purpose::Live };
+        match self {
+            Gate::Always { streams } => {
+                if may_open && unit.keyframe && !*streams {
+                    *streams = true;
+                    jobs.push(Job::BeginStream);
+                }
+                if *streams {
+                    jobs.push(decode(unit, Mode::Stream));
+                } else if unit.keyframe {
+                    jobs.push(decode(unit, Mode::Still));
+                }
+            }
+            Gate::Keyframes if unit.keyframe => jobs.push(decode(unit, Mode::Still)),
+            Gate::Keyframes => {}
+            Gate::Adaptive(gate) => gate.take(unit, may_open, &mut jobs),
+        }
+        jobs
+    }
 
-    #[test]
-    fn policies_choose_what_is_decoded() {
-        let check = |policy, keyframe, leased, expected| {
-            let captured_at = jiff::Timestamp::UNIX_EPOCH;
-            let unit = AccessUnit { codec: Codec::H264, keyframe, captured_at, lost_packets: 0, bytes: Vec::new() };
-            assert_eq!(Gate::new(policy).judge(&unit, leased), expected, "{policy:?} {keyframe} {leased}");
-        };
-        check(GatePolicy::Always, true, true, Decision::Stream);
-        check(GatePolicy::Always, false, true, Decision::Stream);
-        check(GatePolicy::Always, true, false, Decision::Still);
-        check(GatePolicy::Always, false, false, Decision::Skip);
-        check(GatePolicy::Keyframes, true, false, Decision::Still);
-        check(GatePolicy::Keyframes, false, false, Decision::Skip);
-        check(GatePolicy::Keyframes, false, true, Decision::Skip);
+    /// Hears the analysis.
+    pub fn hear(&mut self, verdict: Verdict, may_open: bool) -> Vec<Job> {
+        let mut jobs = Vec::new();
+        if let Gate::Adaptive(gate) = self {
+            gate.hear(verdict, may_open, &mut jobs);
+        }
+        jobs
+    }
+
+    /// Whether it needs a stream decoder now.
+    pub fn is_open(&self) -> bool {
+        match self {
+            Gate::Always { streams } => *streams,
+            Gate::Keyframes => false,
+            Gate::Adaptive(gate) => gate.is_open(),
+        }
+    }
+
+    /// Whether it would be open if there were a stream decoder.
+    pub fn is_starved(&self) -> bool {
+        match self {
+            Gate::Always { streams } => !streams,
+            Gate::Keyframes => false,
+            Gate::Adaptive(gate) => gate.is_starved(),
+        }
+    }
+
+    /// What it goes by.
+    pub fn evidence(&self) -> Evidence {
+        match self {
+            Gate::Always { .. } => Evidence::Everything,
+            Gate::Keyframes => Evidence::Keyframes,
+            Gate::Adaptive(gate) => gate.evidence(),
+        }
+    }
+
+    /// The session ended; what was learned of the camera stays.
+    pub fn interrupted(&mut self) {
+        match self {
+            Gate::Always { streams } => *streams = false,
+            Gate::Keyframes => {}
+            Gate::Adaptive(gate) => gate.interrupted(),
+        }
     }
 }

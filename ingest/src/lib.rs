@@ -8,11 +8,13 @@ pub mod settings;
 
 pub mod access_unit;
 pub mod analyse;
+pub mod attention;
 pub mod camera;
 pub mod decode;
 pub mod failure;
 pub mod gate;
 pub mod metrics;
+pub mod offline;
 pub mod outbox;
 pub mod publish;
 pub mod scheduler;

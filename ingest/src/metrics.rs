@@ -8,6 +8,8 @@ use prometheus::{
 };
 use xueliang_inference::{Detections, Timings};
 
+use crate::gate::{Evidence, Job, Mode, Purpose};
+
 /// Counters of one worker; cheap to clone.
 #[derive(Clone)]
 pub struct Metrics {
@@ -15,6 +17,7 @@ pub struct Metrics {
     pulled_bytes: IntCounterVec,
     lost_packets: IntCounterVec,
     gate: IntCounterVec,
+    gate_evidence: IntGaugeVec,
     decoded: IntCounterVec,
     decode_errors: IntCounterVec,
     inferred: IntCounterVec,
@@ -47,6 +50,13 @@ impl Metrics {
                 "xueliang_gate_decisions_total",
                 "Access units by what the gate decided.",
                 &["camera", "decision"],
+            )?,
+            gate_evidence: registered(
+                registry,
+                IntGaugeVec::new(
+                    Opts::new("xueliang_gate_evidence", "1 for what the camera's gate goes by now."),
+                    &["camera", "evidence"],
+                )?,
             )?,
             decoded: per_camera("xueliang_frames_decoded_total", "Frames decoded.")?,
             decode_errors: per_camera("xueliang_decode_errors_total", "Errors that the decoder reported.")?,
@@ -102,7 +112,8 @@ impl Metrics {
             access_units: of(&self.access_units),
             pulled_bytes: of(&self.pulled_bytes),
             lost_packets: of(&self.lost_packets),
-            gate: self.gate.clone(),
+            gate: DECISIONS.map(|decision| self.gate.with_label_values(&[camera, decision])),
+            evidence: Evidence::ALL.map(|evidence| self.gate_evidence.with_label_values(&[camera, evidence.as_str()])),
             decoded: of(&self.decoded),
             decode_errors: of(&self.decode_errors),
             inferred: of(&self.inferred),
@@ -165,6 +176,18 @@ impl Metrics {
     }
 }
 
+/// What becomes of an access unit, in the order of [`decision`]'s places.
+const DECISIONS: [&str; 5] = ["keep", "still", "check", "stream", "catch_up"];
+
+fn decision(mode: Mode, purpose: Purpose) -> usize {
+    match (mode, purpose) {
+        (Mode::Still, Purpose::Check) => 2,
+        (Mode::Still, _) => 1,
+        (Mode::Stream, Purpose::CatchUp) => 4,
+        (Mode::Stream, _) => 3,
+    }
+}
+
 /// Counters of one camera; cheap to clone.
 #[derive(Clone)]
 pub struct CameraMetrics {
@@ -172,7 +195,8 @@ pub struct CameraMetrics {
     access_units: IntCounter,
     pulled_bytes: IntCounter,
     lost_packets: IntCounter,
-    gate: IntCounterVec,
+    gate: [IntCounter; DECISIONS.len()],
+    evidence: [IntGauge; Evidence::ALL.len()],
     decoded: IntCounter,
     decode_errors: IntCounter,
     inferred: IntCounter,
@@ -191,11 +215,24 @@ impl CameraMetrics {
         &self.camera
     }
 
-    pub(crate) fn pulled(&self, n_bytes: usize, lost_packets: u16, decision: &str) {
+    pub(crate) fn pulled(&self, n_bytes: usize, lost_packets: u16) {
         self.access_units.inc();
         self.pulled_bytes.inc_by(n_bytes as u64);
         self.lost_packets.inc_by(u64::from(lost_packets));
-        self.gate.with_label_values(&[self.camera.as_str(), decision]).inc();
+    }
+
+    pub(crate) fn gated(&self, evidence: Evidence, jobs: &[Job]) {
+        for (gauge, known) in self.evidence.iter().zip(Evidence::ALL) {
+            gauge.set(i64::from(known == evidence));
+        }
+        if jobs.is_empty() {
+            self.gate[0].inc();
+        }
+        for job in jobs {
+            if let Job::Decode { mode, purpose, .. } = job {
+                self.gate[decision(*mode, *purpose)].inc();
+            }
+        }
     }
 
     pub(crate) fn decode_timer(&self) -> HistogramTimer {

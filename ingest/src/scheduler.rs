@@ -1,7 +1,8 @@
-//! The detector threads, shared by all cameras: the frame that has waited longest is analysed first.
+//! The detector threads, shared by all cameras: the frame whose deadline is nearest is analysed first.
 //!
-//! Each camera has one slot; a newer frame takes the place of one that still waits, which is counted. A camera is analysed by one
-//! thread at a time, so its tracks see its frames in order.
+//! A frame is due one analysis interval of its camera after it came, so under overload every camera's rate falls by the same share
+//! and none starves. Each camera has one slot: a newer frame takes the place of one that still waits, which is counted, but never of
+//! one that a gate had kept; such a frame makes its camera's decoder wait. A camera is analysed by one thread at a time, in order.
 
 use std::{
     collections::BTreeMap,
@@ -9,14 +10,15 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
-use jiff::Timestamp;
 use parking_lot::{Condvar, Mutex};
 use xueliang_inference::{Detections, Detector, Frame};
 
 use crate::{
-    decode::FrameSink,
+    decode::{FrameSink, Wake},
+    gate::Purpose,
     metrics::{CameraMetrics, Metrics},
     threads::Threads,
 };
@@ -24,7 +26,10 @@ use crate::{
 /// Takes a camera's frame with what was detected in it; called by a detector thread and free to wait for the outbox.
 pub trait DetectionSink: Send + Sync {
     /// Takes them.
-    fn take(&self, frame: &Frame, detections: &Detections);
+    fn take(&self, frame: &Frame, purpose: Purpose, detections: &Detections);
+
+    /// Looks at a picture that was decoded to see whether anything is new; true when that settles it without the detector.
+    fn settles(&self, frame: &Frame) -> bool;
 }
 
 /// The shared detectors.
@@ -37,6 +42,7 @@ pub struct Scheduler {
 /// One camera's place before the detectors.
 pub struct Slot {
     key: u64,
+    interval: Duration,
     queue: Arc<Queue>,
     state: Mutex<SlotState>,
     sink: Arc<dyn DetectionSink>,
@@ -45,8 +51,9 @@ pub struct Slot {
 
 #[derive(Default)]
 struct SlotState {
-    frame: Option<Frame>,
+    frame: Option<(Frame, Purpose)>,
     running: bool,
+    wake: Option<Wake>,
 }
 
 #[derive(Default)]
@@ -57,7 +64,7 @@ struct Queue {
 
 #[derive(Default)]
 struct QueueState {
-    ready: BTreeMap<(Timestamp, u64), Arc<Slot>>,
+    ready: BTreeMap<(Instant, u64), Arc<Slot>>,
     stopped: bool,
 }
 
@@ -73,10 +80,11 @@ impl Scheduler {
         Ok(Self { queue, n_cameras: AtomicU64::new(0), threads })
     }
 
-    /// A place for one more camera.
-    pub fn slot(&self, sink: Arc<dyn DetectionSink>, metrics: CameraMetrics) -> Arc<Slot> {
+    /// A place for one more camera, whose frames are analysed so many times a second at most.
+    pub fn slot(&self, sink: Arc<dyn DetectionSink>, analysis_fps: f32, metrics: CameraMetrics) -> Arc<Slot> {
         let key = self.n_cameras.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Slot { key, queue: Arc::clone(&self.queue), state: Mutex::default(), sink, metrics })
+        let interval = Duration::from_secs_f32(1.0 / analysis_fps.max(0.1));
+        Arc::new(Slot { key, interval, queue: Arc::clone(&self.queue), state: Mutex::default(), sink, metrics })
     }
 
     /// Ends the threads after the frames in hand.
@@ -98,29 +106,47 @@ impl Scheduler {
 pub struct SlotSink(pub Arc<Slot>);
 
 impl FrameSink for SlotSink {
-    fn take(&self, frame: Frame) {
+    fn take(&self, frame: Frame, purpose: Purpose) {
         let slot = &self.0;
-        let captured_at = frame.captured_at();
+        if purpose == Purpose::Check && slot.sink.settles(&frame) {
+            return;
+        }
         let mut state = slot.state.lock();
-        let replaced = state.frame.replace(frame);
+        let replaced = state.frame.replace((frame, purpose));
         let queued = replaced.is_some() || state.running;
         drop(state);
         if replaced.is_some() {
             slot.metrics.dropped_before_detection();
         }
         if !queued {
-            slot.queue.put(captured_at, slot);
+            slot.queue.put(slot);
         }
+    }
+
+    fn has_room(&self, purpose: Purpose) -> bool {
+        match &self.0.state.lock().frame {
+            None => true,
+            Some((_, Purpose::CatchUp)) => false,
+            Some(_) => purpose != Purpose::CatchUp,
+        }
+    }
+
+    fn wait_for_room(&self, wake: Wake) -> bool {
+        let mut state = self.0.state.lock();
+        if state.frame.is_some() {
+            state.wake = Some(wake);
+        }
+        state.frame.is_none()
     }
 }
 
 impl Queue {
-    fn put(&self, captured_at: Timestamp, slot: &Arc<Slot>) {
-        self.state.lock().ready.insert((captured_at, slot.key), Arc::clone(slot));
+    fn put(&self, slot: &Arc<Slot>) {
+        self.state.lock().ready.insert((Instant::now() + slot.interval, slot.key), Arc::clone(slot));
         self.wake.notify_one();
     }
 
-    fn next(&self) -> Option<(Arc<Slot>, Frame)> {
+    fn next(&self) -> Option<(Arc<Slot>, Frame, Purpose)> {
         let mut state = self.state.lock();
         loop {
             if state.stopped {
@@ -128,10 +154,14 @@ impl Queue {
             }
             if let Some((_, slot)) = state.ready.pop_first() {
                 let mut slot_state = slot.state.lock();
-                if let Some(frame) = slot_state.frame.take() {
-                    slot_state.running = true;
-                    drop(slot_state);
-                    return Some((slot, frame));
+                let (frame, wake) = (slot_state.frame.take(), slot_state.wake.take());
+                slot_state.running |= frame.is_some();
+                drop(slot_state);
+                if let Some(wake) = wake {
+                    wake();
+                }
+                if let Some((frame, purpose)) = frame {
+                    return Some((slot, frame, purpose));
                 }
                 continue;
             }
@@ -142,23 +172,23 @@ impl Queue {
     fn done(&self, slot: &Arc<Slot>) {
         let mut state = slot.state.lock();
         state.running = false;
-        let waiting = state.frame.as_ref().map(Frame::captured_at);
+        let is_waiting = state.frame.is_some();
         drop(state);
-        if let Some(captured_at) = waiting {
-            self.put(captured_at, slot);
+        if is_waiting {
+            self.put(slot);
         }
     }
 }
 
 fn serve(queue: &Queue, mut detector: Detector, metrics: &Metrics) {
     let settings = detector.settings();
-    while let Some((slot, frame)) = queue.next() {
+    while let Some((slot, frame, purpose)) = queue.next() {
         match detector.detect(&frame, &settings) {
             Ok(detections) => {
                 metrics.detected(&detections.timings);
                 slot.metrics.inferred(&detections);
                 let timer = metrics.analyse_timer();
-                slot.sink.take(&frame, &detections);
+                slot.sink.take(&frame, purpose, &detections);
                 timer.observe_duration();
             }
             Err(error) => {

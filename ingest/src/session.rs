@@ -82,7 +82,7 @@ impl Session {
             keyframe: frame.is_random_access_point(),
             captured_at,
             lost_packets: frame.loss(),
-            bytes: frame.into_data(),
+            bytes: frame.into_data().into(),
         }
     }
 

@@ -247,7 +247,7 @@ mod tests {
             &format!("{CAMERA}[[camera.zone]]\nid = \"z\"\npoints = [[0, 0], [1, 1], [1, 0], [0, 1]]\n"),
             "city.toml:11:",
         );
-        refused(&format!("{CAMERA}gate = \"sometimes\"\n"), "write one of always, keyframes");
+        refused(&format!("{CAMERA}gate = \"sometimes\"\n"), "write one of adaptive, always, keyframes");
         refused(&format!("{CAMERA}classes = [\"face\"]\n"), "unknown key");
     }
 

@@ -26,6 +26,7 @@ use crate::{
         DecoderPool, Lane, LaneSettings,
         chain::{Chain, ChainError},
     },
+    gate::Gate,
     metrics::Metrics,
     outbox::{Draft, LogError, LogReader, Outbox, Trouble, Writer},
     publish::{Forwarder, Health, Sink},
@@ -173,8 +174,9 @@ impl Worker {
     ) {
         let session = SessionId::random();
         let camera_metrics = metrics.camera(camera.id.as_str());
-        let events = Arc::new(CameraEvents::new(camera.clone(), session, self.outbox.clone(), snapshots.clone()));
-        let slot = self.scheduler.slot(Arc::clone(&events) as _, camera_metrics.clone());
+        let (events, verdicts) = CameraEvents::new(camera.clone(), session, self.outbox.clone(), snapshots.clone());
+        let events = Arc::new(events);
+        let slot = self.scheduler.slot(Arc::clone(&events) as _, camera.analysis_fps, camera_metrics.clone());
         let lane_settings = LaneSettings {
             masks: camera.privacy_masks(),
             analysis_fps: camera.analysis_fps,
@@ -186,7 +188,9 @@ impl Worker {
         let registration = registration(&camera, session);
         let outbox = self.outbox.clone();
         let decoders = Arc::clone(&self.decoders);
-        let task = CameraTask { camera, deadlines, decoders, lane, events, status, metrics: camera_metrics };
+        let gate = Gate::new(camera.gate);
+        let metrics = camera_metrics;
+        let task = CameraTask { camera, deadlines, decoders, lane, gate, events, verdicts, status, metrics };
         let stop = self.stop_cameras.clone();
         self.cameras.spawn(async move {
             outbox.append(registration).await;

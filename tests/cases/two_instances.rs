@@ -58,6 +58,7 @@ async fn produce(producer: &FutureProducer, start: Timestamp, seconds: std::ops:
             let n = if second >= 10 { 3 } else { 0 };
             let time = start.checked_add(SignedDuration::from_secs(i64::from(second))).unwrap();
             let payload: Payload = ZoneOccupancy {
+                analysed_fps: None,
                 zone: "plaza".parse().unwrap(),
                 counts: Counts::default().with(Class::Person, n),
                 heartbeat: false,

@@ -75,7 +75,7 @@ fn check(engine: &Engine, source: Source, events: Vec<(u128, f64, Payload)>, exp
 
 fn persons(n: u32) -> Payload {
     let counts = Counts::default().with(Class::Person, n);
-    ZoneOccupancy { zone: "z".parse().unwrap(), counts, heartbeat: false, snapshot: None }.into()
+    ZoneOccupancy { analysed_fps: None, zone: "z".parse().unwrap(), counts, heartbeat: false, snapshot: None }.into()
 }
 
 fn bbox() -> BBox {
@@ -84,11 +84,27 @@ fn bbox() -> BBox {
 
 fn enters(track: u64, confidence: f32) -> Payload {
     let (zone, class, track) = ("z".parse().unwrap(), Class::Person, TrackId(track));
-    ZoneEntered { zone, class, track, bbox: bbox(), confidence: confidence.try_into().unwrap(), snapshot: None }.into()
+    ZoneEntered {
+        analysed_fps: None,
+        zone,
+        class,
+        track,
+        bbox: bbox(),
+        confidence: confidence.try_into().unwrap(),
+        snapshot: None,
+    }
+    .into()
 }
 
 fn leaves(track: u64) -> Payload {
-    ZoneExited { zone: "z".parse().unwrap(), class: Class::Person, track: TrackId(track), dwell_ms: 1 }.into()
+    ZoneExited {
+        analysed_fps: None,
+        zone: "z".parse().unwrap(),
+        class: Class::Person,
+        track: TrackId(track),
+        dwell_ms: 1,
+    }
+    .into()
 }
 
 fn is(state: DeviceState, heartbeat: bool, since: f64) -> Payload {
@@ -126,7 +142,7 @@ fn still_of_a_situation_that_came_to_nothing_is_not_shown_with_the_next() {
         let counts = Counts::default().with(Class::Person, n);
         let snapshot =
             digest.map(|hex| SnapshotRef { sha256: hex.repeat(64).try_into().unwrap(), width: 640, height: 360 });
-        ZoneOccupancy { zone: "z".parse().unwrap(), counts, heartbeat: false, snapshot }.into()
+        ZoneOccupancy { analysed_fps: None, zone: "z".parse().unwrap(), counts, heartbeat: false, snapshot }.into()
     };
     let fires_with = |events, expected: Option<&str>| {
         let fired = observe(&crowding(), &mut Memory::default(), &told(&camera(), events));
@@ -231,8 +247,18 @@ fn camera_is_offline_when_it_stays_so() {
 fn dwell_counts_standing_still_where_it_should() {
     let dwelled = |dwell_ms, still_ms| -> Payload {
         let (zone, class, confidence) = ("z".parse().unwrap(), Class::Car, 0.9f32.try_into().unwrap());
-        ZoneDwelled { zone, class, track: TrackId(1), dwell_ms, still_ms, bbox: bbox(), confidence, snapshot: None }
-            .into()
+        ZoneDwelled {
+            analysed_fps: None,
+            zone,
+            class,
+            track: TrackId(1),
+            dwell_ms,
+            still_ms,
+            bbox: bbox(),
+            confidence,
+            snapshot: None,
+        }
+        .into()
     };
     let rule = engine(
         "category = \"fire_lane_blocked\"\nkind = \"dwell\"\nstill = true\nzone = \"z\"\nmin_confidence = 0.5\nfor = \"60s\"\n",
@@ -245,7 +271,17 @@ fn dwell_counts_standing_still_where_it_should() {
 fn line_has_a_direction_and_a_cool_down() {
     let crosses = |direction| -> Payload {
         let (line, class, confidence) = ("l".parse().unwrap(), Class::Person, 0.9f32.try_into().unwrap());
-        LineCrossed { line, direction, class, track: TrackId(1), bbox: bbox(), confidence, snapshot: None }.into()
+        LineCrossed {
+            analysed_fps: None,
+            line,
+            direction,
+            class,
+            track: TrackId(1),
+            bbox: bbox(),
+            confidence,
+            snapshot: None,
+        }
+        .into()
     };
     let rule = engine(
         "category = \"line_crossed\"\nkind = \"line\"\nline = \"l\"\ndirection = \"forward\"\nmin_confidence = 0.5\ncool_down = \"10s\"\n",

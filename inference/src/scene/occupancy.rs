@@ -96,6 +96,11 @@ impl OccupancyTeller {
         Some(last)
     }
 
+    /// Whether the counts are steady and told.
+    pub(super) fn is_settled(&self) -> bool {
+        self.changing.iter().all(Option::is_none) && self.told.is_some_and(|(_, told)| told == self.held)
+    }
+
     fn hold(&mut self, at: Timestamp, class: Class, count: u32) {
         let (held, changing) = (&mut self.held.counts[class.index()], &mut self.changing[class.index()]);
         if count == *held {

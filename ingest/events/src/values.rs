@@ -85,6 +85,41 @@ impl JsonSchema for Confidence {
     }
 }
 
+/// How many pictures a second were analysed, 0 to 1000.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "f32", into = "f32")]
+pub struct Rate(f32);
+
+impl Rate {
+    /// Pictures a second.
+    pub fn get(self) -> f32 {
+        self.0
+    }
+}
+
+impl TryFrom<f32> for Rate {
+    type Error = OutOfRange;
+    fn try_from(value: f32) -> Result<Self, OutOfRange> {
+        let is_rate = (0.0..=1000.0).contains(&value);
+        if is_rate { Ok(Self(value)) } else { Err(OutOfRange { value: f64::from(value), range: "0 to 1000 a second" }) }
+    }
+}
+
+impl From<Rate> for f32 {
+    fn from(rate: Rate) -> f32 {
+        rate.0
+    }
+}
+
+impl JsonSchema for Rate {
+    fn schema_name() -> Cow<'static, str> {
+        "Rate".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "number", "minimum": 0, "maximum": 1000 })
+    }
+}
+
 /// A box in normalised frame coordinates, wholly inside the frame.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "WireBBox", into = "WireBBox")]

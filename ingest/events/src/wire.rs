@@ -157,6 +157,7 @@ mod tests {
 
     fn entered() -> Event {
         event(ZoneEntered {
+            analysed_fps: None,
             zone: "yard".parse().unwrap(),
             class: Class::Person,
             track: crate::TrackId(0xfeed),

@@ -10,26 +10,38 @@ use std::{
     },
 };
 
-use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use xueliang_inference::{Frame, PrivacyMasks, mask};
 
 use crate::{
     access_unit::AccessUnit,
-    decode::chain::{Chain, ChainError, Picture},
+    decode::{
+        Pace,
+        chain::{Chain, ChainError, Picture},
+    },
+    gate::{Job, Mode, Purpose},
     metrics::CameraMetrics,
 };
 
-/// Most access units that wait for a decoder: a GOP of two seconds at 25/s, and some.
+/// Most access units of now that wait for a decoder: a GOP of two seconds at 25/s, and some. What a gate kept comes on top.
 const MAX_WAITING_UNITS: usize = 64;
 /// Most bytes that wait for a decoder.
-const MAX_WAITING_BYTES: usize = 8 << 20;
+const MAX_WAITING_BYTES: usize = 10 << 20;
 
 /// Takes a camera's frames.
 pub trait FrameSink: Send + Sync {
     /// Takes a frame; must not block.
-    fn take(&self, frame: Frame);
+    fn take(&self, frame: Frame, purpose: Purpose);
+
+    /// Whether a frame of this purpose may come now without taking the place of one that must not be skipped.
+    fn has_room(&self, purpose: Purpose) -> bool;
+
+    /// Whether any frame may come now; if not, `wake` is called once it may.
+    fn wait_for_room(&self, wake: Wake) -> bool;
 }
+
+/// Called once a sink has room again.
+pub type Wake = Box<dyn FnOnce() + Send>;
 
 /// What a lane needs to know of its camera.
 pub struct LaneSettings {
@@ -39,13 +51,6 @@ pub struct LaneSettings {
     pub analysis_fps: f32,
     /// The camera's counters.
     pub metrics: CameraMetrics,
-}
-
-/// How an access unit is to be decoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mode {
-    Still,
-    Stream,
 }
 
 /// One camera's lane.
@@ -62,9 +67,19 @@ pub struct Lane {
 
 #[derive(Default)]
 struct Waiting {
-    units: VecDeque<(AccessUnit, Mode)>,
+    jobs: VecDeque<Job>,
+    n_live: usize,
     n_bytes: usize,
     skipping: bool,
+}
+
+/// What became of a lane's turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// A job was done, or none waits.
+    Done,
+    /// What comes next must wait until the detectors have room.
+    NoRoom,
 }
 
 impl Lane {
@@ -94,25 +109,45 @@ impl Lane {
         *self.pace.lock() = Pace::new(self.settings.analysis_fps);
     }
 
-    pub(super) fn put(&self, unit: AccessUnit, mode: Mode) {
-        let n_dropped = self.waiting.lock().put(unit, mode);
+    pub(super) fn put(&self, job: Job) {
+        let n_dropped = self.waiting.lock().put(job);
         self.settings.metrics.dropped_before_decode(n_dropped);
     }
 
-    /// Decodes the oldest waiting unit; `false` when none waits.
-    pub(super) fn serve(&self, stills: &mut dyn FnMut(&AccessUnit) -> Result<Option<Picture>, ChainError>) -> bool {
-        let Some((unit, mode)) = self.waiting.lock().take() else { return false };
+    /// Does the oldest waiting job.
+    pub(super) fn serve(&self, stills: &mut dyn FnMut(&AccessUnit) -> Result<Option<Picture>, ChainError>) -> Turn {
+        let purpose = self.waiting.lock().next_purpose();
+        if purpose.is_some_and(|purpose| !self.sink.has_room(purpose)) {
+            return Turn::NoRoom;
+        }
+        let Some(job) = self.waiting.lock().take() else { return Turn::Done };
+        match job {
+            // The chain stays: a keyframe comes next, and begins anew whatever was decoded before.
+            Job::BeginStream => {}
+            Job::EndStream => *self.stream.lock() = None,
+            Job::Decode { unit, mode, purpose } => self.decode(&unit, mode, purpose, stills),
+        }
+        Turn::Done
+    }
+
+    fn decode(
+        &self,
+        unit: &AccessUnit,
+        mode: Mode,
+        purpose: Purpose,
+        stills: &mut dyn FnMut(&AccessUnit) -> Result<Option<Picture>, ChainError>,
+    ) {
         let timer = self.settings.metrics.decode_timer();
         let decoded = match mode {
-            Mode::Still => stills(&unit).map(|picture| {
+            Mode::Still => stills(unit).map(|picture| {
                 self.settings.metrics.decode_errors(u64::from(picture.is_none()));
                 picture.into_iter().collect()
             }),
-            Mode::Stream => self.push_to_stream(&unit),
+            Mode::Stream => self.push_to_stream(unit),
         };
         timer.observe_duration();
         match decoded {
-            Ok(pictures) => pictures.into_iter().for_each(|picture: Picture| self.deliver(&picture)),
+            Ok(pictures) => pictures.into_iter().for_each(|picture: Picture| self.deliver(&picture, purpose)),
             Err(error) => {
                 self.settings.metrics.decode_errors(1);
                 tracing::warn!(
@@ -122,7 +157,6 @@ impl Lane {
                 );
             }
         }
-        true
     }
 
     fn push_to_stream(&self, unit: &AccessUnit) -> Result<Vec<Picture>, ChainError> {
@@ -137,14 +171,14 @@ impl Lane {
         Ok(pictures)
     }
 
-    fn deliver(&self, picture: &Picture) {
+    fn deliver(&self, picture: &Picture, purpose: Purpose) {
         self.n_frames.fetch_add(1, Ordering::Relaxed);
         self.settings.metrics.decoded();
-        if !self.pace.lock().admits(picture.captured_at) {
+        if purpose != Purpose::Check && !self.pace.lock().admits(picture.captured_at) {
             return;
         }
         match picture.to_frame() {
-            Ok(frame) => self.sink.take(mask::paint(frame, &self.settings.masks)),
+            Ok(frame) => self.sink.take(mask::paint(frame, &self.settings.masks), purpose),
             Err(error) => {
                 self.settings.metrics.decode_errors(1);
                 tracing::warn!(
@@ -156,107 +190,119 @@ impl Lane {
         }
     }
 
+    /// Whether the detectors have room again; if not, `wake` is called once they have.
+    pub(super) fn wait_for_room(&self, wake: Wake) -> bool {
+        self.sink.wait_for_room(wake)
+    }
+
     pub(super) fn is_waiting(&self) -> bool {
-        !self.waiting.lock().units.is_empty()
+        !self.waiting.lock().jobs.is_empty()
     }
 }
 
 impl Waiting {
-    /// Puts a unit at the end; how many were dropped for it.
-    fn put(&mut self, unit: AccessUnit, mode: Mode) -> u64 {
+    /// Puts a job at the end; how many access units were dropped for it.
+    fn put(&mut self, job: Job) -> u64 {
+        let Job::Decode { unit, purpose, .. } = &job else {
+            self.jobs.push_back(job);
+            return 0;
+        };
         if self.skipping && !unit.keyframe {
             return 1;
         }
         self.skipping = false;
-        let is_full = self.units.len() >= MAX_WAITING_UNITS || self.n_bytes + unit.bytes.len() > MAX_WAITING_BYTES;
+        let (is_live, n_bytes) = (*purpose == Purpose::Live, unit.bytes.len());
+        let is_full = (is_live && self.n_live >= MAX_WAITING_UNITS) || self.n_bytes + n_bytes > MAX_WAITING_BYTES;
         let mut n_dropped = 0;
         if is_full {
-            n_dropped = self.units.len() as u64;
-            self.units.clear();
-            self.n_bytes = 0;
+            n_dropped = self.clear();
             if !unit.keyframe {
                 self.skipping = true;
                 return n_dropped + 1;
             }
         }
-        self.n_bytes += unit.bytes.len();
-        self.units.push_back((unit, mode));
+        self.n_live += usize::from(is_live);
+        self.n_bytes += n_bytes;
+        self.jobs.push_back(job);
         n_dropped
     }
 
-    fn take(&mut self) -> Option<(AccessUnit, Mode)> {
-        let (unit, mode) = self.units.pop_front()?;
-        self.n_bytes -= unit.bytes.len();
-        Some((unit, mode))
-    }
-}
-
-/// Lets at most so many frames a second through, by capture time.
-struct Pace {
-    interval: SignedDuration,
-    next_at: Option<Timestamp>,
-}
-
-impl Pace {
-    fn new(fps: f32) -> Self {
-        Self { interval: SignedDuration::from_secs_f64(1.0 / f64::from(fps.max(0.1))), next_at: None }
+    fn take(&mut self) -> Option<Job> {
+        let job = self.jobs.pop_front()?;
+        if let Job::Decode { unit, purpose, .. } = &job {
+            self.n_live -= usize::from(*purpose == Purpose::Live);
+            self.n_bytes -= unit.bytes.len();
+        }
+        Some(job)
     }
 
-    fn admits(&mut self, at: Timestamp) -> bool {
-        let far = self.interval * 2;
-        let due = match self.next_at {
-            None => at,
-            Some(next_at) if at < next_at - self.interval / 4 => {
-                // A clock that stepped back must not silence the camera.
-                if next_at.duration_since(at) > far { at } else { return false }
-            }
-            Some(next_at) if at.duration_since(next_at) > far => at,
-            Some(next_at) => next_at,
-        };
-        self.next_at = Some(due + self.interval);
-        true
+    /// Drops the access units; that a stream begins or ends stays known.
+    fn clear(&mut self) -> u64 {
+        let n_before = self.jobs.len();
+        self.jobs.retain(|job| !matches!(job, Job::Decode { .. }));
+        (self.n_live, self.n_bytes) = (0, 0);
+        (n_before - self.jobs.len()) as u64
+    }
+
+    fn next_purpose(&self) -> Option<Purpose> {
+        match self.jobs.front()? {
+            Job::Decode { purpose, .. } => Some(*purpose),
+            Job::BeginStream | Job::EndStream => None,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
     use crate::access_unit::Codec;
 
-    fn unit(keyframe: bool, n_bytes: usize) -> AccessUnit {
+    fn job(keyframe: bool, n_bytes: usize, purpose: Purpose) -> Job {
         let captured_at = Timestamp::UNIX_EPOCH;
-        AccessUnit { codec: Codec::H264, keyframe, captured_at, lost_packets: 0, bytes: vec![0; n_bytes] }
+        let bytes = vec![0; n_bytes].into();
+        let unit = AccessUnit { codec: Codec::H264, keyframe, captured_at, lost_packets: 0, bytes };
+        Job::Decode { unit, mode: Mode::Stream, purpose }
     }
 
     #[test]
     fn full_queue_goes_on_at_the_next_keyframe() {
         let mut waiting = Waiting::default();
         for index in 0..MAX_WAITING_UNITS {
-            assert_eq!(waiting.put(unit(index == 0, 10), Mode::Stream), 0);
+            assert_eq!(waiting.put(job(index == 0, 10, Purpose::Live)), 0);
         }
-        assert_eq!(waiting.put(unit(false, 10), Mode::Stream), MAX_WAITING_UNITS as u64 + 1);
-        assert_eq!(waiting.put(unit(false, 10), Mode::Stream), 1);
+        assert_eq!(waiting.put(job(false, 10, Purpose::Live)), MAX_WAITING_UNITS as u64 + 1);
+        assert_eq!(waiting.put(job(false, 10, Purpose::Live)), 1);
         assert!(waiting.take().is_none());
-        assert_eq!(waiting.put(unit(true, 10), Mode::Stream), 0);
-        assert_eq!(waiting.put(unit(false, 10), Mode::Stream), 0);
-        assert_eq!(waiting.units.len(), 2);
+        assert_eq!(waiting.put(job(true, 10, Purpose::Live)), 0);
+        assert_eq!(waiting.put(job(false, 10, Purpose::Live)), 0);
+        assert_eq!(waiting.jobs.len(), 2);
     }
 
     #[test]
     fn queue_is_bounded_in_bytes() {
         let mut waiting = Waiting::default();
-        assert_eq!(waiting.put(unit(true, MAX_WAITING_BYTES - 1), Mode::Still), 0);
-        assert_eq!(waiting.put(unit(true, 2), Mode::Still), 1);
+        assert_eq!(waiting.put(job(true, MAX_WAITING_BYTES - 1, Purpose::CatchUp)), 0);
+        assert_eq!(waiting.put(job(true, 2, Purpose::CatchUp)), 1);
         assert_eq!(waiting.n_bytes, 2);
     }
 
     #[test]
-    fn pace_thins_to_the_rate_and_survives_clock_steps() {
-        let at = |ms: i64| Timestamp::from_millisecond(1_790_000_000_000 + ms).unwrap();
-        let mut pace = Pace::new(5.0);
-        let admitted = (0..50).filter(|index| pace.admits(at(index * 100))).count();
-        assert_eq!(admitted, 25);
-        assert!(pace.admits(at(-3_600_000)));
-        assert!(pace.admits(at(3_600_000)));
+    fn what_a_gate_kept_does_not_crowd_out_what_comes() {
+        let mut waiting = Waiting::default();
+        waiting.put(Job::BeginStream);
+        for index in 0..300 {
+            assert_eq!(waiting.put(job(index == 0, 10, Purpose::CatchUp)), 0);
+        }
+        for _ in 0..MAX_WAITING_UNITS {
+            assert_eq!(waiting.put(job(false, 10, Purpose::Live)), 0);
+        }
+        assert_eq!(waiting.next_purpose(), None, "the beginning comes first");
+        assert!(matches!(waiting.take(), Some(Job::BeginStream)));
+        assert_eq!(waiting.next_purpose(), Some(Purpose::CatchUp));
+        waiting.put(Job::EndStream);
+        assert!(waiting.put(job(false, 10, Purpose::Live)) > 300);
+        assert!(matches!(waiting.take(), Some(Job::EndStream)), "its decoder is still given back");
     }
 }

@@ -17,9 +17,9 @@ use crate::{
     access_unit::{AccessUnit, Codec},
     decode::{
         chain::{Chain, ChainError, Picture},
-        lane::{Lane, Mode},
+        lane::{Lane, Turn, Wake},
     },
-    gate::Decision,
+    gate::Job,
     threads::Threads,
 };
 
@@ -72,13 +72,12 @@ impl DecoderPool {
         taken.is_ok().then(|| Lease(Arc::clone(&self.leases)))
     }
 
-    /// Queues an access unit as the gate decided.
-    pub fn decode(&self, lane: &Arc<Lane>, unit: AccessUnit, decision: Decision) {
-        match decision {
-            Decision::Skip => return,
-            Decision::Still => lane.put(unit, Mode::Still),
-            Decision::Stream => lane.put(unit, Mode::Stream),
+    /// Queues what the gate decided, in order.
+    pub fn work(&self, lane: &Arc<Lane>, jobs: Vec<Job>) {
+        if jobs.is_empty() {
+            return;
         }
+        jobs.into_iter().for_each(|job| lane.put(job));
         self.queue.schedule(lane);
     }
 
@@ -118,19 +117,32 @@ impl RunQueue {
         }
     }
 
-    fn done(&self, lane: &Arc<Lane>) {
+    fn done(self: &Arc<Self>, lane: &Arc<Lane>, turn: Turn) {
         lane.scheduled.store(false, Ordering::Release);
-        if lane.is_waiting() {
+        let goes_on = match turn {
+            Turn::Done => lane.is_waiting(),
+            Turn::NoRoom => lane.wait_for_room(self.wake(lane)),
+        };
+        if goes_on {
             self.schedule(lane);
         }
     }
+
+    fn wake(self: &Arc<Self>, lane: &Arc<Lane>) -> Wake {
+        let (queue, lane) = (Arc::downgrade(self), Arc::downgrade(lane));
+        Box::new(move || {
+            if let (Some(queue), Some(lane)) = (queue.upgrade(), lane.upgrade()) {
+                queue.schedule(&lane);
+            }
+        })
+    }
 }
 
-fn serve(queue: &RunQueue) {
+fn serve(queue: &Arc<RunQueue>) {
     let mut stills = StillDecoders::default();
     while let Some(lane) = queue.next() {
-        lane.serve(&mut |unit| stills.decode(unit));
-        queue.done(&lane);
+        let turn = lane.serve(&mut |unit| stills.decode(unit));
+        queue.done(&lane, turn);
     }
 }
 
@@ -156,7 +168,13 @@ mod tests {
     fn a_stopped_pool_lets_go_of_lanes_that_waited() {
         struct Nowhere;
         impl crate::decode::FrameSink for Nowhere {
-            fn take(&self, _: xueliang_inference::Frame) {}
+            fn take(&self, _: xueliang_inference::Frame, _: crate::gate::Purpose) {}
+            fn has_room(&self, _: crate::gate::Purpose) -> bool {
+                true
+            }
+            fn wait_for_room(&self, _: Wake) -> bool {
+                true
+            }
         }
         let pool = DecoderPool::start(1, 1).unwrap();
         let metrics = crate::metrics::Metrics::new(&prometheus::Registry::new()).unwrap().camera("gate");
@@ -165,8 +183,10 @@ mod tests {
         let lane = Arc::new(Lane::new(settings, Arc::new(Nowhere)));
         pool.stop();
         let captured_at = jiff::Timestamp::UNIX_EPOCH;
-        let unit = AccessUnit { codec: Codec::H264, keyframe: true, captured_at, lost_packets: 0, bytes: Vec::new() };
-        pool.decode(&lane, unit, Decision::Still);
+        let unit =
+            AccessUnit { codec: Codec::H264, keyframe: true, captured_at, lost_packets: 0, bytes: Vec::new().into() };
+        let job = Job::Decode { unit, mode: crate::gate::Mode::Still, purpose: crate::gate::Purpose::Live };
+        pool.work(&lane, vec![job]);
         assert_eq!(Arc::strong_count(&lane), 2, "it waits in the queue");
         pool.stop();
         assert_eq!(Arc::strong_count(&lane), 1);

@@ -25,6 +25,8 @@ pub enum GatePolicy {
     Always,
     /// Only keyframes, by the shared decoders.
     Keyframes,
+    /// Nothing while nothing happens, everything when something does.
+    Adaptive,
 }
 
 /// A user name and where its password is found; the password itself never stands in the settings.
@@ -84,8 +86,9 @@ impl CameraSettings {
         let credentials = read_credentials(camera);
         let transports = [("tcp", StreamTransport::Tcp), ("udp", StreamTransport::Udp)];
         let transport = camera.choice("transport", &transports).unwrap_or(StreamTransport::Tcp);
-        let policies = [("always", GatePolicy::Always), ("keyframes", GatePolicy::Keyframes)];
-        let gate = camera.choice("gate", &policies).unwrap_or(GatePolicy::Always);
+        let policies =
+            [("adaptive", GatePolicy::Adaptive), ("always", GatePolicy::Always), ("keyframes", GatePolicy::Keyframes)];
+        let gate = camera.choice("gate", &policies).unwrap_or(GatePolicy::Adaptive);
         let analysis_fps = read_rate(camera);
         let grid = camera.optional_text("grid");
         let redact = read_redaction(camera);

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{LineId, TrackId, ZoneId},
-    values::{BBox, Class, Confidence, Counts, SnapshotRef},
+    values::{BBox, Class, Confidence, Counts, Rate, SnapshotRef},
 };
 
 /// A track's anchor point came into a zone and stayed for the zone's entry time.
@@ -25,6 +25,9 @@ pub struct ZoneEntered {
     /// A redacted still of that moment, when one could be made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<SnapshotRef>,
+    /// Pictures a second that it was seen at, of late; under overload the rate falls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analysed_fps: Option<Rate>,
 }
 
 /// A track left a zone for the zone's exit time, or was lost.
@@ -39,6 +42,9 @@ pub struct ZoneExited {
     pub track: TrackId,
     /// How long it was inside, milliseconds.
     pub dwell_ms: u64,
+    /// Pictures a second that it was seen at, of late; under overload the rate falls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analysed_fps: Option<Rate>,
 }
 
 /// How many are in a zone: on change, at most once a second, and as a heartbeat.
@@ -54,6 +60,9 @@ pub struct ZoneOccupancy {
     /// A redacted still, when the count rose and one could be made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<SnapshotRef>,
+    /// Pictures a second that it was seen at, of late; under overload the rate falls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analysed_fps: Option<Rate>,
 }
 
 /// A track has stayed in a zone; repeated once per the zone's dwell period while it stays.
@@ -77,6 +86,9 @@ pub struct ZoneDwelled {
     /// A redacted still of that moment, when one could be made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<SnapshotRef>,
+    /// Pictures a second that it was seen at, of late; under overload the rate falls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analysed_fps: Option<Rate>,
 }
 
 /// Which way a line was crossed, seen along it from its first to its second point.
@@ -108,4 +120,7 @@ pub struct LineCrossed {
     /// A redacted still of that moment, when one could be made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<SnapshotRef>,
+    /// Pictures a second that it was seen at, of late; under overload the rate falls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analysed_fps: Option<Rate>,
 }

@@ -1,0 +1,187 @@
+//! What one camera's analysis tells its gate: whether somebody moves, stands or is not there, in the area that matters.
+//!
+//! A picture that was decoded only to see whether anything is new is compared with the background first; where nothing changed,
+//! who stood there still stands there. Only cells that changed can show somebody new. Memory only; nothing here leaves the process.
+
+use std::{collections::HashMap, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use xueliang_inference::{
+    BBox, Background, Change, ClassSet, Detection, Detections, Frame, Point, Thumbnail, Track, TrackHandle, WatchedArea,
+};
+
+use crate::{gate::Finding, settings::CameraSettings};
+
+/// Pictures without any change are detected all the same so often.
+const DETECT_EVERY: Duration = Duration::from_secs(10);
+/// The background is learned from analysed pictures so often.
+const LEARN_EVERY: SignedDuration = SignedDuration::from_secs(1);
+/// Shares of a picture that become background: without change, looked at and found empty, and while somebody is near.
+const ABSORBED: (f32, f32) = (0.1, 0.3);
+/// Whoever moved by this share of their height, or grew by it, has moved.
+const MOVED: f32 = 0.3;
+/// Score from which a detection where something changed may be somebody new.
+const MAYBE_NEW: f32 = 0.2;
+/// Score from which a detection that no track explains is somebody new.
+const SURELY_NEW: f32 = 0.5;
+/// Overlap of one and the same who stands still.
+const SAME_PLACE: f32 = 0.5;
+
+/// One camera's attention, for one session.
+pub struct Attention {
+    background: Background,
+    classes: ClassSet,
+    places: HashMap<TrackHandle, BBox>,
+    /// Everyone who was visible when last looked at.
+    visible: Vec<Track>,
+    detected_at: Option<Timestamp>,
+    learned_at: Option<Timestamp>,
+}
+
+/// What a checked picture comes to.
+pub enum Checked {
+    /// Somebody is new, moved or gone: everything since the last check is needed.
+    New,
+    /// All as before: what the tracker is to take in.
+    AsBefore(Vec<Detection>),
+}
+
+impl Attention {
+    /// Attention for this camera's zones and lines.
+    pub fn new(camera: &CameraSettings) -> Self {
+        let zones = camera.zones.iter().map(|zone| &zone.polygon);
+        let lines = camera.lines.iter().map(|line| line.ends());
+        let background = Background::new(WatchedArea::around(zones, lines));
+        let looked_at = |class| {
+            camera.zones.iter().any(|zone| zone.classes.contains(class))
+                || camera.lines.iter().any(|line| line.classes().contains(class))
+                || (camera.zones.is_empty() && camera.lines.is_empty())
+        };
+        let classes: Vec<_> = xueliang_inference::Class::ALL.into_iter().filter(|class| looked_at(*class)).collect();
+        Self {
+            background,
+            classes: ClassSet::of(&classes),
+            places: HashMap::new(),
+            visible: Vec::new(),
+            detected_at: None,
+            learned_at: None,
+        }
+    }
+
+    /// A picture in which nothing changed: who is still there. `None`: it must be detected.
+    pub fn unchanged(&mut self, frame: &Frame) -> Option<Vec<Detection>> {
+        let at = frame.captured_at();
+        let is_due = self.detected_at.is_none_or(|last| at.duration_since(last).unsigned_abs() >= DETECT_EVERY);
+        if is_due || !self.background.is_learned() {
+            return None;
+        }
+        let now = Thumbnail::of(frame);
+        if !self.background.compare(&now).is_empty() {
+            return None;
+        }
+        self.background.absorb(&now, ABSORBED.0);
+        Some(self.visible.iter().map(standing).collect())
+    }
+
+    /// A picture that was decoded for a check, with what was detected in it.
+    pub fn check(&mut self, frame: &Frame, detections: &Detections) -> Checked {
+        self.detected_at = Some(frame.captured_at());
+        let now = Thumbnail::of(frame);
+        let change = self.background.compare(&now);
+        let found = detections.candidates();
+        if found.iter().any(|found| self.is_new(found, &change)) || self.is_anyone_gone(found, &change) {
+            return Checked::New;
+        }
+        self.background.absorb(&now, ABSORBED.1);
+        let unseen = self.visible.iter().filter(|track| !change.touches(&track.bbox) && !is_among(found, &track.bbox));
+        let carried: Vec<_> = unseen.map(standing).collect();
+        Checked::AsBefore(found.iter().copied().chain(carried).collect())
+    }
+
+    /// A picture that was analysed: what the gate is to know. `is_settled`: nothing in the zones waits for time to pass.
+    pub fn follow(&mut self, frame: &Frame, tracks: &[Track], found: &[Detection], is_settled: bool) -> Finding {
+        let relevant: Vec<&Track> = tracks.iter().filter(|track| self.matters(track.class, &track.bbox)).collect();
+        let mut moves = !is_settled || relevant.iter().any(|track| !track.visible);
+        for track in &relevant {
+            moves |= self.has_moved(track);
+        }
+        moves |= found.iter().any(|found| {
+            found.confidence >= SURELY_NEW
+                && self.matters(found.class, &found.bbox)
+                && !tracks.iter().any(|track| track.bbox.iou(&found.bbox) > 0.0)
+        });
+        self.remember(frame.captured_at(), tracks);
+        match (moves, relevant.is_empty()) {
+            (true, _) => Finding::Moving,
+            (false, false) => {
+                self.learn(frame);
+                Finding::Standing
+            }
+            (false, true) => {
+                self.learn(frame);
+                Finding::Nobody
+            }
+        }
+    }
+
+    /// Who is there after a picture that showed nothing new.
+    pub fn confirm(&mut self, tracks: &[Track]) -> Finding {
+        self.visible = tracks.iter().filter(|track| track.visible).copied().collect();
+        let anyone = self.visible.iter().any(|track| self.matters(track.class, &track.bbox));
+        if anyone { Finding::Standing } else { Finding::Nobody }
+    }
+
+    fn remember(&mut self, at: Timestamp, tracks: &[Track]) {
+        self.detected_at = Some(at);
+        self.visible = tracks.iter().filter(|track| track.visible).copied().collect();
+        self.places.retain(|handle, _| tracks.iter().any(|track| track.handle == *handle));
+    }
+
+    fn learn(&mut self, frame: &Frame) {
+        let at = frame.captured_at();
+        if self.learned_at.is_none_or(|last| at.duration_since(last).abs() >= LEARN_EVERY) {
+            self.background.absorb(&Thumbnail::of(frame), ABSORBED.1);
+            self.learned_at = Some(at);
+        }
+    }
+
+    fn has_moved(&mut self, track: &Track) -> bool {
+        let bbox = track.bbox;
+        let stays = self.places.get(&track.handle).is_some_and(|place| {
+            let (was, is) = (place.anchor(), bbox.anchor());
+            let reach = MOVED * place.h;
+            (is.x - was.x).hypot(is.y - was.y) <= reach && (bbox.h - place.h).abs() <= reach
+        });
+        if !stays {
+            self.places.insert(track.handle, bbox);
+        }
+        !stays
+    }
+
+    fn is_new(&self, found: &Detection, change: &Change) -> bool {
+        found.confidence >= MAYBE_NEW
+            && self.matters(found.class, &found.bbox)
+            && change.touches(&found.bbox)
+            && !self.visible.iter().any(|track| track.bbox.iou(&found.bbox) >= SAME_PLACE)
+    }
+
+    fn is_anyone_gone(&self, found: &[Detection], change: &Change) -> bool {
+        self.visible.iter().any(|track| {
+            self.matters(track.class, &track.bbox) && change.touches(&track.bbox) && !is_among(found, &track.bbox)
+        })
+    }
+
+    fn matters(&self, class: xueliang_inference::Class, bbox: &BBox) -> bool {
+        let Point { x, y } = bbox.anchor();
+        self.classes.contains(class) && self.background.watched().contains(Point { x, y })
+    }
+}
+
+fn is_among(found: &[Detection], bbox: &BBox) -> bool {
+    found.iter().any(|found| found.bbox.iou(bbox) >= SAME_PLACE)
+}
+
+/// Who stands where nothing changed is as good as detected there.
+fn standing(track: &Track) -> Detection {
+    Detection { class: track.class, confidence: track.confidence.max(SURELY_NEW), bbox: track.bbox }
+}

@@ -1,0 +1,257 @@
+//! The adaptive gate: closed while nothing happens, and never at the price of missing what happened.
+//!
+//! Closed, it keeps access units and has a keyframe looked at now and then; what the camera's own sizes say, or a keyframe that
+//! shows something new, opens it with everything kept since the last keyframe that was found quiet. Open, it stays so until the
+//! analysis has said for a while that nothing moves. Pure: access units and verdicts in, jobs out; times are capture times.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    Evidence, Finding, Job, Mode, Purpose, Verdict,
+    kept::{Kept, MAX_BYTES},
+    sizes::SizeEvidence,
+};
+use crate::access_unit::AccessUnit;
+
+/// The gate closes after so long without movement.
+const HOLD: SignedDuration = SignedDuration::from_secs(2);
+/// While sizes are trusted and nobody is there, a keyframe is looked at so often.
+const CHECK_EVERY: SignedDuration = SignedDuration::from_secs(4);
+/// Keyframes that come faster than this are not all looked at.
+const CHECK_AT_MOST_EVERY: SignedDuration = SignedDuration::from_millis(900);
+/// Keyframes come a little early or late.
+const JITTER: SignedDuration = SignedDuration::from_millis(100);
+/// Keyframes further apart can't stand for what is between them.
+const KEYFRAMES_SUFFICE_WITHIN: SignedDuration = SignedDuration::from_millis(4500);
+/// Keyframes further apart leave too much to keep, even when sizes are trusted.
+const SIZES_SUFFICE_WITHIN: SignedDuration = SignedDuration::from_millis(12_500);
+/// A keyframe without a verdict for so long is looked at again.
+const VERDICT_WITHIN: SignedDuration = SignedDuration::from_secs(5);
+/// Capture times that jump by more begin a new timeline.
+const JUMP: SignedDuration = SignedDuration::from_secs(10);
+/// A group of pictures must fit so often into what may be kept.
+const GROUPS_KEPT: usize = 3;
+
+/// One camera's adaptive gate.
+pub struct Adaptive {
+    state: State,
+    kept: Kept,
+    sizes: SizeEvidence,
+    last_at: Option<Timestamp>,
+    keyframe_at: Option<Timestamp>,
+    keyframe_interval: Option<SignedDuration>,
+    /// Bytes since the last keyframe.
+    n_group_bytes: usize,
+    /// Groups of pictures so large can't be kept, and what can't be kept can't be gated.
+    too_large: bool,
+    /// Whether something stands still in the watched area.
+    occupied: bool,
+    /// It opens as soon as there is a decoder for it.
+    wants_to_open: bool,
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    /// → `Closed` after [`HOLD`] without movement, when what is left can be confirmed by keyframes.
+    Open { active_at: Timestamp },
+    /// → `Open` when sizes or a keyframe say so, or nothing else would do.
+    Closed { checked_at: Option<Timestamp>, pending: Option<Timestamp> },
+}
+
+impl Adaptive {
+    /// A gate that opens at once and stays open until it knows its camera.
+    pub fn new() -> Self {
+        Self {
+            state: State::Closed { checked_at: None, pending: None },
+            kept: Kept::default(),
+            sizes: SizeEvidence::default(),
+            last_at: None,
+            keyframe_at: None,
+            keyframe_interval: None,
+            n_group_bytes: 0,
+            too_large: false,
+            occupied: false,
+            wants_to_open: true,
+        }
+    }
+
+    /// Whether everything is decoded now.
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, State::Open { .. })
+    }
+
+    /// Whether it would be open if there were a decoder.
+    pub fn is_starved(&self) -> bool {
+        !self.is_open() && self.wants_to_open
+    }
+
+    /// What it goes by.
+    pub fn evidence(&self) -> Evidence {
+        let Some(interval) = self.keyframe_interval.filter(|_| !self.too_large) else { return Evidence::Everything };
+        let since_keyframe = match (self.keyframe_at, self.last_at) {
+            (Some(keyframe_at), Some(last_at)) => last_at.duration_since(keyframe_at),
+            _ => SignedDuration::ZERO,
+        };
+        let spacing = interval.max(since_keyframe);
+        if self.sizes.is_trusted() && spacing <= SIZES_SUFFICE_WITHIN {
+            Evidence::Sizes
+        } else if spacing <= KEYFRAMES_SUFFICE_WITHIN {
+            Evidence::Keyframes
+        } else {
+            Evidence::Everything
+        }
+    }
+
+    /// Takes the camera's next access unit; `may_open` says whether a stream decoder is to be had.
+    pub fn take(&mut self, unit: AccessUnit, may_open: bool, jobs: &mut Vec<Job>) {
+        self.follow(&unit);
+        match self.state {
+            State::Open { .. } => {
+                if unit.keyframe {
+                    self.kept.clear();
+                }
+                self.kept.push(unit.share());
+                jobs.push(Job::Decode { unit, mode: Mode::Stream, purpose: Purpose::Live });
+            }
+            State::Closed { .. } => self.take_closed(unit, may_open, jobs),
+        }
+    }
+
+    /// Hears what the analysis found in a picture.
+    pub fn hear(&mut self, verdict: Verdict, may_open: bool, jobs: &mut Vec<Job>) {
+        match (self.state, verdict.purpose) {
+            (State::Closed { checked_at, pending }, Purpose::Check) => {
+                let pending = pending.filter(|pending| *pending != verdict.at);
+                self.state = State::Closed { checked_at, pending };
+                self.hear_check(verdict, may_open, jobs);
+            }
+            (State::Open { active_at }, Purpose::Live | Purpose::CatchUp) => {
+                let moves = verdict.finding == Finding::Moving;
+                self.sizes.label(verdict.at, moves);
+                self.occupied = verdict.finding != Finding::Nobody;
+                let active_at = if moves { active_at.max(verdict.at) } else { active_at };
+                self.state = State::Open { active_at };
+                if verdict.at.duration_since(active_at) >= HOLD && self.may_close() {
+                    jobs.push(Job::EndStream);
+                    self.state = State::Closed { checked_at: Some(verdict.at), pending: None };
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The session ended: what was kept can't be continued, what was learned stays.
+    pub fn interrupted(&mut self) {
+        self.kept.clear();
+        self.sizes.interrupted();
+        self.state = State::Closed { checked_at: None, pending: None };
+        (self.last_at, self.keyframe_at) = (None, None);
+        self.wants_to_open = true;
+    }
+
+    /// Clock, keyframe and size bookkeeping.
+    fn follow(&mut self, unit: &AccessUnit) {
+        let at = unit.captured_at;
+        if self.last_at.is_some_and(|last_at| at.duration_since(last_at).abs() > JUMP) {
+            self.sizes.interrupted();
+            self.keyframe_at = None;
+            match &mut self.state {
+                State::Open { active_at } => *active_at = at,
+                State::Closed { .. } => self.wants_to_open = true,
+            }
+        }
+        self.last_at = Some(at);
+        if !unit.keyframe {
+            self.n_group_bytes += unit.bytes.len();
+            self.sizes.observe(at, unit.bytes.len());
+            return;
+        }
+        if let Some(before) = self.keyframe_at.replace(at) {
+            self.keyframe_interval = Some(at.duration_since(before));
+            self.too_large = self.n_group_bytes > MAX_BYTES / GROUPS_KEPT;
+        }
+        self.n_group_bytes = unit.bytes.len();
+    }
+
+    fn take_closed(&mut self, unit: AccessUnit, may_open: bool, jobs: &mut Vec<Job>) {
+        let at = unit.captured_at;
+        let check = (unit.keyframe && self.is_check_due(at)).then(|| unit.share());
+        let left_over = if self.kept.has_room_for(&unit) {
+            self.kept.push(unit);
+            None
+        } else {
+            self.too_large = true;
+            Some(unit)
+        };
+        let evidence = self.evidence();
+        self.wants_to_open |= evidence == Evidence::Everything;
+        self.wants_to_open |= evidence == Evidence::Sizes && self.sizes.says_movement();
+        let opened = self.wants_to_open && may_open && self.open(at, jobs);
+        match (left_over, check) {
+            (Some(unit), _) if opened => {
+                jobs.push(Job::Decode { unit, mode: Mode::Stream, purpose: Purpose::Live });
+            }
+            (_, Some(keyframe)) if !opened => self.check(keyframe, jobs),
+            (Some(unit), None) => self.kept.push(unit),
+            _ => {}
+        }
+    }
+
+    /// Has a keyframe looked at; when it should be open and there is no decoder, keyframes are all that is analysed.
+    fn check(&mut self, keyframe: AccessUnit, jobs: &mut Vec<Job>) {
+        let at = keyframe.captured_at;
+        let purpose = if self.wants_to_open { Purpose::Live } else { Purpose::Check };
+        let pending = (purpose == Purpose::Check).then_some(at);
+        self.state = State::Closed { checked_at: Some(at), pending };
+        jobs.push(Job::Decode { unit: keyframe, mode: Mode::Still, purpose });
+    }
+
+    fn is_check_due(&self, at: Timestamp) -> bool {
+        let State::Closed { checked_at, pending } = self.state else { return false };
+        if pending.is_some_and(|pending| at.duration_since(pending) < VERDICT_WITHIN) {
+            return false;
+        }
+        let is_relaxed =
+            self.evidence() == Evidence::Sizes && !self.occupied && self.kept.n_bytes() < MAX_BYTES / GROUPS_KEPT;
+        let every = if is_relaxed { CHECK_EVERY } else { CHECK_AT_MOST_EVERY };
+        checked_at.is_none_or(|checked_at| at.duration_since(checked_at).abs() >= every - JITTER)
+    }
+
+    fn hear_check(&mut self, verdict: Verdict, may_open: bool, jobs: &mut Vec<Job>) {
+        if verdict.finding == Finding::Moving {
+            if self.evidence() == Evidence::Sizes {
+                self.sizes.missed();
+            }
+            self.wants_to_open = true;
+            if may_open {
+                self.open(verdict.at, jobs);
+            }
+            return;
+        }
+        self.occupied = verdict.finding == Finding::Standing;
+        self.sizes.label(verdict.at, false);
+        self.kept.forget_before(verdict.at);
+    }
+
+    /// False when nothing is kept to begin with.
+    fn open(&mut self, at: Timestamp, jobs: &mut Vec<Job>) -> bool {
+        if self.kept.is_empty() {
+            return false;
+        }
+        jobs.push(Job::BeginStream);
+        let units = self.kept.units().map(AccessUnit::share);
+        jobs.extend(units.map(|unit| Job::Decode { unit, mode: Mode::Stream, purpose: Purpose::CatchUp }));
+        self.state = State::Open { active_at: at };
+        self.wants_to_open = false;
+        true
+    }
+
+    /// Something must tell who comes, keyframes must be able to confirm who stands there, and it must be possible to go on.
+    fn may_close(&self) -> bool {
+        let keyframes_suffice = self.keyframe_interval.is_some_and(|interval| interval <= KEYFRAMES_SUFFICE_WITHIN);
+        self.evidence() != Evidence::Everything && (keyframes_suffice || !self.occupied) && !self.kept.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,206 @@
+//! One camera's access units through gate, decoder, detector, tracker and zones, in order and by capture time alone.
+//!
+//! What the live pipeline does with threads and newest-wins slots happens here one after the other, nothing is dropped, and it
+//! runs as fast as the machine can: for the bench and for tests on footage. Nothing is sent anywhere.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use xueliang_inference::{DetectError, Detector, Frame, SceneError, mask};
+
+use crate::{
+    access_unit::AccessUnit,
+    analyse::{Analysis, Fact, Seen},
+    decode::{
+        Pace,
+        chain::{Chain, ChainError, Picture},
+    },
+    gate::{Evidence, Gate, Job, Mode, Purpose, Verdict},
+    settings::CameraSettings,
+    snapshots::SnapshotStore,
+};
+
+/// Why a run can't go on.
+#[derive(Debug, thiserror::Error)]
+pub enum OfflineError {
+    /// A decoder can't be used.
+    #[error("a decoder can't be used")]
+    Decoder(#[from] ChainError),
+    /// Inference failed.
+    #[error("inference failed")]
+    Detect(#[from] DetectError),
+    /// The zones can't be watched.
+    #[error("the zones can't be watched")]
+    Scene(#[from] SceneError),
+}
+
+/// A fact and when it was decided.
+pub struct Decided {
+    /// What was seen, and when.
+    pub fact: Fact,
+    /// Capture time of the access unit that brought it out, plus the time that working on it had taken by then.
+    pub decided_at: Timestamp,
+}
+
+/// What a run did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OfflineCounts {
+    /// Access units taken.
+    pub n_units: u64,
+    /// Pictures decoded in sequence.
+    pub n_streamed: u64,
+    /// Keyframes decoded alone.
+    pub n_stills: u64,
+    /// Pictures that the detector saw.
+    pub n_detected: u64,
+    /// Access units that came while the gate was open.
+    pub n_open: u64,
+    /// Times the gate opened.
+    pub n_openings: u64,
+    /// Time spent decoding.
+    pub decoding: Duration,
+    /// Time spent detecting, preprocessing included.
+    pub detecting: Duration,
+}
+
+/// What one picture came to, for the gate and for the world.
+type Analysed = (Option<Verdict>, Vec<Fact>);
+
+/// One camera, offline.
+pub struct Offline {
+    camera: CameraSettings,
+    detector: Detector,
+    snapshots: SnapshotStore,
+    gate: Gate,
+    stream: Option<Chain>,
+    still: Option<Chain>,
+    pace: Pace,
+    analysis: Option<Analysis>,
+    counts: OfflineCounts,
+}
+
+impl Offline {
+    /// A run for this camera; its redacted snapshots go to `snapshots`.
+    pub fn new(camera: CameraSettings, detector: Detector, snapshots: SnapshotStore) -> Self {
+        let (gate, pace) = (Gate::new(camera.gate), Pace::new(camera.analysis_fps));
+        let counts = OfflineCounts::default();
+        Self { camera, detector, snapshots, gate, stream: None, still: None, pace, analysis: None, counts }
+    }
+
+    /// Takes the next access unit; what was decided because of it.
+    pub fn push(&mut self, unit: AccessUnit) -> Result<Vec<Decided>, OfflineError> {
+        let (came_at, started) = (unit.captured_at, Instant::now());
+        let decided = |fact| {
+            let took = jiff::SignedDuration::try_from(started.elapsed()).unwrap_or_default();
+            Decided { fact, decided_at: came_at.checked_add(took).unwrap_or(came_at) }
+        };
+        let was_open = self.gate.is_open();
+        let mut jobs = self.gate.take(unit, true);
+        let mut all = Vec::new();
+        while !jobs.is_empty() {
+            let mut next = Vec::new();
+            for job in jobs {
+                for (verdict, facts) in self.work(job)? {
+                    all.extend(facts.into_iter().map(decided));
+                    next.extend(verdict.map(|verdict| self.gate.hear(verdict, true)).unwrap_or_default());
+                }
+            }
+            jobs = next;
+        }
+        self.counts.n_units += 1;
+        self.counts.n_open += u64::from(self.gate.is_open());
+        self.counts.n_openings += u64::from(!was_open && self.gate.is_open());
+        Ok(all)
+    }
+
+    /// The footage is over: what was in the zones is said to have left.
+    pub fn finish(&mut self) -> Vec<Fact> {
+        self.analysis.take().map(|mut analysis| analysis.close()).unwrap_or_default()
+    }
+
+    /// What was done so far.
+    pub fn counts(&self) -> OfflineCounts {
+        self.counts
+    }
+
+    /// What the gate goes by now.
+    pub fn evidence(&self) -> Evidence {
+        self.gate.evidence()
+    }
+
+    /// The detector, for another run.
+    pub fn into_detector(self) -> Detector {
+        self.detector
+    }
+
+    fn work(&mut self, job: Job) -> Result<Vec<Analysed>, OfflineError> {
+        let Job::Decode { unit, mode, purpose } = job else {
+            if matches!(job, Job::EndStream) {
+                self.stream = None;
+            }
+            return Ok(Vec::new());
+        };
+        let started = Instant::now();
+        let pictures = self.decode(&unit, mode)?;
+        self.counts.decoding += started.elapsed();
+        pictures.iter().map(|picture| self.analyse(picture, purpose)).collect()
+    }
+
+    fn decode(&mut self, unit: &AccessUnit, mode: Mode) -> Result<Vec<Picture>, ChainError> {
+        let chain = match mode {
+            Mode::Still => &mut self.still,
+            Mode::Stream => &mut self.stream,
+        };
+        let chain = match chain {
+            Some(chain) => chain,
+            None => chain.insert(Chain::new(unit.codec)?),
+        };
+        match mode {
+            Mode::Still => {
+                self.counts.n_stills += 1;
+                Ok(chain.decode_still(unit).into_iter().collect())
+            }
+            Mode::Stream => {
+                self.counts.n_streamed += 1;
+                Ok(chain.push(unit))
+            }
+        }
+    }
+
+    fn analyse(&mut self, picture: &Picture, purpose: Purpose) -> Result<Analysed, OfflineError> {
+        if purpose != Purpose::Check && !self.pace.admits(picture.captured_at) {
+            return Ok((None, Vec::new()));
+        }
+        let frame = mask::paint(picture.to_frame()?, &self.camera.privacy_masks());
+        let analysis = match &mut self.analysis {
+            Some(analysis) => analysis,
+            None => {
+                let aspect = frame.width() as f32 / frame.height() as f32;
+                self.analysis.insert(Analysis::new(&self.camera, aspect)?)
+            }
+        };
+        let glanced = if purpose == Purpose::Check { analysis.glance(&frame) } else { None };
+        let seen = match glanced {
+            Some(seen) => seen,
+            None => {
+                let detections = detect(&mut self.detector, &frame, &mut self.counts)?;
+                analysis.observe(&frame, purpose, &detections, &self.snapshots)
+            }
+        };
+        let Seen { facts, finding } = seen;
+        Ok((finding.map(|finding| Verdict { at: frame.captured_at(), purpose, finding }), facts))
+    }
+}
+
+fn detect(
+    detector: &mut Detector,
+    frame: &Frame,
+    counts: &mut OfflineCounts,
+) -> Result<xueliang_inference::Detections, DetectError> {
+    let started = Instant::now();
+    let settings = detector.settings();
+    let detections = detector.detect(frame, &settings);
+    counts.n_detected += 1;
+    counts.detecting += started.elapsed();
+    detections
+}
