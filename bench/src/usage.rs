@@ -4,6 +4,9 @@ use std::{collections::BTreeMap, fs, time::Duration};
 
 use anyhow::{Context, Result};
 
+/// What the threads of the sessions' runtime are for.
+pub const PULLING: &str = "pull, gate and publish";
+
 /// Processor time of a process so far, without its children.
 pub fn cpu_of(pid: u32) -> Result<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("process {pid} is gone"))?;
@@ -46,7 +49,7 @@ pub fn cpu_of_threads() -> Result<BTreeMap<&'static str, Duration>> {
 
 fn group(thread: &str) -> &'static str {
     match thread {
-        name if name.starts_with("tokio") => "pull, gate and publish",
+        name if name.starts_with("tokio") => PULLING,
         name if name.starts_with("decode") => "decode",
         name if name.starts_with("detect") => "detect and analyse",
         name if name.starts_with("outbox") => "outbox",
