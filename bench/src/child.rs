@@ -16,6 +16,9 @@ use crate::{progress, usage};
 /// How often a wait looks whether the bench was asked to end.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// Time for a child to end what it started itself.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// A running child.
 pub struct Talker {
     name: &'static str,
@@ -84,6 +87,10 @@ impl Talker {
 impl Drop for Talker {
     fn drop(&mut self) {
         drop(self.input.take());
+        let until = Instant::now() + GRACE;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         // It may have ended already; there is nobody left to tell.
         let _ = self.child.kill();
         let _ = self.child.wait();

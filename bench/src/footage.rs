@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Counts up when footage is made in another way, so that kept files are made anew.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Pictures a second that cameras send.
 pub const FPS: u32 = 25;
 

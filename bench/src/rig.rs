@@ -86,6 +86,18 @@ impl Window {
         of_name.filter(|(key, _)| key.contains(label)).map(|(_, value)| value).sum()
     }
 
+    /// What the gate decided, a second and camera.
+    pub fn decisions(&self, n_cameras: usize) -> BTreeMap<String, f64> {
+        let mut decisions = BTreeMap::new();
+        for (key, grown) in &self.counters {
+            if let Some(labels) = key.strip_prefix("xueliang_gate_decisions_total ") {
+                let decision = labels.split(' ').next_back().unwrap_or_default();
+                *decisions.entry(decision.to_owned()).or_insert(0.0) += grown / self.seconds / n_cameras as f64;
+            }
+        }
+        decisions
+    }
+
     /// Each stage's time in seconds and how often it ran.
     pub fn stages(&self) -> BTreeMap<String, (f64, f64)> {
         let mut stages: BTreeMap<String, (f64, f64)> = BTreeMap::new();

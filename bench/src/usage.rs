@@ -4,6 +4,9 @@ use std::{collections::BTreeMap, fs, time::Duration};
 
 use anyhow::{Context, Result};
 
+/// What the threads of the sessions' runtime are for.
+pub const PULLING: &str = "pull, gate and publish";
+
 /// Processor time of a process so far, without its children.
 pub fn cpu_of(pid: u32) -> Result<Duration> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).with_context(|| format!("process {pid} is gone"))?;
@@ -24,6 +27,14 @@ pub fn memory_of_self() -> Result<u64> {
     Ok(kib * 1024)
 }
 
+/// Lets this process open as many files as the system allows: a thousand sessions need more than the usual soft limit.
+pub fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Where it is refused, connections fail later and say so.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}
+
 /// Processor time of this process's threads so far, by what they are for.
 pub fn cpu_of_threads() -> Result<BTreeMap<&'static str, Duration>> {
     let mut by_group = BTreeMap::new();
@@ -38,7 +49,7 @@ pub fn cpu_of_threads() -> Result<BTreeMap<&'static str, Duration>> {
 
 fn group(thread: &str) -> &'static str {
     match thread {
-        name if name.starts_with("tokio") => "pull, gate and publish",
+        name if name.starts_with("tokio") => PULLING,
         name if name.starts_with("decode") => "decode",
         name if name.starts_with("detect") => "detect and analyse",
         name if name.starts_with("outbox") => "outbox",

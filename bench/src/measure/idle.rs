@@ -44,7 +44,7 @@ pub fn run(bench: &Bench) -> Result<Found> {
         runs.push(json!({
             "idle_cores_per_camera": idle.cores / n as f64, "demux_cores_per_camera": demux / n as f64,
             "decoded_per_s": idle.grew("xueliang_frames_decoded_total", "") / idle.seconds / n as f64,
-            "threads": idle.threads, "memory_of_two_mb": few / 1e6, "memory_mb": many / 1e6,
+            "decisions_per_s": idle.decisions(n), "threads": idle.threads, "memory_of_two_mb": few / 1e6, "memory_mb": many / 1e6,
         }));
     }
     let details = json!({ "footage": spec.name(), "cameras": n, "runs": runs });

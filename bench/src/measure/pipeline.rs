@@ -11,6 +11,7 @@ use crate::{
     progress,
     rig::{Rig, Watch, Window},
     serve::Street,
+    usage,
 };
 
 /// Cameras that play.
@@ -56,8 +57,12 @@ fn told(window: &Window) -> Value {
         .collect();
     let threads: Map<String, Value> =
         window.threads.iter().map(|(group, cores)| ((*group).to_owned(), json!(cores / cameras))).collect();
+    let pulling = window.threads.get(usage::PULLING).copied().unwrap_or(0.0);
+    let units_per_s = window.grew("xueliang_access_units_total", "") / window.seconds;
     json!({
         "cores_per_camera": window.cores / cameras, "stages": stages, "threads_cores_per_camera": threads,
+        "pull_gate_publish_ms_per_access_unit": 1000.0 * pulling / units_per_s,
+        "decisions_per_s": window.decisions(CAMERAS),
         "analysed_per_s": window.grew("xueliang_inferences_total", "") / window.seconds / cameras,
         "decoded_per_s": window.grew("xueliang_frames_decoded_total", "") / window.seconds / cameras,
     })

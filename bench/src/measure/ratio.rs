@@ -42,7 +42,7 @@ pub fn run(bench: &Bench, kind: Kind) -> Result<Found> {
         ratios.push(ratio);
         runs.push(json!({
             "ours_cores_per_camera": ours_each, "reference_cores_per_camera": reference_each, "ratio": ratio,
-            "ours_threads": ours.threads, "ours_analysed_per_s": ours.grew("xueliang_inferences_total", "") / ours.seconds,
+            "ours_decisions_per_s": ours.decisions(CAMERAS), "ours_threads": ours.threads, "ours_analysed_per_s": ours.grew("xueliang_inferences_total", "") / ours.seconds,
             "ours_decoded_per_s": ours.grew("xueliang_frames_decoded_total", "") / ours.seconds,
             "reference_ffmpeg_cores": reference.ffmpeg / (reference.frames / FPS),
             "reference_python_cores": reference.python / (reference.frames / FPS),
