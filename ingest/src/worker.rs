@@ -40,6 +40,8 @@ use crate::{
     status::StatusBoard,
 };
 
+/// Cameras come and go while the worker runs: so many can come without a higher limit of open files.
+const ROOM_FOR_CAMERAS: usize = 1000;
 /// Time for events that still wait at shutdown.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 /// How often the snapshot folder is swept.
@@ -113,7 +115,7 @@ impl Worker {
     /// Loads the model, opens the outbox, starts all cameras. Events go to `sink`. Must be called within a tokio runtime.
     pub fn start(settings: IngestSettings, sink: Sink, registry: &Registry) -> Result<Self, WorkerError> {
         let metrics = Metrics::new(registry)?;
-        files::raise_limit(settings.cameras.len());
+        files::raise_limit(ROOM_FOR_CAMERAS.max(settings.cameras.len()));
         check_decoders(settings.decoder)?;
         let (detectors, provider) = load_detectors(&settings)?;
         let scheduler = Arc::new(Scheduler::start(detectors, &metrics)?);
