@@ -1,5 +1,5 @@
-//! Frame → detections: preprocess, infer, decode, suppress. One detector per inference thread; it owns its tensors.
-//! How long each stage took comes back with the result, for metrics and the bench.
+//! Frame → detections: preprocess, infer, decode, suppress. One detector per inference thread; the model it owns has a
+//! network for each shape of frame, which holds its tensor. How long each stage took comes back with the result, for metrics and the bench.
 
 use std::time::{Duration, Instant};
 
@@ -12,12 +12,11 @@ use crate::frame::Frame;
 use crate::geometry::BBox;
 use crate::model::Model;
 use crate::nms;
-use crate::preprocess::{FrameFromModel, Preprocessor};
+use crate::preprocess::FrameFromModel;
 
 /// Runs one model.
 pub struct Detector {
     model: Model,
-    preprocessor: Preprocessor,
 }
 
 /// What counts as found.
@@ -64,8 +63,7 @@ pub enum DetectError {
 impl Detector {
     /// A detector that runs this model.
     pub fn new(model: Model) -> Self {
-        let preprocessor = Preprocessor::new(model.input().clone());
-        Self { model, preprocessor }
+        Self { model }
     }
 
     /// The model.
@@ -80,11 +78,12 @@ impl Detector {
 
     /// What the frame holds.
     pub fn detect(&mut self, frame: &Frame, settings: &DetectSettings) -> Result<Detections, DetectError> {
+        let network = self.model.network(frame);
         let started = Instant::now();
-        let (tensor, frame_from_model) = self.preprocessor.fill(frame);
+        let prepared = network.prepare(frame);
         let preprocessed = Instant::now();
-        let mut inferred = preprocessed;
-        let outputs = self.model.infer(tensor, |outputs, decoder| {
+        let (mut inferred, frame_from_model) = (preprocessed, prepared.frame_from_model);
+        let outputs = prepared.infer(|outputs, decoder| {
             inferred = Instant::now();
             decoder.decode(outputs)
         });

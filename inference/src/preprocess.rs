@@ -243,7 +243,8 @@ mod tests {
 
     fn spec(fit: Fit, layout: Layout) -> InputSpec {
         let tensor = "images".to_owned();
-        InputSpec { tensor, width: 32, height: 32, layout, colour: ColourOrder::Bgr, scale: 1.0, offset: 0.0, fit }
+        let (width, height, colour) = (32, 32, ColourOrder::Bgr);
+        InputSpec { tensor, width, height, layout, colour, scale: 1.0, offset: 0.0, fit, rectangular: false }
     }
 
     /// Luma from a function of x and y, no colour.

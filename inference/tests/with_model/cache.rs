@@ -32,10 +32,17 @@ pub fn runtime() -> Runtime {
     init_runtime(library.as_deref()).expect("ONNX Runtime")
 }
 
-pub fn detector(model: &str) -> Detector {
+pub fn manifest(model: &str) -> Manifest {
     let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
-    let manifest = Manifest::read(&manifests.join(format!("{model}.toml"))).expect("manifest");
-    let model = Model::load(&runtime(), &manifest, &cache().join("models"), &SessionSettings::default());
+    Manifest::read(&manifests.join(format!("{model}.toml"))).expect("manifest")
+}
+
+pub fn detector(model: &str) -> Detector {
+    detector_of(&manifest(model))
+}
+
+pub fn detector_of(manifest: &Manifest) -> Detector {
+    let model = Model::load(&runtime(), manifest, &cache().join("models"), &SessionSettings::default());
     Detector::new(model.expect("model"))
 }
 

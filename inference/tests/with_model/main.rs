@@ -9,3 +9,5 @@ mod parity;
 mod privacy;
 #[cfg(test)]
 mod refusal;
+#[cfg(test)]
+mod shapes;

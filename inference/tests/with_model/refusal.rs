@@ -8,11 +8,11 @@ use xueliang_inference::{Manifest, Model, ModelError, Provider, SessionSettings}
 
 use crate::cache::runtime;
 
-fn fixtures() -> PathBuf {
+pub fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
-fn manifest(model: &str, tensor: &str, sha256: &str) -> Manifest {
+pub fn manifest(model: &str, tensor: &str, sha256: &str) -> Manifest {
     let text = format!(
         r#"
 name = "{model}"
