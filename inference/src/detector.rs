@@ -1,6 +1,7 @@
 //! Frame → detections: preprocess, infer, decode, suppress. One detector per inference thread; the model it owns has a
 //! network for each shape of frame, which holds its tensor. How long each stage took comes back with the result, for metrics and the bench.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
@@ -10,7 +11,7 @@ use crate::decode::{BoxInModel, Candidate};
 use crate::detection::Detection;
 use crate::frame::Frame;
 use crate::geometry::BBox;
-use crate::model::Model;
+use crate::model::{Model, NetworkFacts};
 use crate::nms;
 use crate::preprocess::FrameFromModel;
 
@@ -33,6 +34,7 @@ pub struct DetectSettings {
 pub struct Detections {
     /// How long it took.
     pub timings: Timings,
+    network: Option<Arc<NetworkFacts>>,
     unsuppressed: Vec<Detection>,
     candidates: Vec<Detection>,
     n_confident: usize,
@@ -79,6 +81,7 @@ impl Detector {
     /// What the frame holds.
     pub fn detect(&mut self, frame: &Frame, settings: &DetectSettings) -> Result<Detections, DetectError> {
         let network = self.model.network(frame);
+        let facts = Arc::clone(network.facts());
         let started = Instant::now();
         let prepared = network.prepare(frame);
         let preprocessed = Instant::now();
@@ -89,6 +92,7 @@ impl Detector {
         });
         let found = outputs.map_err(DetectError::Infer)??;
         let mut detections = Detections::of(&found, frame_from_model, settings);
+        detections.network = Some(facts);
         detections.timings =
             Timings { preprocess: preprocessed - started, infer: inferred - preprocessed, decode: inferred.elapsed() };
         Ok(detections)
@@ -96,6 +100,11 @@ impl Detector {
 }
 
 impl Detections {
+    /// What found them.
+    pub fn network(&self) -> Option<&NetworkFacts> {
+        self.network.as_deref()
+    }
+
     /// From the settings' threshold on, best first: what people are shown.
     pub fn confident(&self) -> &[Detection] {
         &self.candidates[..self.n_confident]
@@ -114,7 +123,7 @@ impl Detections {
     #[cfg(test)]
     pub(crate) fn for_test(found: &[Detection]) -> Self {
         let (unsuppressed, candidates) = (found.to_vec(), found.to_vec());
-        Self { timings: Timings::default(), unsuppressed, candidates, n_confident: 0 }
+        Self { timings: Timings::default(), network: None, unsuppressed, candidates, n_confident: 0 }
     }
 
     fn of(found: &[Candidate], frame_from_model: FrameFromModel, settings: &DetectSettings) -> Self {
@@ -128,7 +137,7 @@ impl Detections {
         nms::sort_by_confidence(&mut unsuppressed);
         let candidates = nms::suppress(&unsuppressed, settings.nms_iou);
         let n_confident = candidates.partition_point(|found| found.confidence >= settings.score_threshold);
-        Self { timings: Timings::default(), unsuppressed, candidates, n_confident }
+        Self { timings: Timings::default(), network: None, unsuppressed, candidates, n_confident }
     }
 }
 

@@ -38,7 +38,7 @@ pub use manifest::{
     Anchors, ColourOrder, Decoder, Fit, InputSpec, Layout, Manifest, ManifestError, OutputSpec, Source,
 };
 pub use mask::PrivacyMasks;
-pub use model::{Model, ModelError};
+pub use model::{Model, ModelError, NetworkFacts, Tensors};
 pub use runtime::{Provider, Runtime, RuntimeError, SessionSettings, UnknownProvider, init_runtime};
 pub use scene::{
     ClassCounts, Crossed, Dwelled, Entered, Exited, Observation, Occupancy, Scene, SceneError, SceneSettings, Subject,

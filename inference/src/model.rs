@@ -4,17 +4,22 @@
 
 mod contract;
 mod graph;
+mod inspect;
 mod network;
+mod placement;
 mod recipe;
 mod shapes;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+pub use self::inspect::Tensors;
 pub(crate) use self::network::Network;
+pub use self::network::NetworkFacts;
 use self::recipe::Recipe;
 use self::shapes::Shapes;
 use crate::decode::DecodeError;
@@ -84,6 +89,17 @@ pub enum ModelError {
         #[source]
         source: ort::Error,
     },
+    /// A provider that registered and, as a profiled run shows, leaves nodes to another, where it is required.
+    #[error(
+        "provider {provider} is required and does not run the whole model: {instead}; \
+         unset require to accept that, or choose another provider"
+    )]
+    ProviderNotRunning {
+        /// Which one.
+        provider: Provider,
+        /// What runs instead.
+        instead: String,
+    },
     /// None of the list is there.
     #[error("none of the listed execution providers is there: add cpu to the list")]
     NoProvider,
@@ -119,8 +135,8 @@ impl Model {
         settings: &SessionSettings,
     ) -> Result<Self, ModelError> {
         let recipe = Recipe::read(runtime, manifest, models_folder, settings)?;
-        let (full, provider) = recipe.full()?;
-        tracing::info!(model = manifest.name, %provider, "model loaded");
+        let full = recipe.full()?;
+        let provider = full.facts().provider;
         Ok(Self {
             name: manifest.name.clone(),
             licence: manifest.licence.clone(),
@@ -147,9 +163,14 @@ impl Model {
         &self.sha256
     }
 
-    /// The provider that was really chosen.
+    /// The provider that really runs it, as a profiled run shows.
     pub fn provider(&self) -> Provider {
         self.provider
+    }
+
+    /// Each network that was made so far, the one of the manifest's own size first.
+    pub fn networks(&self) -> Vec<Arc<NetworkFacts>> {
+        self.shapes.made().map(|network| Arc::clone(network.facts())).collect()
     }
 
     /// Width and height of each input size that was made so far, the manifest's own first.

@@ -13,6 +13,7 @@ pub mod decode;
 pub mod failure;
 pub mod gate;
 pub mod metrics;
+pub mod networks;
 pub mod outbox;
 pub mod publish;
 pub mod scheduler;

@@ -8,6 +8,8 @@ use prometheus::{
 };
 use xueliang_inference::{Detections, Timings};
 
+use crate::networks::Networks;
+
 /// Counters of one worker; cheap to clone.
 #[derive(Clone)]
 pub struct Metrics {
@@ -24,6 +26,7 @@ pub struct Metrics {
     reconnects: IntCounterVec,
     camera_up: IntGaugeVec,
     stage_seconds: HistogramVec,
+    networks: Networks,
     events: IntCounterVec,
     outbox_dropped: IntCounter,
     outbox_events: IntGauge,
@@ -70,6 +73,7 @@ impl Metrics {
                 IntGaugeVec::new(Opts::new("xueliang_camera_up", "1 while the camera delivers."), &["camera"])?,
             )?,
             stage_seconds: registered(registry, stage_histogram()?)?,
+            networks: Networks::new(registered(registry, provider_info()?)?),
             events: counters(registry, "xueliang_events_total", "Events written to the outbox.", &["type"])?,
             outbox_dropped: counter(
                 registry,
@@ -107,6 +111,7 @@ impl Metrics {
             decode_errors: of(&self.decode_errors),
             inferred: of(&self.inferred),
             inference_errors: of(&self.inference_errors),
+            networks: self.networks.clone(),
             detections: self.detections.clone(),
             dropped_before_decode: self.dropped.with_label_values(&[camera, "decode"]),
             dropped_before_detection: self.dropped.with_label_values(&[camera, "detect"]),
@@ -120,6 +125,11 @@ impl Metrics {
         self.stage("preprocess", timings.preprocess);
         self.stage("infer", timings.infer);
         self.stage("postprocess", timings.decode);
+    }
+
+    /// The networks that run.
+    pub fn networks(&self) -> &Networks {
+        &self.networks
     }
 
     pub(crate) fn analyse_timer(&self) -> HistogramTimer {
@@ -177,6 +187,7 @@ pub struct CameraMetrics {
     decode_errors: IntCounter,
     inferred: IntCounter,
     inference_errors: IntCounter,
+    networks: Networks,
     detections: IntCounterVec,
     dropped_before_decode: IntCounter,
     dropped_before_detection: IntCounter,
@@ -212,6 +223,9 @@ impl CameraMetrics {
 
     pub(crate) fn inferred(&self, detections: &Detections) {
         self.inferred.inc();
+        if let Some(facts) = detections.network() {
+            self.networks.saw(facts);
+        }
         for detection in detections.confident() {
             self.detections.with_label_values(&[self.camera.as_str(), detection.class.as_str()]).inc();
         }
@@ -236,6 +250,12 @@ impl CameraMetrics {
     pub(crate) fn up(&self, delivers: bool) {
         self.up.set(i64::from(delivers));
     }
+}
+
+fn provider_info() -> prometheus::Result<IntGaugeVec> {
+    let options =
+        Opts::new("xueliang_inference_provider_info", "1 for each network that runs, by what really runs it.");
+    IntGaugeVec::new(options, &["provider", "model", "shape"])
 }
 
 fn stage_histogram() -> prometheus::Result<HistogramVec> {

@@ -27,6 +27,7 @@ use crate::{
         chain::{Chain, ChainError},
     },
     metrics::Metrics,
+    networks::Networks,
     outbox::{Draft, LogError, LogReader, Outbox, Trouble, Writer},
     publish::{Forwarder, Health, Sink},
     scheduler::{Scheduler, SlotSink},
@@ -78,6 +79,8 @@ pub struct Worker {
     pub publishing: Health,
     /// What the model runs on.
     pub provider: Provider,
+    /// Which networks run, and on what.
+    pub networks: Networks,
     outbox: Outbox,
     writer: Writer,
     cameras: JoinSet<()>,
@@ -95,6 +98,8 @@ impl Worker {
         let metrics = Metrics::new(registry)?;
         check_decoders()?;
         let (detectors, provider) = load_detectors(&settings)?;
+        let networks = metrics.networks().clone();
+        detectors.iter().flat_map(|detector| detector.model().networks()).for_each(|facts| networks.saw(&facts));
         let scheduler = Scheduler::start(detectors, &metrics)?;
         let decoders = Arc::new(DecoderPool::start(settings.n_decode_threads, settings.n_stream_decoders)?);
         let written = Arc::new(Notify::new());
@@ -111,6 +116,7 @@ impl Worker {
             board: StatusBoard::default(),
             publishing,
             provider,
+            networks,
             outbox,
             writer,
             cameras: JoinSet::new(),
@@ -229,7 +235,6 @@ fn load_detectors(settings: &IngestSettings) -> Result<(Vec<Detector>, Provider)
     for _ in 0..settings.n_detectors {
         let model = Model::load(&runtime, &manifest, folder, session)?;
         provider = model.provider();
-        tracing::info!(model = model.name(), provider = %provider, runtime = runtime.build(), "model loaded");
         detectors.push(Detector::new(model));
     }
     Ok((detectors, provider))

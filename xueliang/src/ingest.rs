@@ -42,10 +42,11 @@ pub fn start(settings: IngestSettings, sink: Sink, registry: &Registry) -> anyho
 
 /// A worker's parts for readiness. A camera that is away is the camera's state, not the worker's.
 pub fn probes(worker: &Worker) -> [Part; 3] {
-    let (publishing, writing) = (worker.publishing.clone(), worker.writing());
+    let (publishing, writing, networks) = (worker.publishing.clone(), worker.writing(), worker.networks.clone());
+    let running: Option<Arc<dyn Fn() -> String + Send + Sync>> = Some(Arc::new(move || networks.describe()));
     [
-        Part { name: "analysis", trouble: Arc::new(worker.analysing()) },
-        Part { name: "outbox", trouble: Arc::new(move || writing.now()) },
-        Part { name: "publisher", trouble: Arc::new(move || publishing.trouble()) },
+        Part { name: "analysis", trouble: Arc::new(worker.analysing()), working: running },
+        Part { name: "outbox", trouble: Arc::new(move || writing.now()), working: None },
+        Part { name: "publisher", trouble: Arc::new(move || publishing.trouble()), working: None },
     ]
 }

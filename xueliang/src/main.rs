@@ -7,6 +7,8 @@ mod alerting;
 mod config;
 #[cfg(feature = "ingest")]
 mod ingest;
+#[cfg(feature = "ingest")]
+mod model;
 mod ops;
 mod shutdown;
 #[cfg(all(feature = "ingest", feature = "alerting"))]
@@ -36,6 +38,10 @@ enum Command {
     /// Consume events from Kafka ([alerting.kafka]), make incidents, serve the API and the console.
     #[cfg(feature = "alerting")]
     Alerting(Settings),
+    /// Look at a detection model: what it is, whether it may run here, how fast it runs.
+    #[cfg(feature = "ingest")]
+    #[command(subcommand)]
+    Model(model::Command),
     /// Check the settings and say everything that is wrong with them; starts nothing.
     Validate(Settings),
 }
@@ -68,6 +74,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Ingest(settings) => ingest::run(&settings.config).await,
             #[cfg(feature = "alerting")]
             Command::Alerting(settings) => alerting::run(&settings.config).await,
+            #[cfg(feature = "ingest")]
+            Command::Model(command) => tokio::task::block_in_place(|| model::run(&command)),
             Command::Validate(settings) => config::validate(&settings.config),
         }
     });

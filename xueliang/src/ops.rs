@@ -20,6 +20,8 @@ pub struct Part {
     pub name: &'static str,
     /// What is wrong with it now, if anything; asked anew each time.
     pub trouble: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+    /// What to say of it while nothing is wrong.
+    pub working: Option<Arc<dyn Fn() -> String + Send + Sync>>,
 }
 
 /// What the endpoints ask.
@@ -46,11 +48,15 @@ pub async fn serve(listen: SocketAddr, probes: Probes, shutdown: CancellationTok
 }
 
 async fn ready(State(probes): State<Probes>) -> impl IntoResponse {
-    let troubles: Vec<_> = probes.parts.iter().map(|part| (part.name, (part.trouble)())).collect();
+    let troubles: Vec<_> = probes.parts.iter().map(|part| (part, (part.trouble)())).collect();
     let is_ready = troubles.iter().all(|(_, trouble)| trouble.is_none());
     let rows: Vec<_> = troubles
-        .iter()
-        .map(|(name, trouble)| serde_json::json!({ "name": name, "ok": trouble.is_none(), "detail": trouble }))
+        .into_iter()
+        .map(|(part, trouble)| {
+            let ok = trouble.is_none();
+            let detail = trouble.or_else(|| part.working.as_ref().map(|working| working()));
+            serde_json::json!({ "name": part.name, "ok": ok, "detail": detail })
+        })
         .collect();
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(serde_json::json!({ "ready": is_ready, "parts": rows })))

@@ -1,17 +1,34 @@
 //! A model at one input size: its session, the tensor that is filled anew for each frame, and the decoder whose grid
 //! follows the size. Inputs and outputs of a network that exists are exactly the decoder's.
 
+use std::sync::Arc;
+
 use ort::session::Session;
 use ort::value::TensorRef;
 
 use super::{ModelError, contract};
 use crate::decode::OutputDecoder;
 use crate::frame::Frame;
-use crate::manifest::{InputSpec, Layout};
+use crate::manifest::{InputSpec, Layout, Manifest};
 use crate::preprocess::{FrameFromModel, Preprocessor};
+use crate::runtime::Provider;
+
+/// What one network is, and what really runs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkFacts {
+    /// The model's name.
+    pub model: String,
+    /// The provider that runs it.
+    pub provider: Provider,
+    /// Width of the input.
+    pub width: usize,
+    /// Height of the input.
+    pub height: usize,
+}
 
 /// A session that may run.
 pub(crate) struct Network {
+    facts: Arc<NetworkFacts>,
     input: InputSpec,
     preprocessor: Preprocessor,
     decoder: OutputDecoder,
@@ -30,19 +47,44 @@ pub(crate) struct Prepared<'a> {
 impl Network {
     /// Holds the session if it has the decoder's inputs and outputs.
     pub(super) fn new(
-        model: &str,
-        input: InputSpec,
+        manifest: &Manifest,
         decoder: OutputDecoder,
         session: Session,
+        provider: Provider,
     ) -> Result<Self, ModelError> {
-        contract::check(&session, (&input.tensor, &dims(&input)), &decoder.outputs())
-            .map_err(|problem| ModelError::Contract { model: model.to_owned(), problem })?;
-        Ok(Self { preprocessor: Preprocessor::new(input.clone()), input, decoder, session })
+        let (model, input) = (manifest.name.clone(), manifest.input.clone());
+        if let Err(problem) = contract::check(&session, (&input.tensor, &dims(&input)), &decoder.outputs()) {
+            return Err(ModelError::Contract { model, problem });
+        }
+        let facts = Arc::new(NetworkFacts { model, provider, width: input.width, height: input.height });
+        Ok(Self { facts, preprocessor: Preprocessor::new(input.clone()), input, decoder, session })
     }
 
     /// Width and height of the input.
     pub(crate) fn size(&self) -> (usize, usize) {
         (self.input.width, self.input.height)
+    }
+
+    /// What it is, and what runs it.
+    pub(crate) fn facts(&self) -> &Arc<NetworkFacts> {
+        &self.facts
+    }
+
+    /// The first run, on an empty picture: memory is taken, and outputs have the shapes they promised.
+    pub(super) fn warm_up(&mut self) -> ort::Result<()> {
+        let Self { preprocessor, decoder, session, .. } = self;
+        let (tensor, frame_from_model) = preprocessor.blank();
+        Prepared { dims: dims(&self.input), tensor, decoder, session, frame_from_model }.infer(|_, _| ())
+    }
+
+    /// Ends the profile that the session was built with; the file's name.
+    pub(super) fn end_profiling(&mut self) -> ort::Result<String> {
+        self.session.end_profiling()
+    }
+
+    /// Found out: this provider runs it.
+    pub(super) fn runs_on(&mut self, provider: Provider) {
+        self.facts = Arc::new(NetworkFacts { provider, ..NetworkFacts::clone(&self.facts) });
     }
 
     /// Fills the input tensor.

@@ -7,7 +7,8 @@ use ort::ep::ExecutionProviderDispatch;
 use ort::session::Session;
 use ort::session::builder::SessionBuilder;
 
-use super::network::{self, Network};
+use super::network::{self, Network, NetworkFacts};
+use super::placement::Placement;
 use super::{ModelError, graph, read_pinned};
 use crate::decode::OutputDecoder;
 use crate::manifest::{Decoder, InputSpec, Manifest};
@@ -48,10 +49,31 @@ impl Recipe {
         &self.manifest.input
     }
 
-    /// The network of the manifest's own size, and the provider of the list that runs it.
-    pub(super) fn full(&self) -> Result<(Network, Provider), ModelError> {
-        let (builder, provider) = choose_provider(&self.runtime, &self.settings, &|source| self.failed(source))?;
-        Ok((self.commit(builder, &self.manifest, &self.bytes)?, provider))
+    /// The network of the manifest's own size, on the first provider of the list that runs it.
+    pub(super) fn full(&self) -> Result<Network, ModelError> {
+        let mut last = ModelError::NoProvider;
+        let mut chosen = None;
+        for &provider in &self.settings.providers {
+            let made = match self.builder(provider) {
+                Ok(_) if chosen.is_some() => continue,
+                Ok(builder) => self.commit(builder, provider, &self.manifest, &self.bytes),
+                Err(source) => Err(ModelError::ProviderMissing { provider, source }),
+            };
+            match made {
+                Ok(network) => chosen = Some(network),
+                Err(error) if self.settings.require || matches!(error, ModelError::Contract { .. }) => {
+                    return Err(error);
+                }
+                Err(error) => {
+                    let cause = std::error::Error::source(&error).map(ToString::to_string);
+                    tracing::warn!(%provider, %error, cause, "execution provider can't be used, trying the next");
+                    if !matches!(error, ModelError::ProviderMissing { .. }) {
+                        last = error;
+                    }
+                }
+            }
+        }
+        chosen.ok_or(last)
     }
 
     /// From here on with this provider only.
@@ -69,16 +91,86 @@ impl Recipe {
             let (model, source) = (manifest.name.clone(), Box::new(source));
             ModelError::Size { model, width, height, source }
         })?;
-        let (builder, provider) = choose_provider(&self.runtime, &self.settings, &|source| self.failed(source))?;
-        let network = self.commit(builder, &manifest, &bytes)?;
-        tracing::info!(model = manifest.name, width, height, %provider, "model follows a camera's shape");
+        let Some(&provider) = self.settings.providers.first() else { return Err(ModelError::NoProvider) };
+        let builder = self.builder(provider).map_err(|source| ModelError::ProviderMissing { provider, source })?;
+        self.commit(builder, provider, &manifest, &bytes)
+    }
+
+    fn builder(&self, provider: Provider) -> ort::Result<SessionBuilder> {
+        let builder = Session::builder(&self.runtime.environment)?;
+        // Threads that spin while they wait take the cores that other cameras need.
+        let builder = builder.with_intra_op_spinning(false)?;
+        let builder = builder.with_intra_threads(self.n_threads())?;
+        Ok(builder.with_execution_providers([self.dispatch(provider)])?)
+    }
+
+    fn dispatch(&self, provider: Provider) -> ExecutionProviderDispatch {
+        let dispatch = match provider {
+            Provider::TensorRt => ep::TensorRT::default().build(),
+            Provider::Cuda => ep::CUDA::default().build(),
+            Provider::OpenVino => ep::OpenVINO::default().with_num_threads(self.n_threads()).build(),
+            Provider::Cpu => ep::CPU::default().build(),
+        };
+        dispatch.error_on_failure()
+    }
+
+    fn n_threads(&self) -> usize {
+        self.settings.intra_threads.max(1)
+    }
+
+    /// Makes a network, runs it once, and finds out what really runs it.
+    fn commit(
+        &self,
+        builder: SessionBuilder,
+        provider: Provider,
+        manifest: &Manifest,
+        bytes: &[u8],
+    ) -> Result<Network, ModelError> {
+        let decoder = load_decoder(manifest, &self.models_folder)?;
+        let folder = tempfile::tempdir();
+        // With nothing but the processor registered, nothing else can run.
+        let folder = if provider == Provider::Cpu { None } else { folder.ok() };
+        let mut builder = match &folder {
+            Some(folder) => builder
+                .with_profiling(folder.path().join("run"))
+                .map_err(|error| self.failed(ort::Error::from(error)))?,
+            None => builder,
+        };
+        let session = builder.commit_from_memory(bytes).map_err(|source| self.failed(source))?;
+        let mut network = Network::new(manifest, decoder, session, provider)?;
+        network.warm_up().map_err(|source| self.failed(source))?;
+        if provider != Provider::Cpu {
+            self.find_out(&mut network, provider, folder.is_some())?;
+        }
+        let NetworkFacts { model, provider, width, height } = &**network.facts();
+        tracing::info!(model, width, height, %provider, "model loaded");
         Ok(network)
     }
 
-    fn commit(&self, mut builder: SessionBuilder, manifest: &Manifest, bytes: &[u8]) -> Result<Network, ModelError> {
-        let decoder = load_decoder(manifest, &self.models_folder)?;
-        let session = builder.commit_from_memory(bytes).map_err(|source| self.failed(source))?;
-        Network::new(&manifest.name, manifest.input.clone(), decoder, session)
+    fn find_out(&self, network: &mut Network, asked: Provider, profiled: bool) -> Result<(), ModelError> {
+        let placement = if profiled {
+            let profile = network.end_profiling().map_err(|source| self.failed(source))?;
+            Placement::read(Path::new(&profile)).map_err(|error| error.to_string())
+        } else {
+            Err("no temporary folder for the profile of the first run; set TMPDIR".to_owned())
+        };
+        match placement {
+            Ok(placement) => {
+                if self.settings.require && !placement.is_all_on(asked) {
+                    return Err(ModelError::ProviderNotRunning { provider: asked, instead: placement.to_string() });
+                }
+                let provider = placement.main().unwrap_or(asked);
+                if !placement.is_all_on(asked) {
+                    tracing::warn!(%asked, %provider, %placement, "another provider runs some nodes");
+                }
+                network.runs_on(provider);
+            }
+            Err(problem) if self.settings.require => {
+                return Err(ModelError::ProviderNotRunning { provider: asked, instead: problem });
+            }
+            Err(problem) => tracing::warn!(%asked, problem, "can't tell what really runs the model"),
+        }
+        Ok(())
     }
 
     fn failed(&self, source: ort::Error) -> ModelError {
@@ -96,44 +188,4 @@ fn load_decoder(manifest: &Manifest, models_folder: &Path) -> Result<OutputDecod
             decoder.map_err(|source| ModelError::Anchors { path, source })
         }
     }
-}
-
-/// The first provider of the list that registers, and a builder with it.
-fn choose_provider(
-    runtime: &Runtime,
-    settings: &SessionSettings,
-    failed: &impl Fn(ort::Error) -> ModelError,
-) -> Result<(SessionBuilder, Provider), ModelError> {
-    let mut chosen = None;
-    for &provider in &settings.providers {
-        let builder = session_builder(runtime, settings).map_err(failed)?;
-        match builder.with_execution_providers([dispatch(provider)]) {
-            Ok(builder) => chosen = chosen.or(Some((builder, provider))),
-            Err(error) => {
-                let source = ort::Error::from(error);
-                if settings.require {
-                    return Err(ModelError::ProviderMissing { provider, source });
-                }
-                tracing::warn!(%provider, error = %source, "execution provider missing, trying the next");
-            }
-        }
-    }
-    chosen.ok_or(ModelError::NoProvider)
-}
-
-fn session_builder(runtime: &Runtime, settings: &SessionSettings) -> ort::Result<SessionBuilder> {
-    let builder = Session::builder(&runtime.environment)?;
-    // Threads that spin while they wait take the cores that other cameras need.
-    let builder = builder.with_intra_op_spinning(false)?;
-    Ok(builder.with_intra_threads(settings.intra_threads.max(1))?)
-}
-
-fn dispatch(provider: Provider) -> ExecutionProviderDispatch {
-    let dispatch = match provider {
-        Provider::TensorRt => ep::TensorRT::default().build(),
-        Provider::Cuda => ep::CUDA::default().build(),
-        Provider::OpenVino => ep::OpenVINO::default().build(),
-        Provider::Cpu => ep::CPU::default().build(),
-    };
-    dispatch.error_on_failure()
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use xueliang_inference::{
-    Colour, DecodedFrame, Detector, Frame, Manifest, Model, PrivacyMasks, Runtime, SessionSettings, init_runtime, mask,
+    Colour, DecodedFrame, Detector, Frame, Manifest, Model, PrivacyMasks, Provider, Runtime, SessionSettings,
+    init_runtime, mask,
 };
 
 /// Width and height of the footage.
@@ -32,6 +33,15 @@ pub fn runtime() -> Runtime {
     init_runtime(library.as_deref()).expect("ONNX Runtime")
 }
 
+/// Names the provider that the tests run on; the processor without it.
+pub const PROVIDER_VARIABLE: &str = "XUELIANG_TEST_PROVIDER";
+
+/// The provider under test, and no other.
+pub fn session_settings() -> SessionSettings {
+    let provider = env::var(PROVIDER_VARIABLE).map_or(Provider::Cpu, |name| name.parse().expect("a provider"));
+    SessionSettings { providers: vec![provider], require: true, ..SessionSettings::default() }
+}
+
 pub fn manifest(model: &str) -> Manifest {
     let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
     Manifest::read(&manifests.join(format!("{model}.toml"))).expect("manifest")
@@ -42,8 +52,10 @@ pub fn detector(model: &str) -> Detector {
 }
 
 pub fn detector_of(manifest: &Manifest) -> Detector {
-    let model = Model::load(&runtime(), manifest, &cache().join("models"), &SessionSettings::default());
-    Detector::new(model.expect("model"))
+    let model = Model::load(&runtime(), manifest, &cache().join("models"), &session_settings());
+    let model = model.expect("model");
+    assert_eq!(model.provider(), session_settings().providers[0]);
+    Detector::new(model)
 }
 
 /// The prepared frames of the footage.
