@@ -48,7 +48,9 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
 
 impl Files {
     fn manifest(&self) -> anyhow::Result<Manifest> {
-        Manifest::read(&self.manifest).with_context(|| format!("{} can't be used", self.manifest.display()))
+        Manifest::read(&self.manifest).with_context(|| {
+            format!("{} can't be used; name a manifest such as models/yolox_nano.toml", self.manifest.display())
+        })
     }
 
     fn runtime(&self) -> anyhow::Result<Runtime> {

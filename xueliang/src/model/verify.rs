@@ -50,7 +50,12 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     passed(&format!("provider: {} runs the whole model", model.provider()));
     match (&options.frames, &options.reference) {
         (Some(frames), Some(reference)) => {
-            let worst = compare(&mut Detector::new(model), frames, reference, options.size)?;
+            let worst = compare(&mut Detector::new(model), frames, reference, options.size).with_context(|| {
+                format!(
+                    "{} is not what this model finds; make it anew for these frames, or don't use the model",
+                    reference.display()
+                )
+            })?;
             passed(&format!("parity: {} detections, at most {:.3} px and {:.4} apart", worst.n, worst.px, worst.score));
         }
         _ => println!("--  parity: not checked; give --frames and --reference"),
