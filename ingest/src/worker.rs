@@ -29,6 +29,7 @@ use crate::{
         kept::Kept,
     },
     metrics::{Metrics, SensorMetrics},
+    networks::Networks,
     outbox::{LogError, LogReader, Outbox, Trouble, Writer},
     publish::{Forwarder, Health, Sink},
     registry::{Contact, follow},
@@ -101,6 +102,8 @@ pub struct Worker {
     following: Option<tokio::task::JoinHandle<()>>,
     /// Brokers, HTTP push and their sensors.
     pub sensors: Sensors,
+    /// Which networks run, and on what.
+    pub networks: Networks,
     outbox: Outbox,
     writer: Writer,
     stop_sources: CancellationToken,
@@ -118,6 +121,8 @@ impl Worker {
         files::raise_limit(ROOM_FOR_CAMERAS.max(settings.cameras.len()));
         check_decoders(settings.decoder)?;
         let (detectors, provider) = load_detectors(&settings)?;
+        let networks = metrics.networks().clone();
+        detectors.iter().flat_map(|detector| detector.model().networks()).for_each(|facts| networks.saw(&facts));
         let scheduler = Arc::new(Scheduler::start(detectors, &metrics)?);
         let decoders =
             Arc::new(DecoderPool::start(settings.n_decode_threads, settings.n_stream_decoders, settings.decoder)?);
@@ -180,6 +185,7 @@ impl Worker {
             registry,
             following,
             sensors,
+            networks,
             outbox,
             writer,
             stop_sources,
@@ -261,7 +267,6 @@ fn load_detectors(settings: &IngestSettings) -> Result<(Vec<Detector>, Provider)
     for _ in 0..settings.n_detectors {
         let model = Model::load(&runtime, &manifest, folder, session)?;
         provider = model.provider();
-        tracing::info!(model = model.name(), provider = %provider, runtime = runtime.build(), "model loaded");
         detectors.push(Detector::new(model));
     }
     Ok((detectors, provider))

@@ -26,7 +26,8 @@ pub fn keyframes(planes: &[Plane], rate_control: &[&str], start: Timestamp) -> V
         .map(|(index, bytes)| {
             let seconds = (index / FPS) as i64;
             let captured_at = start + SignedDuration::from_secs(seconds);
-            let unit = AccessUnit { codec: Codec::H264, keyframe: true, captured_at, lost_packets: 0, bytes: bytes.into() };
+            let unit =
+                AccessUnit { codec: Codec::H264, keyframe: true, captured_at, lost_packets: 0, bytes: bytes.into() };
             (seconds, chain.decode_still(&unit).expect("a picture").to_frame().unwrap())
         })
         .collect()
