@@ -4,6 +4,7 @@
 //! exponential backoff.
 
 mod events;
+mod streams;
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,15 +18,16 @@ use crate::{
     backoff::{Admission, Backoff, Pauses},
     decode::{DecoderPool, Lane, Lease},
     failure::Failure,
-    gate::{Gate, Job, Verdict},
+    gate::{Gate, Job, Purpose, Verdict},
     metrics::CameraMetrics,
-    session::{Deadlines, Session},
+    session::Deadlines,
     settings::CameraSettings,
     status::StatusReporter,
     stream_health::{StreamHealth, UnitArrival},
 };
 
 pub use events::CameraEvents;
+use streams::{Next, Streams};
 
 /// How often a session is looked after.
 const TICK: Duration = Duration::from_secs(1);
@@ -50,6 +52,8 @@ pub struct CameraTask {
     pub decoders: Arc<DecoderPool>,
     /// Its way through them.
     pub lane: Arc<Lane>,
+    /// The way of its sub-stream's keyframes through them, if it has a sub-stream.
+    pub sub_lane: Option<Arc<Lane>>,
     /// Its gate; what it learns lasts as long as the task.
     pub gate: Gate,
     /// Its events.
@@ -77,7 +81,7 @@ impl CameraTask {
                 failure = self.run_once() => failure,
                 () = shutdown.cancelled() => break,
             };
-            self.lane.reset();
+            self.reset_lanes();
             self.gate.interrupted();
             self.events.close().await;
             self.metrics.reconnected();
@@ -95,17 +99,23 @@ impl CameraTask {
                 () = shutdown.cancelled() => break,
             }
         }
-        self.lane.reset();
+        self.reset_lanes();
         self.events.close().await;
         self.status.say(DeviceState::Stopped, None).await;
     }
 
+    fn reset_lanes(&self) {
+        self.lane.reset();
+        self.sub_lane.iter().for_each(|lane| lane.reset());
+    }
+
     /// One session, to its end.
     async fn run_once(&mut self) -> Failure {
-        let mut session = match self.open().await {
-            Ok(session) => session,
+        let mut streams = match self.open().await {
+            Ok(streams) => streams,
             Err(failure) => return failure,
         };
+        self.gate.watch_sub_stream(streams.watched.is_some());
         while self.verdicts.try_recv().is_ok() {}
         let mut lease = StreamLease { decoders: Arc::clone(&self.decoders), lease: None };
         let mut watch = Watch::new(self.lane.n_decoded(), self.deadlines.stall);
@@ -115,11 +125,12 @@ impl CameraTask {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                unit = session.next() => match unit {
-                    Ok(unit) => {
+                next = streams.next() => match next {
+                    Ok(Next::Decoded(unit)) => {
                         health.unit(arrival(&unit));
                         self.take(unit, &mut lease, &mut watch);
                     }
+                    Ok(Next::Watched(unit)) => self.watch(unit, &mut lease, &mut watch),
                     Err(failure) => return failure,
                 },
                 Some(verdict) = self.verdicts.recv() => {
@@ -127,11 +138,11 @@ impl CameraTask {
                     self.work(jobs, &mut lease, &mut watch);
                 }
                 _ = tick.tick() => {
-                    health.clock(session.clock_offset());
+                    health.clock(streams.decoded.clock_offset());
                     health.decode_errors(self.lane.n_errors() - std::mem::replace(&mut n_errors, self.lane.n_errors()));
                     self.metrics.stream(&health.snapshot(Instant::now()));
                     match watch.check(self.lane.n_decoded()) {
-                        Ok(true) => self.say_live(&session).await,
+                        Ok(true) => self.say_live(&streams).await,
                         Ok(false) => self.status.beat().await,
                         Err(failure) => return failure,
                     }
@@ -148,6 +159,17 @@ impl CameraTask {
         self.work(jobs, lease, watch);
     }
 
+    /// Takes an access unit of the sub-stream; its keyframes go their own way.
+    fn watch(&mut self, unit: AccessUnit, lease: &mut StreamLease, watch: &mut Watch) {
+        let jobs = self.gate.watch(unit, lease.is_to_be_had());
+        let is_check = |job: &Job| matches!(job, Job::Decode { purpose: Purpose::Check, .. });
+        let (checks, others): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(is_check);
+        if let Some(lane) = &self.sub_lane {
+            self.decoders.work(lane, checks);
+        }
+        self.work(others, lease, watch);
+    }
+
     fn work(&mut self, jobs: Vec<Job>, lease: &mut StreamLease, watch: &mut Watch) {
         lease.keep_if(self.gate.is_open());
         watch.given(&jobs);
@@ -155,21 +177,22 @@ impl CameraTask {
     }
 
     /// Connects, repeating the status meanwhile.
-    async fn open(&mut self) -> Result<Session, Failure> {
-        let endpoint = self.camera.endpoint();
-        let mut opening = std::pin::pin!(Session::open(&endpoint, self.deadlines));
+    async fn open(&mut self) -> Result<Streams, Failure> {
+        let mut opening = std::pin::pin!(Streams::open(&self.camera, self.deadlines));
         loop {
             tokio::select! {
-                session = &mut opening => return session,
+                streams = &mut opening => return streams,
                 () = tokio::time::sleep(TICK) => self.status.beat().await,
             }
         }
     }
 
-    async fn say_live(&mut self, session: &Session) {
-        if let Some(worst) = self.lane.picture().worst() {
+    async fn say_live(&mut self, streams: &Streams) {
+        self.status.gate(self.gate.evidence().on_the_wire());
+        let of_sub = self.sub_lane.as_ref().and_then(|lane| lane.picture().worst());
+        if let Some(worst) = self.lane.picture().worst().or(of_sub) {
             self.status.say(DeviceState::Degraded, Some(worst.fault.advice().to_owned())).await;
-        } else if let Some(remark) = session.remark() {
+        } else if let Some(remark) = streams.trouble() {
             self.status.say(DeviceState::Degraded, Some(remark)).await;
         } else if self.gate.is_starved() {
             let cause = "all stream decoders are leased, only keyframes are analysed; raise ingest.stream_decoders";

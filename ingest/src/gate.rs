@@ -8,6 +8,7 @@ mod kept;
 mod sizes;
 
 use jiff::Timestamp;
+use xueliang_events::payload::GateEvidence;
 
 use crate::{access_unit::AccessUnit, settings::GatePolicy};
 use adaptive::Adaptive;
@@ -80,11 +81,15 @@ pub enum Evidence {
     Keyframes,
     /// Encoded sizes, and a keyframe now and then.
     Sizes,
+    /// Keyframes of the sub-stream.
+    SubKeyframes,
+    /// Encoded sizes of the sub-stream, and a keyframe now and then.
+    SubSizes,
 }
 
 impl Evidence {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Everything, Self::Keyframes, Self::Sizes];
+    pub const ALL: [Self; 5] = [Self::Everything, Self::Keyframes, Self::Sizes, Self::SubKeyframes, Self::SubSizes];
 
     /// The name for status and metrics.
     pub fn as_str(self) -> &'static str {
@@ -92,6 +97,27 @@ impl Evidence {
             Evidence::Everything => "everything",
             Evidence::Keyframes => "keyframes",
             Evidence::Sizes => "sizes",
+            Evidence::SubKeyframes => "sub_keyframes",
+            Evidence::SubSizes => "sub_sizes",
+        }
+    }
+
+    /// The wire's form.
+    pub fn on_the_wire(self) -> GateEvidence {
+        match self {
+            Evidence::Everything => GateEvidence::Everything,
+            Evidence::Keyframes => GateEvidence::Keyframes,
+            Evidence::Sizes => GateEvidence::Sizes,
+            Evidence::SubKeyframes => GateEvidence::SubKeyframes,
+            Evidence::SubSizes => GateEvidence::SubSizes,
+        }
+    }
+
+    fn of_sub_stream(self) -> Self {
+        match self {
+            Evidence::Keyframes => Evidence::SubKeyframes,
+            Evidence::Sizes => Evidence::SubSizes,
+            other => other,
         }
     }
 }
@@ -117,6 +143,22 @@ impl Gate {
             GatePolicy::Keyframes => Gate::Keyframes,
             GatePolicy::Adaptive => Gate::Adaptive(Box::new(Adaptive::new())),
         }
+    }
+
+    /// From now on the gate looks at a sub-stream, whose access units come by [`Gate::watch`]; or no longer.
+    pub fn watch_sub_stream(&mut self, yes: bool) {
+        if let Gate::Adaptive(gate) = self {
+            gate.watch_sub_stream(yes);
+        }
+    }
+
+    /// Takes an access unit of the sub-stream; the jobs of it that come back are of the sub-stream, all others of the main one.
+    pub fn watch(&mut self, unit: AccessUnit, may_open: bool) -> Vec<Job> {
+        let mut jobs = Vec::new();
+        if let Gate::Adaptive(gate) = self {
+            gate.watch(unit, may_open, &mut jobs);
+        }
+        jobs
     }
 
     /// Judges one access unit; `may_open` says whether a stream decoder is to be had.

@@ -293,8 +293,13 @@ mod tests {
     use xueliang_events::payload::{DeviceState, DeviceStatus};
 
     fn draft(camera: &str, session: SessionId) -> Draft {
-        let status =
-            DeviceStatus { state: DeviceState::Live, cause: None, since: Timestamp::UNIX_EPOCH, heartbeat: false };
+        let status = DeviceStatus {
+            gate: None,
+            state: DeviceState::Live,
+            cause: None,
+            since: Timestamp::UNIX_EPOCH,
+            heartbeat: false,
+        };
         Draft {
             source: Source::Camera(camera.parse().unwrap()),
             session,

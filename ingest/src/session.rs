@@ -75,6 +75,7 @@ pub struct Session {
     unit_at: Instant,
     read_at: Instant,
     seen_rtp: bool,
+    size: Option<(u32, u32)>,
 }
 
 impl Session {
@@ -107,6 +108,11 @@ impl Session {
             }
         }
         Err(Failure::Redirected { problem: "in circles" })
+    }
+
+    /// Width and height of the picture, where the description told them.
+    pub fn size(&self) -> Option<(u32, u32)> {
+        self.size
     }
 
     /// The next access unit; every way in which the stream ends is a failure, and so is a picture that doesn't come in time.
@@ -253,6 +259,10 @@ async fn play_once(
     step("setup", within, described.setup(index, setup)).await?;
     let stream = &described.streams()[index];
     let ticks_per_second = stream.clock_rate_hz();
+    let size = match stream.parameters() {
+        Some(ParametersRef::Video(video)) => Some(video.pixel_dimensions()),
+        _ => None,
+    };
     let depacketizer = Depacketizer::new(codec, LARGEST_UNIT, parameter_sets(stream.parameters()));
     // Reports of a source that the packets don't name are of no use.
     let options = PlayOptions::default().unknown_rtcp_ssrc(UnknownRtcpSsrcPolicy::DropPackets);
@@ -268,6 +278,7 @@ async fn play_once(
         unit_at: now,
         read_at: now,
         seen_rtp: false,
+        size,
     })
 }
 

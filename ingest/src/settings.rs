@@ -24,7 +24,7 @@ use crate::{
     registry::RegistrySettings,
 };
 
-pub use camera::{CameraSettings, Credentials, GatePolicy, StreamTransport};
+pub use camera::{CameraSettings, Credentials, GatePolicy, StreamTransport, SubStream, SubStreamUse};
 pub use intake::{BrokerSettings, IntakeSettings, PushSettings};
 pub use json::{read_json_camera, without_place};
 pub use sensor::{SensorGroup, SensorSettings, SensorShape, TopicWay};

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use xueliang_events::{
     CameraId, SessionId, Source,
-    payload::{DeviceState, DeviceStatus},
+    payload::{DeviceState, DeviceStatus, GateEvidence},
 };
 
 use self::flapping::Flapping;
@@ -35,6 +35,8 @@ pub struct CameraStatus {
     pub since: Timestamp,
     /// When and why it last stopped delivering, or failed to begin; kept while it delivers again.
     pub last_failure: Option<(Timestamp, String)>,
+    /// What its gate goes by.
+    pub gate: Option<GateEvidence>,
 }
 
 /// All cameras' states.
@@ -72,6 +74,7 @@ pub struct StatusReporter {
     raw: Option<(DeviceState, Option<String>)>,
     flaps: bool,
     said_at: Instant,
+    gate: Option<GateEvidence>,
 }
 
 impl StatusReporter {
@@ -96,6 +99,15 @@ impl StatusReporter {
             raw: None,
             flaps: false,
             said_at: Instant::now(),
+            gate: None,
+        }
+    }
+
+    /// What the gate goes by; told with the next state or heartbeat.
+    pub fn gate(&mut self, evidence: GateEvidence) {
+        self.gate = Some(evidence);
+        if let Some(status) = self.board.0.lock().get_mut(&self.camera) {
+            status.gate = Some(evidence);
         }
     }
 
@@ -151,11 +163,17 @@ impl StatusReporter {
             Some(said) if said.state == state && flapped == self.flaps => said.since,
             _ => now,
         };
-        let status = CameraStatus { state, cause: cause.clone(), since, last_failure: self.last_failure.clone() };
+        let status = CameraStatus {
+            state,
+            cause: cause.clone(),
+            since,
+            last_failure: self.last_failure.clone(),
+            gate: self.gate,
+        };
         self.board.0.lock().insert(self.camera.clone(), status.clone());
         self.current = Some(status);
         self.said_at = Instant::now();
-        let payload = DeviceStatus { state, cause, since, heartbeat: unchanged }.into();
+        let payload = DeviceStatus { gate: self.gate, state, cause, since, heartbeat: unchanged }.into();
         let source = Source::Camera(self.camera.clone());
         let draft = Draft { source, session: self.session, grid: self.grid.clone(), time: now, payload };
         self.outbox.append(draft).await;

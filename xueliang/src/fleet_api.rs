@@ -151,6 +151,7 @@ fn shown(view: &View) -> Value {
         "owner_epoch": view.epoch,
         "refused": view.refused,
         "state": view.status.as_ref().map(|status| status.state),
+        "gate": view.status.as_ref().and_then(|status| status.gate),
         "cause": view.status.as_ref().and_then(|status| status.cause.clone()),
         "since": view.status.as_ref().map(|status| status.since.to_string()),
     })

@@ -109,7 +109,7 @@ fn leaves(track: u64) -> Payload {
 }
 
 fn is(state: DeviceState, heartbeat: bool, since: f64) -> Payload {
-    DeviceStatus { state, cause: None, since: at(since), heartbeat }.into()
+    DeviceStatus { gate: None, state, cause: None, since: at(since), heartbeat }.into()
 }
 
 #[test]

@@ -278,7 +278,8 @@ mod tests {
             received_at: at,
             grid: None,
             owner_epoch: None,
-            payload: DeviceStatus { state: DeviceState::Live, cause: None, since: at, heartbeat: true }.into(),
+            payload: DeviceStatus { gate: None, state: DeviceState::Live, cause: None, since: at, heartbeat: true }
+                .into(),
         };
         Message::read(position, event.to_json().unwrap())
     }

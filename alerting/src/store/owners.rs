@@ -54,7 +54,8 @@ mod tests {
             received_at: at,
             grid: None,
             owner_epoch: epoch,
-            payload: DeviceStatus { state: DeviceState::Live, cause: None, since: at, heartbeat: true }.into(),
+            payload: DeviceStatus { gate: None, state: DeviceState::Live, cause: None, since: at, heartbeat: true }
+                .into(),
         }
     }
 

@@ -6,8 +6,8 @@ mod refusal;
 mod zone;
 
 pub use device::{
-    CameraConfigured, CameraRegistered, DeviceState, DeviceStatus, GridRegistered, Quality, SensorReading,
-    SensorRegistered, Transport,
+    CameraConfigured, CameraRegistered, DeviceState, DeviceStatus, GateEvidence, GridRegistered, Quality,
+    SensorReading, SensorRegistered, Transport,
 };
 pub use incident::{Category, IncidentChanged};
 pub use refusal::EventRefused;

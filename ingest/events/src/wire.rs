@@ -217,6 +217,7 @@ mod tests {
         assert_eq!(refusal(&reading, |wire| wire["data"]["quantity"] = json!("Water Level")).path, "data.quantity");
         assert_eq!(refusal(&reading, |wire| wire["data"]["unit"] = json!("")).path, "data.unit");
         let status = event(DeviceStatus {
+            gate: None,
             state: DeviceState::Live,
             cause: None,
             since: Timestamp::UNIX_EPOCH,

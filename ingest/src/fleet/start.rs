@@ -50,14 +50,18 @@ pub(super) fn start_camera(parts: &Parts, camera: CameraSettings, session: Sessi
     let (events, verdicts) = CameraEvents::new(camera.clone(), session, outbox, snapshots);
     let events = Arc::new(events);
     let slot = parts.scheduler.slot(Arc::clone(&events) as _, camera.analysis_fps, metrics.clone());
-    let lane_settings =
-        LaneSettings { masks: camera.privacy_masks(), analysis_fps: camera.analysis_fps, metrics: metrics.clone() };
-    let lane = Arc::new(Lane::new(lane_settings, Arc::new(SlotSink(slot))));
+    let new_lane = || {
+        let (masks, metrics) = (camera.privacy_masks(), metrics.clone());
+        let settings = LaneSettings { masks, analysis_fps: camera.analysis_fps, metrics };
+        Arc::new(Lane::new(settings, Arc::new(SlotSink(Arc::clone(&slot)))))
+    };
+    let (lane, sub_lane) = (new_lane(), camera.sub.as_ref().map(|_| new_lane()));
     let status = StatusReporter::new(&camera, session, parts.board.clone(), parts.outbox.clone(), metrics.clone());
     let registration = registration(&camera, session);
     let (deadlines, admission, decoders) = (parts.deadlines, parts.admission.clone(), Arc::clone(&parts.decoders));
     let gate = Gate::new(camera.gate);
-    let task = CameraTask { camera, deadlines, admission, decoders, lane, gate, events, verdicts, status, metrics };
+    let task =
+        CameraTask { camera, deadlines, admission, decoders, lane, sub_lane, gate, events, verdicts, status, metrics };
     (task, registration)
 }
 

@@ -29,6 +29,8 @@ const SIZES_SUFFICE_WITHIN: SignedDuration = SignedDuration::from_millis(12_500)
 const VERDICT_WITHIN: SignedDuration = SignedDuration::from_secs(5);
 /// Capture times that jump by more begin a new timeline.
 const JUMP: SignedDuration = SignedDuration::from_secs(10);
+/// Main and sub-stream agree on the time to within this.
+const SUB_SLACK: SignedDuration = SignedDuration::from_secs(1);
 /// A group of pictures must fit so often into what may be kept.
 const GROUPS_KEPT: usize = 3;
 
@@ -48,6 +50,8 @@ pub struct Adaptive {
     occupied: bool,
     /// It opens as soon as there is a decoder for it.
     wants_to_open: bool,
+    /// Sizes and keyframes are those of a sub-stream; what is kept and decoded is the main stream.
+    watches_sub: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -72,6 +76,16 @@ impl Adaptive {
             too_large: false,
             occupied: false,
             wants_to_open: true,
+            watches_sub: false,
+        }
+    }
+
+    /// Which stream sizes and keyframes are looked at.
+    pub fn watch_sub_stream(&mut self, yes: bool) {
+        if self.watches_sub != yes {
+            self.watches_sub = yes;
+            self.sizes = SizeEvidence::default();
+            (self.keyframe_at, self.keyframe_interval) = (None, None);
         }
     }
 
@@ -87,6 +101,11 @@ impl Adaptive {
 
     /// What it goes by.
     pub fn evidence(&self) -> Evidence {
+        let evidence = self.evidence_of_watched();
+        if self.watches_sub { evidence.of_sub_stream() } else { evidence }
+    }
+
+    fn evidence_of_watched(&self) -> Evidence {
         let Some(interval) = self.keyframe_interval.filter(|_| !self.too_large) else { return Evidence::Everything };
         let since_keyframe = match (self.keyframe_at, self.last_at) {
             (Some(keyframe_at), Some(last_at)) => last_at.duration_since(keyframe_at),
@@ -104,7 +123,10 @@ impl Adaptive {
 
     /// Takes the camera's next access unit; `may_open` says whether a stream decoder is to be had.
     pub fn take(&mut self, unit: AccessUnit, may_open: bool, jobs: &mut Vec<Job>) {
-        self.follow(&unit);
+        if !self.watches_sub {
+            self.follow(&unit);
+        }
+        self.measure_group(&unit);
         match self.state {
             State::Open { .. } => {
                 if unit.keyframe {
@@ -114,6 +136,20 @@ impl Adaptive {
                 jobs.push(Job::Decode { unit, mode: Mode::Stream, purpose: Purpose::Live });
             }
             State::Closed { .. } => self.take_closed(unit, may_open, jobs),
+        }
+    }
+
+    /// Takes the sub-stream's next access unit.
+    pub fn watch(&mut self, unit: AccessUnit, may_open: bool, jobs: &mut Vec<Job>) {
+        self.follow(&unit);
+        if self.is_open() {
+            return;
+        }
+        let at = unit.captured_at;
+        self.want();
+        let opened = self.wants_to_open && may_open && self.open(at, jobs);
+        if !opened && unit.keyframe && self.is_check_due(at) {
+            self.check(unit, Purpose::Check, jobs);
         }
     }
 
@@ -149,7 +185,7 @@ impl Adaptive {
         self.wants_to_open = true;
     }
 
-    /// Clock, keyframe and size bookkeeping.
+    /// Clock, keyframe and size bookkeeping of the stream that is watched.
     fn follow(&mut self, unit: &AccessUnit) {
         let at = unit.captured_at;
         if self.last_at.is_some_and(|last_at| at.duration_since(last_at).abs() > JUMP) {
@@ -162,20 +198,32 @@ impl Adaptive {
         }
         self.last_at = Some(at);
         if !unit.keyframe {
-            self.n_group_bytes += unit.bytes.len();
             self.sizes.observe(at, unit.bytes.len());
-            return;
-        }
-        if let Some(before) = self.keyframe_at.replace(at) {
+        } else if let Some(before) = self.keyframe_at.replace(at) {
             self.keyframe_interval = Some(at.duration_since(before));
-            self.too_large = self.n_group_bytes > MAX_BYTES / GROUPS_KEPT;
         }
-        self.n_group_bytes = unit.bytes.len();
+    }
+
+    /// Whether what is kept could be kept.
+    fn measure_group(&mut self, unit: &AccessUnit) {
+        if unit.keyframe {
+            self.too_large = self.n_group_bytes > MAX_BYTES / GROUPS_KEPT;
+            self.n_group_bytes = 0;
+        }
+        self.n_group_bytes += unit.bytes.len();
+    }
+
+    fn want(&mut self) {
+        let evidence = self.evidence_of_watched();
+        self.wants_to_open |= evidence == Evidence::Everything;
+        self.wants_to_open |= evidence == Evidence::Sizes && self.sizes.says_movement();
     }
 
     fn take_closed(&mut self, unit: AccessUnit, may_open: bool, jobs: &mut Vec<Job>) {
         let at = unit.captured_at;
-        let check = (unit.keyframe && self.is_check_due(at)).then(|| unit.share());
+        // Of a camera whose sub-stream is watched, keyframes are looked at only when nothing else can be decoded.
+        let looks = !self.watches_sub || (self.wants_to_open && !may_open);
+        let check = (unit.keyframe && looks && self.is_check_due(at)).then(|| unit.share());
         let left_over = if self.kept.has_room_for(&unit) {
             self.kept.push(unit);
             None
@@ -183,24 +231,25 @@ impl Adaptive {
             self.too_large = true;
             Some(unit)
         };
-        let evidence = self.evidence();
-        self.wants_to_open |= evidence == Evidence::Everything;
-        self.wants_to_open |= evidence == Evidence::Sizes && self.sizes.says_movement();
+        self.want();
         let opened = self.wants_to_open && may_open && self.open(at, jobs);
         match (left_over, check) {
             (Some(unit), _) if opened => {
                 jobs.push(Job::Decode { unit, mode: Mode::Stream, purpose: Purpose::Live });
             }
-            (_, Some(keyframe)) if !opened => self.check(keyframe, jobs),
+            (_, Some(keyframe)) if !opened => {
+                // When it should be open and there is no decoder, keyframes are all that is analysed.
+                let purpose = if self.wants_to_open { Purpose::Live } else { Purpose::Check };
+                self.check(keyframe, purpose, jobs);
+            }
             (Some(unit), None) => self.kept.push(unit),
             _ => {}
         }
     }
 
-    /// Has a keyframe looked at; when it should be open and there is no decoder, keyframes are all that is analysed.
-    fn check(&mut self, keyframe: AccessUnit, jobs: &mut Vec<Job>) {
+    /// Has a keyframe looked at.
+    fn check(&mut self, keyframe: AccessUnit, purpose: Purpose, jobs: &mut Vec<Job>) {
         let at = keyframe.captured_at;
-        let purpose = if self.wants_to_open { Purpose::Live } else { Purpose::Check };
         let pending = (purpose == Purpose::Check).then_some(at);
         self.state = State::Closed { checked_at: Some(at), pending };
         jobs.push(Job::Decode { unit: keyframe, mode: Mode::Still, purpose });
@@ -211,15 +260,16 @@ impl Adaptive {
         if pending.is_some_and(|pending| at.duration_since(pending) < VERDICT_WITHIN) {
             return false;
         }
-        let is_relaxed =
-            self.evidence() == Evidence::Sizes && !self.occupied && self.kept.n_bytes() < MAX_BYTES / GROUPS_KEPT;
+        let is_relaxed = self.evidence_of_watched() == Evidence::Sizes
+            && !self.occupied
+            && self.kept.n_bytes() < MAX_BYTES / GROUPS_KEPT;
         let every = if is_relaxed { CHECK_EVERY } else { CHECK_AT_MOST_EVERY };
         checked_at.is_none_or(|checked_at| at.duration_since(checked_at).abs() >= every - JITTER)
     }
 
     fn hear_check(&mut self, verdict: Verdict, may_open: bool, jobs: &mut Vec<Job>) {
         if verdict.finding == Finding::Moving {
-            if self.evidence() == Evidence::Sizes {
+            if self.evidence_of_watched() == Evidence::Sizes {
                 self.sizes.missed();
             }
             self.wants_to_open = true;
@@ -230,7 +280,9 @@ impl Adaptive {
         }
         self.occupied = verdict.finding == Finding::Standing;
         self.sizes.label(verdict.at, false);
-        self.kept.forget_before(verdict.at);
+        // Two streams of one camera need not agree on the moment.
+        let slack = if self.watches_sub { SUB_SLACK } else { SignedDuration::ZERO };
+        self.kept.forget_before(verdict.at.checked_sub(slack).unwrap_or(verdict.at));
     }
 
     /// False when nothing is kept to begin with.
@@ -249,7 +301,9 @@ impl Adaptive {
     /// Something must tell who comes, keyframes must be able to confirm who stands there, and it must be possible to go on.
     fn may_close(&self) -> bool {
         let keyframes_suffice = self.keyframe_interval.is_some_and(|interval| interval <= KEYFRAMES_SUFFICE_WITHIN);
-        self.evidence() != Evidence::Everything && (keyframes_suffice || !self.occupied) && !self.kept.is_empty()
+        self.evidence_of_watched() != Evidence::Everything
+            && (keyframes_suffice || !self.occupied)
+            && !self.kept.is_empty()
     }
 }
 

@@ -73,7 +73,7 @@ impl SensorHealth {
         }
         self.said = Some((state, cause.clone()));
         self.said_at = now;
-        Some(DeviceStatus { state, cause, since: self.since, heartbeat: unchanged })
+        Some(DeviceStatus { gate: None, state, cause, since: self.since, heartbeat: unchanged })
     }
 
     /// The state said last.

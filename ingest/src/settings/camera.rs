@@ -48,6 +48,26 @@ impl fmt::Debug for Credentials {
     }
 }
 
+/// What a camera's sub-stream is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubStreamUse {
+    /// `Detect` when its picture is large enough, else `Gate`.
+    Auto,
+    /// The gate looks at it, and what it opens for is decoded from the main stream.
+    Gate,
+    /// All is decoded from it; the main stream is never pulled.
+    Detect,
+}
+
+/// A second, smaller stream of the same picture.
+#[derive(Debug, Clone)]
+pub struct SubStream {
+    /// Its address, without credentials; account and transport are the camera's.
+    pub url: Url,
+    /// What it is for.
+    pub used_for: SubStreamUse,
+}
+
 /// One camera.
 #[derive(Debug, Clone)]
 pub struct CameraSettings {
@@ -57,6 +77,8 @@ pub struct CameraSettings {
     pub names: BTreeMap<String, String>,
     /// Its address, without credentials.
     pub url: Url,
+    /// Its sub-stream, if it has one.
+    pub sub: Option<SubStream>,
     /// Who to be for it.
     pub credentials: Option<Credentials>,
     /// How RTP is carried.
@@ -87,6 +109,7 @@ impl CameraSettings {
         let id = camera.required_text("id");
         let names = read_names(camera);
         let url = read_url(camera);
+        let sub = read_sub_stream(camera);
         let credentials = read_credentials(camera);
         let transports = [("tcp", StreamTransport::Tcp), ("udp", StreamTransport::Udp)];
         let transport = camera.choice("transport", &transports).unwrap_or(StreamTransport::Tcp);
@@ -105,6 +128,7 @@ impl CameraSettings {
             id: id?,
             names,
             url: url?,
+            sub: sub?,
             credentials: credentials?,
             transport,
             gate,
@@ -117,6 +141,11 @@ impl CameraSettings {
             file: camera.file().to_owned(),
             line: camera.line(),
         })
+    }
+
+    /// What a session of its sub-stream connects to.
+    pub fn sub_endpoint(&self) -> Option<Endpoint> {
+        self.sub.as_ref().map(|sub| Endpoint { url: sub.url.clone(), ..self.endpoint() })
     }
 
     /// What a session of its main stream connects to.
@@ -170,6 +199,20 @@ fn read_url(camera: &mut Reader<'_>) -> Option<Url> {
         return None;
     }
     Some(url)
+}
+
+/// The outer `None` means that a mistake was reported.
+fn read_sub_stream(camera: &mut Reader<'_>) -> Option<Option<SubStream>> {
+    let is_there = camera.has("sub");
+    let mut sub = camera.section("sub");
+    if !is_there {
+        return Some(None);
+    }
+    let url = read_url(&mut sub);
+    let uses = [("auto", SubStreamUse::Auto), ("gate", SubStreamUse::Gate), ("detect", SubStreamUse::Detect)];
+    let used_for = sub.choice("use", &uses).unwrap_or(SubStreamUse::Auto);
+    sub.finish();
+    Some(Some(SubStream { url: url?, used_for }))
 }
 
 /// The outer `None` means that a mistake was reported.

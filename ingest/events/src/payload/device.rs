@@ -38,6 +38,22 @@ pub struct SensorReading {
     pub quality: Quality,
 }
 
+/// What a camera's gate goes by when it decides what is decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GateEvidence {
+    /// Everything is decoded: asked for, or nothing else would do.
+    Everything,
+    /// Keyframes, and what lies between them when one differs.
+    Keyframes,
+    /// Encoded sizes, and a keyframe now and then.
+    Sizes,
+    /// Keyframes of the sub-stream.
+    SubKeyframes,
+    /// Encoded sizes of the sub-stream, and a keyframe now and then.
+    SubSizes,
+}
+
 /// How a device is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -81,6 +97,9 @@ pub struct DeviceStatus {
     pub since: Timestamp,
     /// True when nothing changed.
     pub heartbeat: bool,
+    /// What a camera's gate goes by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<GateEvidence>,
 }
 
 /// How a stream is transported (RULES P34).
