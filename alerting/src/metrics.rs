@@ -15,6 +15,8 @@ pub struct Metrics {
     pub late: IntCounter,
     /// Refused messages.
     pub refused: IntCounter,
+    /// Refused events of workers that had lost their camera.
+    pub stale: IntCounter,
     /// How long a batch takes, from reading to commit.
     pub batch_seconds: Histogram,
     /// Firings by rule.
@@ -62,6 +64,10 @@ impl Metrics {
             repeated: counter("xueliang_repeated_events_total", "Events that were delivered again")?,
             late: counter("xueliang_late_events_total", "Events that came too late for the rules")?,
             refused: counter("xueliang_refused_events_total", "Messages that are no valid events")?,
+            stale: counter(
+                "xueliang_stale_owner_events_total",
+                "Refused events of workers that had lost their camera to another one",
+            )?,
             batch_seconds,
             firings: counters("xueliang_rule_firings_total", "Firings by rule", "rule")?,
             incidents: counters("xueliang_incidents_opened_total", "Incidents opened", "category")?,
@@ -82,6 +88,7 @@ impl Metrics {
         self.repeated.inc_by(effects.n_repeated);
         self.late.inc_by(effects.n_late);
         self.refused.inc_by(effects.n_refused);
+        self.stale.inc_by(effects.n_stale);
         for rule in &effects.fired {
             self.firings.with_label_values(&[rule.as_str()]).inc();
         }

@@ -21,6 +21,7 @@ pub mod devices;
 pub mod incidents;
 mod migrate;
 pub mod outbox;
+pub mod owners;
 pub mod people;
 pub mod sweep;
 pub mod views;

@@ -161,6 +161,7 @@ impl Camera {
             time,
             received_at: time,
             grid: Some("340203001002003".parse().unwrap()),
+            owner_epoch: None,
             payload: payload.into(),
         };
         self.sequence += 1;

@@ -41,6 +41,8 @@ pub enum What {
     Gate(GateArgs),
     /// Frames a second through the detector, beside Python ONNX Runtime.
     Detector,
+    /// Precision, recall, MOTA and IDF1 of detector and tracker against boxes that were set by eye.
+    Accuracy,
     /// Where the time goes: each stage of busy cameras, and an idle camera beside demuxing only.
     Pipeline,
     /// Events a second through the outbox, into Kafka or to alerting in the same process.

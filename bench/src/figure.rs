@@ -37,7 +37,7 @@ pub enum Goal {
 }
 
 /// All figures: name, unit, goal, and what they say.
-pub const FIGURES: [(&str, &str, Goal, &str); 12] = [
+pub const FIGURES: [(&str, &str, Goal, &str); 18] = [
     ("cameras_quiet_ratio", "ratio", Goal::AtLeast(15.0), "cameras per core on a 90 % quiet street, ours : reference"),
     ("cameras_busy_ratio", "ratio", Goal::AtLeast(2.5), "cameras per core on an always busy street, ours : reference"),
     ("gate_recall", "share", Goal::AtLeast(0.98), "zone events of always that adaptive also finds"),
@@ -47,6 +47,12 @@ pub const FIGURES: [(&str, &str, Goal, &str); 12] = [
     ("detector_ratio", "ratio", Goal::AtLeast(1.0), "detector throughput : Python ONNX Runtime"),
     ("session_mb", "MB", Goal::AtMost(12.0), "memory of one more idle camera"),
     ("rss_growth", "share", Goal::AtMost(0.05), "growth of memory over 24 h of footage, after the first tenth"),
+    ("track_precision", "share", Goal::MoreIsBetter, "tracked boxes that show a person, 5 analysed fps"),
+    ("track_recall", "share", Goal::MoreIsBetter, "labelled persons that a track shows"),
+    ("track_mota", "share", Goal::MoreIsBetter, "1 − misses, false alarms and switches of tracks, by labelled persons"),
+    ("track_idf1", "share", Goal::MoreIsBetter, "how far one track stands for one person all along"),
+    ("zone_precision", "share", Goal::MoreIsBetter, "zone and line events of tracks that labelled persons cause too"),
+    ("zone_recall", "share", Goal::MoreIsBetter, "zone and line events of labelled persons that tracks tell too"),
     ("cameras_carried", "cameras", Goal::MoreIsBetter, "cameras of the asked kind that this box carries"),
     ("bus_events_per_s", "events/s", Goal::MoreIsBetter, "events through the outbox, acknowledged"),
     ("sessions_jitter_p99_ms", "ms", Goal::LessIsBetter, "unevenness of arrival when many sessions are pulled"),

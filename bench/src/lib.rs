@@ -3,6 +3,7 @@
 //! The same simulated cameras serve the end-to-end tests and the demo. What runs is the real worker, never a copy of it. Ratios are taken in pairs within
 //! one run, so that they hold on a noisy box.
 
+pub mod accuracy;
 pub mod args;
 
 pub mod footage;

@@ -1,5 +1,6 @@
 //! The measurements: each gives runs of figures and details for the report. One that fails is named in the report and the others go on.
 
+mod accuracy;
 mod bus;
 mod cameras;
 mod detector;
@@ -68,6 +69,7 @@ fn chosen(what: &What) -> Vec<(&'static str, Measurement<'_>)> {
     match what {
         What::Cameras(args) => with_ratio("cameras", args),
         What::Detector => vec![("detector", Box::new(detector::run))],
+        What::Accuracy => vec![("accuracy", Box::new(accuracy::run))],
         What::Pipeline => vec![("pipeline", Box::new(pipeline::run)), ("idle", Box::new(idle::run))],
         What::Bus(args) => vec![("bus", Box::new(|bench| bus::run(bench, args)))],
         What::Sessions(args) => vec![("sessions", Box::new(|bench| sessions::run(bench, args)))],
@@ -89,6 +91,7 @@ fn with_ratio<'a>(name: &'static str, args: &'a CamerasArgs) -> Vec<(&'static st
 fn all() -> Vec<(&'static str, Measurement<'static>)> {
     let mut all: Vec<(&'static str, Measurement<'static>)> = vec![
         ("detector", Box::new(detector::run)),
+        ("accuracy", Box::new(accuracy::run)),
         ("pipeline", Box::new(pipeline::run)),
         ("gate", Box::new(|bench| gate::run(bench, &Default::default()))),
         ("idle", Box::new(idle::run)),

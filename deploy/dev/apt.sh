@@ -1,14 +1,17 @@
 # shellcheck shell=bash
 # Debian packages: only those that are missing, and the package lists are fetched only then.
 
-APT_BUILD=(ca-certificates pkg-config make gcc g++ libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstrtspserver-1.0-dev)
+APT_BUILD=(ca-certificates pkg-config make gcc g++ libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstrtspserver-1.0-dev
+    libavcodec-dev libavformat-dev libavutil-dev libswscale-dev libclang-dev)
 APT_RUN=(gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav)
 APT_FOOTAGE=(ffmpeg)
 APT_BROWSER=(chromium fonts-noto-cjk)
-APT_CHECK=(shellcheck util-linux)
+APT_CHECK=(shellcheck util-linux openssl)
+APT_MQTT=(mosquitto)
 
-part_apt_demo() { part_apt "compilers, GStreamer and ffmpeg, to build and to play cameras" "${APT_BUILD[@]}" "${APT_RUN[@]}" "${APT_FOOTAGE[@]}"; }
-part_apt_check() { part_apt "shellcheck for the scripts, setpriv for the tests" "${APT_CHECK[@]}"; }
+part_apt_demo() { part_apt "compilers, GStreamer, libavcodec and ffmpeg, to build and to play cameras" "${APT_BUILD[@]}" "${APT_RUN[@]}" "${APT_FOOTAGE[@]}"; }
+part_apt_check() { part_apt "shellcheck for the scripts, setpriv and openssl for the tests" "${APT_CHECK[@]}"; }
+part_mqtt() { part_apt "Mosquitto, the MQTT broker of the sensor tests" "${APT_MQTT[@]}"; }
 part_browser() { part_apt "Chromium and CJK fonts, to test the console" "${APT_BROWSER[@]}"; }
 
 # part_java: Java and Maven only where the machine has none.

@@ -14,6 +14,7 @@ part_footage
 part_console
 if [[ ${1:-} == check ]]; then
     part_apt_check
+    part_mqtt
     part_browser
     part_java
     part_ssdlite

@@ -30,6 +30,8 @@ mod zone;
 
 pub mod redact;
 
+mod picture_health;
+
 pub use background::{Background, Change, Thumbnail, WatchedArea};
 pub use detection::{Class, ClassSet, Detection, UnknownClass};
 pub use detector::{DecodeError, DetectError, DetectSettings, Detections, Detector, Timings};
@@ -41,6 +43,7 @@ pub use manifest::{
 };
 pub use mask::PrivacyMasks;
 pub use model::{Model, ModelError};
+pub use picture_health::{FaultSince, PictureFault, PictureHealth, PictureHealthSettings, PictureVerdict};
 pub use runtime::{Provider, Runtime, RuntimeError, SessionSettings, UnknownProvider, init_runtime};
 pub use scene::{
     ClassCounts, Crossed, Dwelled, Entered, Exited, Observation, Occupancy, Scene, SceneError, SceneSettings, Subject,

@@ -14,6 +14,7 @@ use xueliang_events::payload::DeviceState;
 
 use crate::{
     access_unit::AccessUnit,
+    backoff::{Admission, Backoff, Pauses},
     decode::{DecoderPool, Lane, Lease},
     failure::Failure,
     gate::{Gate, Job, Verdict},
@@ -21,14 +22,15 @@ use crate::{
     session::{Deadlines, Session},
     settings::CameraSettings,
     status::StatusReporter,
+    stream_health::{StreamHealth, UnitArrival},
 };
 
 pub use events::CameraEvents;
 
 /// How often a session is looked after.
 const TICK: Duration = Duration::from_secs(1);
-/// First and longest pause before a reconnect.
-const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// A refused account is tried no sooner and no later, so that no camera locks it.
+const AUTH_PAUSE: std::ops::Range<f64> = 20.0..40.0;
 /// A session that lived so long starts the backoff anew.
 const SETTLED_AFTER: Duration = Duration::from_secs(30);
 /// Keyframes that must have come without a picture before the stream is called undecodable.
@@ -42,6 +44,8 @@ pub struct CameraTask {
     pub camera: CameraSettings,
     /// Its deadlines.
     pub deadlines: Deadlines,
+    /// The gate that all cameras' connections pass.
+    pub admission: Admission,
     /// The shared decoders.
     pub decoders: Arc<DecoderPool>,
     /// Its way through them.
@@ -61,9 +65,13 @@ pub struct CameraTask {
 impl CameraTask {
     /// Pulls the camera until `shutdown`.
     pub async fn run(mut self, shutdown: CancellationToken) {
-        let mut backoff = BACKOFF.0;
+        let mut backoff = Backoff::new(Pauses::default());
         self.status.say(DeviceState::Connecting, None).await;
         loop {
+            tokio::select! {
+                () = self.admission.wait() => {}
+                () = shutdown.cancelled() => break,
+            }
             let started = Instant::now();
             let failure = tokio::select! {
                 failure = self.run_once() => failure,
@@ -73,12 +81,15 @@ impl CameraTask {
             self.gate.interrupted();
             self.events.close().await;
             self.metrics.reconnected();
+            self.metrics.failed(failure.kind());
             self.status.say(failure.state(), Some(failure.to_string())).await;
             if started.elapsed() > SETTLED_AFTER {
-                backoff = BACKOFF.0;
+                backoff.reset();
             }
-            let pause = backoff.mul_f64(rand::rng().random_range(0.5..1.0));
-            backoff = (backoff * 2).min(BACKOFF.1);
+            let pause = match failure.state() {
+                DeviceState::AuthFailed => Duration::from_secs_f64(rand::rng().random_range(AUTH_PAUSE)),
+                _ => backoff.next(rand::rng().random()),
+            };
             tokio::select! {
                 () = self.pause(pause) => {}
                 () = shutdown.cancelled() => break,
@@ -98,23 +109,33 @@ impl CameraTask {
         while self.verdicts.try_recv().is_ok() {}
         let mut lease = StreamLease { decoders: Arc::clone(&self.decoders), lease: None };
         let mut watch = Watch::new(self.lane.n_decoded(), self.deadlines.stall);
+        let mut health = StreamHealth::new(Instant::now());
+        let mut n_errors = self.lane.n_errors();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 unit = session.next() => match unit {
-                    Ok(unit) => self.take(unit, &mut lease, &mut watch),
+                    Ok(unit) => {
+                        health.unit(arrival(&unit));
+                        self.take(unit, &mut lease, &mut watch);
+                    }
                     Err(failure) => return failure,
                 },
                 Some(verdict) = self.verdicts.recv() => {
                     let jobs = self.gate.hear(verdict, lease.is_to_be_had());
                     self.work(jobs, &mut lease, &mut watch);
                 }
-                _ = tick.tick() => match watch.check(self.lane.n_decoded()) {
-                    Ok(true) => self.say_live(&session).await,
-                    Ok(false) => self.status.beat().await,
-                    Err(failure) => return failure,
-                },
+                _ = tick.tick() => {
+                    health.clock(session.clock_offset());
+                    health.decode_errors(self.lane.n_errors() - std::mem::replace(&mut n_errors, self.lane.n_errors()));
+                    self.metrics.stream(&health.snapshot(Instant::now()));
+                    match watch.check(self.lane.n_decoded()) {
+                        Ok(true) => self.say_live(&session).await,
+                        Ok(false) => self.status.beat().await,
+                        Err(failure) => return failure,
+                    }
+                }
             }
         }
     }
@@ -135,7 +156,8 @@ impl CameraTask {
 
     /// Connects, repeating the status meanwhile.
     async fn open(&mut self) -> Result<Session, Failure> {
-        let mut opening = std::pin::pin!(Session::open(&self.camera, self.deadlines));
+        let endpoint = self.camera.endpoint();
+        let mut opening = std::pin::pin!(Session::open(&endpoint, self.deadlines));
         loop {
             tokio::select! {
                 session = &mut opening => return session,
@@ -145,9 +167,10 @@ impl CameraTask {
     }
 
     async fn say_live(&mut self, session: &Session) {
-        if let Some(offset) = session.clock_error() {
-            let cause = format!("its clock is off by {} s; set its time server", offset.as_secs());
-            self.status.say(DeviceState::Degraded, Some(cause)).await;
+        if let Some(worst) = self.lane.picture().worst() {
+            self.status.say(DeviceState::Degraded, Some(worst.fault.advice().to_owned())).await;
+        } else if let Some(remark) = session.remark() {
+            self.status.say(DeviceState::Degraded, Some(remark)).await;
         } else if self.gate.is_starved() {
             let cause = "all stream decoders are leased, only keyframes are analysed; raise ingest.stream_decoders";
             self.status.say(DeviceState::Degraded, Some(cause.to_owned())).await;
@@ -162,6 +185,16 @@ impl CameraTask {
             tokio::time::sleep_until(until.min(Instant::now() + TICK)).await;
             self.status.beat().await;
         }
+    }
+}
+
+fn arrival(unit: &AccessUnit) -> UnitArrival {
+    UnitArrival {
+        captured_at: unit.captured_at,
+        arrived: Instant::now(),
+        n_bytes: unit.bytes.len(),
+        keyframe: unit.keyframe,
+        n_lost: unit.lost_packets,
     }
 }
 

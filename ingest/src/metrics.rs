@@ -1,14 +1,21 @@
 //! All metric names of ingest. Labels are bounded: cameras of the settings, stages and types of the code.
 
-use std::time::Duration;
+mod sensor;
+mod stream;
+
+use std::{collections::HashMap, time::Duration};
 
 use prometheus::{
     Histogram, HistogramOpts, HistogramTimer, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, core::Collector,
+    Registry,
+    core::{Collector, MetricVec, MetricVecBuilder},
 };
 use xueliang_inference::{Detections, Timings};
 
 use crate::gate::{Evidence, Job, Mode, Purpose};
+
+pub use sensor::SensorMetrics;
+use stream::StreamGauges;
 
 /// Counters of one worker; cheap to clone.
 #[derive(Clone)]
@@ -25,7 +32,12 @@ pub struct Metrics {
     detections: IntCounterVec,
     dropped: IntCounterVec,
     reconnects: IntCounterVec,
+    failures: IntCounterVec,
     camera_up: IntGaugeVec,
+    cameras: IntGauge,
+    cameras_refused: IntGauge,
+    reloads: IntCounterVec,
+    stream: StreamGauges,
     stage_seconds: HistogramVec,
     events: IntCounterVec,
     outbox_dropped: IntCounter,
@@ -75,10 +87,29 @@ impl Metrics {
                 &["camera", "stage"],
             )?,
             reconnects: per_camera("xueliang_reconnects_total", "Sessions that ended and are tried again.")?,
+            failures: counters(
+                registry,
+                "xueliang_session_failures_total",
+                "Camera sessions that ended or could not begin, by cause.",
+                &["camera", "cause"],
+            )?,
             camera_up: registered(
                 registry,
                 IntGaugeVec::new(Opts::new("xueliang_camera_up", "1 while the camera delivers."), &["camera"])?,
             )?,
+            cameras: gauge(registry, "xueliang_cameras", "Cameras that this worker pulls.")?,
+            cameras_refused: gauge(
+                registry,
+                "xueliang_cameras_refused",
+                "Cameras that this worker was given with mistakes and does not pull.",
+            )?,
+            reloads: counters(
+                registry,
+                "xueliang_reloads_total",
+                "Changes of the cameras by what became of them; a refused one leaves what runs as it is.",
+                &["outcome"],
+            )?,
+            stream: StreamGauges::new(registry)?,
             stage_seconds: registered(registry, stage_histogram()?)?,
             events: counters(registry, "xueliang_events_total", "Events written to the outbox.", &["type"])?,
             outbox_dropped: counter(
@@ -122,9 +153,40 @@ impl Metrics {
             dropped_before_decode: self.dropped.with_label_values(&[camera, "decode"]),
             dropped_before_detection: self.dropped.with_label_values(&[camera, "detect"]),
             reconnects: of(&self.reconnects),
+            failures: self.failures.clone(),
             up: self.camera_up.with_label_values(&[camera]),
+            stream: self.stream.clone(),
             decode_seconds: self.stage_seconds.with_label_values(&["decode"]),
         }
+    }
+
+    /// Removes every series of a camera that is gone.
+    pub(crate) fn forget(&self, camera: &str) {
+        let counters = [
+            &self.access_units,
+            &self.pulled_bytes,
+            &self.lost_packets,
+            &self.gate,
+            &self.decoded,
+            &self.decode_errors,
+            &self.inferred,
+            &self.inference_errors,
+            &self.detections,
+            &self.dropped,
+            &self.reconnects,
+        ];
+        counters.into_iter().for_each(|counters| forget_in(counters, camera));
+        self.stream.forget(camera);
+        [&self.camera_up, &self.gate_evidence].into_iter().for_each(|gauges| forget_in(gauges, camera));
+    }
+
+    pub(crate) fn reloaded(&self, applied: bool) {
+        self.reloads.with_label_values(&[if applied { "applied" } else { "refused" }]).inc();
+    }
+
+    pub(crate) fn fleet(&self, n_cameras: usize, n_refused: usize) {
+        self.cameras.set(i64::try_from(n_cameras).unwrap_or(i64::MAX));
+        self.cameras_refused.set(i64::try_from(n_refused).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn detected(&self, timings: &Timings) {
@@ -205,7 +267,9 @@ pub struct CameraMetrics {
     dropped_before_decode: IntCounter,
     dropped_before_detection: IntCounter,
     reconnects: IntCounter,
+    failures: IntCounterVec,
     up: IntGauge,
+    stream: StreamGauges,
     decode_seconds: Histogram,
 }
 
@@ -270,6 +334,10 @@ impl CameraMetrics {
         self.reconnects.inc();
     }
 
+    pub(crate) fn failed(&self, cause: &str) {
+        self.failures.with_label_values(&[self.camera.as_str(), cause]).inc();
+    }
+
     pub(crate) fn up(&self, delivers: bool) {
         self.up.set(i64::from(delivers));
     }
@@ -291,6 +359,18 @@ fn counter(registry: &Registry, name: &str, help: &str) -> prometheus::Result<In
 
 fn gauge(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntGauge> {
     registered(registry, IntGauge::new(name, help)?)
+}
+
+fn forget_in<T: MetricVecBuilder>(metrics: &MetricVec<T>, camera: &str) {
+    for family in metrics.collect() {
+        for metric in family.get_metric() {
+            let labels: HashMap<&str, &str> =
+                metric.get_label().iter().map(|label| (label.name(), label.value())).collect();
+            if labels.get("camera") == Some(&camera) && metrics.remove(&labels).is_err() {
+                tracing::debug!(camera, "a series was gone already");
+            }
+        }
+    }
 }
 
 fn registered<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> prometheus::Result<C> {

@@ -12,7 +12,7 @@ use crate::{
     access_unit::AccessUnit,
     analyse::{Analysis, Fact, Seen},
     decode::{
-        Pace,
+        DecoderSettings, Pace,
         chain::{Chain, ChainError, Picture},
     },
     gate::{Evidence, Gate, Job, Mode, Purpose, Verdict},
@@ -75,6 +75,7 @@ pub struct Offline {
     stream: Option<Chain>,
     still: Option<Chain>,
     pace: Pace,
+    decoder: DecoderSettings,
     analysis: Option<Analysis>,
     counts: OfflineCounts,
 }
@@ -83,8 +84,8 @@ impl Offline {
     /// A run for this camera; its redacted snapshots go to `snapshots`.
     pub fn new(camera: CameraSettings, detector: Detector, snapshots: SnapshotStore) -> Self {
         let (gate, pace) = (Gate::new(camera.gate), Pace::new(camera.analysis_fps));
-        let counts = OfflineCounts::default();
-        Self { camera, detector, snapshots, gate, stream: None, still: None, pace, analysis: None, counts }
+        let (decoder, counts) = (DecoderSettings::default(), OfflineCounts::default());
+        Self { camera, detector, snapshots, gate, stream: None, still: None, pace, decoder, analysis: None, counts }
     }
 
     /// Takes the next access unit; what was decided because of it.
@@ -153,7 +154,7 @@ impl Offline {
         };
         let chain = match chain {
             Some(chain) => chain,
-            None => chain.insert(Chain::new(unit.codec)?),
+            None => chain.insert(Chain::new(unit.codec, self.decoder)?),
         };
         match mode {
             Mode::Still => {

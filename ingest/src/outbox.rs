@@ -5,15 +5,17 @@
 //! Not here: forwarding (`publish`).
 
 mod log;
+mod memory;
 
 use std::{collections::HashMap, path::Path, sync::Arc, thread::JoinHandle, time::Duration};
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, mpsc};
-use xueliang_events::{Event, GridCode, Payload, SessionId, Source};
+use tokio::sync::{Notify, mpsc, oneshot};
+use xueliang_events::{DeviceId, Event, GridCode, Payload, SessionId, Source};
 
 pub use log::{Log, LogError, LogReader, Record, StoredEvent};
+pub use memory::{Delivery, Remember, Remembered};
 
 use crate::metrics::Metrics;
 
@@ -39,10 +41,42 @@ pub struct Draft {
     pub payload: Payload,
 }
 
+/// What the writer is told, in order.
+enum Job {
+    Write(Entry),
+    /// From here on the device's events carry this owner's epoch.
+    Own(DeviceId, u64),
+    /// The device is gone: nothing of it is remembered.
+    Forget(DeviceId),
+}
+
+/// What is handed to the writer at once, and stands in one transaction.
+struct Entry {
+    drafts: Vec<Draft>,
+    remember: Option<Remember>,
+    written: Option<oneshot::Sender<()>>,
+}
+
+impl From<Draft> for Entry {
+    fn from(draft: Draft) -> Self {
+        Self { drafts: vec![draft], remember: None, written: None }
+    }
+}
+
+/// Says when what was handed over is on disk.
+pub struct Written(oneshot::Receiver<()>);
+
+impl Written {
+    /// Waits; false when the outbox was closed before.
+    pub async fn wait(self) -> bool {
+        self.0.await.is_ok()
+    }
+}
+
 /// The producers' end; cheap to clone.
 #[derive(Clone)]
 pub struct Outbox {
-    drafts: mpsc::Sender<Draft>,
+    jobs: mpsc::Sender<Job>,
     trouble: Arc<Mutex<Option<String>>>,
 }
 
@@ -71,24 +105,58 @@ impl Outbox {
         let log = Log::open(path, max_bytes)?;
         let (sender, receiver) = mpsc::channel(MAX_WAITING_DRAFTS);
         let trouble = Arc::new(Mutex::new(None));
-        let worker = WriterLoop { log, metrics, written, trouble: Arc::clone(&trouble), sequences: HashMap::new() };
+        let worker = WriterLoop {
+            log,
+            metrics,
+            written,
+            trouble: Arc::clone(&trouble),
+            sequences: HashMap::new(),
+            owners: HashMap::new(),
+        };
         let thread = std::thread::Builder::new().name("outbox".to_owned()).spawn(move || worker.run(receiver));
         let thread = thread.map_err(LogError::Thread)?;
-        Ok((Self { drafts: sender, trouble }, Writer(thread)))
+        Ok((Self { jobs: sender, trouble }, Writer(thread)))
     }
 
     /// Hands over a draft from a thread; waits while the outbox is full.
     pub fn append_blocking(&self, draft: Draft) {
-        if self.drafts.blocking_send(draft).is_err() {
+        if self.jobs.blocking_send(Job::Write(draft.into())).is_err() {
             tracing::error!("an event came after the outbox was closed");
         }
     }
 
     /// Hands over a draft from a task; waits while the outbox is full.
     pub async fn append(&self, draft: Draft) {
-        if self.drafts.send(draft).await.is_err() {
+        if self.jobs.send(Job::Write(draft.into())).await.is_err() {
             tracing::error!("an event came after the outbox was closed");
         }
+    }
+
+    /// From now on the events of `device` carry this owner's epoch.
+    pub async fn own(&self, device: DeviceId, epoch: u64) {
+        self.tell(Job::Own(device, epoch)).await;
+    }
+
+    /// Forgets a device behind its last event.
+    pub async fn forget(&self, device: DeviceId) {
+        self.tell(Job::Forget(device)).await;
+    }
+
+    async fn tell(&self, job: Job) {
+        if self.jobs.send(job).await.is_err() {
+            tracing::debug!("the outbox was closed already");
+        }
+    }
+
+    /// Hands over drafts that stand or fall together, with what is to be remembered of them; also none, to learn when all that
+    /// was handed over before is on disk.
+    pub async fn append_together(&self, drafts: Vec<Draft>, remember: Option<Remember>) -> Written {
+        let (sender, receiver) = oneshot::channel();
+        let entry = Entry { drafts, remember, written: Some(sender) };
+        if self.jobs.send(Job::Write(entry)).await.is_err() {
+            tracing::error!("events came after the outbox was closed");
+        }
+        Written(receiver)
     }
 
     /// What keeps the writer from writing now, if anything.
@@ -112,19 +180,48 @@ struct WriterLoop {
     written: Arc<Notify>,
     trouble: Arc<Mutex<Option<String>>>,
     sequences: HashMap<Source, (SessionId, u64)>,
+    /// Epochs of devices that belong to one worker of a group at a time.
+    owners: HashMap<DeviceId, u64>,
 }
 
 impl WriterLoop {
-    fn run(mut self, mut drafts: mpsc::Receiver<Draft>) {
-        while let Some(first) = drafts.blocking_recv() {
+    fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        while let Some(first) = jobs.blocking_recv() {
             let mut batch = vec![first];
             while batch.len() < MAX_BATCH {
-                let Ok(draft) = drafts.try_recv() else { break };
-                batch.push(draft);
+                let Ok(job) = jobs.try_recv() else { break };
+                batch.push(job);
             }
-            let records: Vec<Record> = batch.into_iter().filter_map(|draft| self.record(draft)).collect();
-            self.write(&records);
+            let (mut records, mut remember, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
+            for job in batch {
+                let Some(entry) = self.take(job) else { continue };
+                records.extend(entry.drafts.into_iter().filter_map(|draft| self.record(draft)));
+                remember.extend(entry.remember);
+                waiting.extend(entry.written);
+            }
+            if !(records.is_empty() && remember.is_empty()) {
+                self.write(&records, &remember);
+            }
             self.written.notify_one();
+            for written in waiting {
+                // Who does not wait any more needs no answer.
+                let _ = written.send(());
+            }
+        }
+    }
+
+    fn take(&mut self, job: Job) -> Option<Entry> {
+        match job {
+            Job::Write(entry) => Some(entry),
+            Job::Own(device, epoch) => {
+                self.owners.insert(device, epoch);
+                None
+            }
+            Job::Forget(device) => {
+                self.sequences.retain(|source, _| source.key() != device.as_str());
+                self.owners.remove(&device);
+                None
+            }
         }
     }
 
@@ -136,6 +233,7 @@ impl WriterLoop {
         }
         let sequence = counter.1;
         counter.1 += 1;
+        let owner_epoch = draft.source.device().and_then(|device| self.owners.get(&device).copied());
         let event = Event {
             source: draft.source,
             session: draft.session,
@@ -143,6 +241,7 @@ impl WriterLoop {
             time: draft.time,
             received_at: Timestamp::now(),
             grid: draft.grid,
+            owner_epoch,
             payload: draft.payload,
         };
         self.metrics.event_written(event.payload.wire_type());
@@ -162,9 +261,9 @@ impl WriterLoop {
     }
 
     /// Writes until it succeeds: events are never lost while the process lives.
-    fn write(&mut self, records: &[Record]) {
+    fn write(&mut self, records: &[Record], remember: &[Remember]) {
         loop {
-            match self.log.append(records) {
+            match self.log.append(records, remember) {
                 Ok(n_dropped) => {
                     self.metrics.outbox_dropped(n_dropped);
                     *self.trouble.lock() = None;

@@ -1,26 +1,59 @@
 //! One RTSP session: connect, choose the video stream, play, hand out access units.
 //!
-//! Every step has a deadline; audio is never set up. Credentials leave the settings only here. Not here: reconnecting
-//! (`camera`), decoding.
+//! Around the library that pulls: every step and every picture has a deadline, pictures and rates have bounds (`depacketize`,
+//! `quality`), packets that come late, twice or damaged are left out, audio is never set up. Credentials leave the settings
+//! only here, only to the host they are for, and in readable form only where that is allowed (`probe`). Not here:
+//! reconnecting (`camera`), decoding.
 
-use std::{future::Future, pin::Pin, time::Duration};
+pub mod depacketize;
+mod nal;
+mod probe;
+mod quality;
+
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use retina::{
-    client::{Demuxed, Described, PlayOptions, Session as RtspSession, SessionOptions, SetupOptions, Transport},
-    codec::{CodecItem, FrameFormat, VideoFrame},
+    client::{
+        Described, PacketItem, PlayOptions, Playing, Session as RtspSession, SessionOptions, SetupOptions, Transport,
+        UnknownRtcpSsrcPolicy,
+    },
+    codec::{FrameFormat, ParametersRef},
+    rtp::ReceivedPacket,
 };
+use tokio::time::timeout_at;
+use url::Url;
 
+use self::{
+    depacketize::{Depacketizer, Packet, Unit},
+    probe::Wanted,
+    quality::Quality,
+};
 use crate::{
     access_unit::{AccessUnit, Codec},
     failure::Failure,
-    settings::{CameraSettings, StreamTransport},
-    wall_clock::WallClock,
+    settings::{Credentials, StreamTransport},
+    wall_clock::{Arrival, WallClock},
 };
 
 /// A camera's clock that is off by more is not believed.
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_secs(5);
+/// Largest access unit; an uncompressed 4K picture is about as large.
+pub const LARGEST_UNIT: usize = 8 << 20;
+/// Redirects that are followed.
+const MOST_REDIRECTS: usize = 3;
+
+/// What a session connects to: a camera's main stream or its sub-stream.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// Its address, without credentials.
+    pub url: Url,
+    /// Who to be for it.
+    pub credentials: Option<Credentials>,
+    /// How RTP is carried.
+    pub transport: StreamTransport,
+}
 
 /// How long each step may take.
 #[derive(Debug, Clone, Copy)]
@@ -33,38 +66,72 @@ pub struct Deadlines {
 
 /// A playing session.
 pub struct Session {
-    demuxed: Pin<Box<Demuxed>>,
+    playing: RtspSession<Playing>,
     codec: Codec,
+    depacketizer: Depacketizer,
+    quality: Quality,
     clock: WallClock,
+    stall: Duration,
+    unit_at: Instant,
+    read_at: Instant,
+    seen_rtp: bool,
 }
 
 impl Session {
     /// Connects, describes, sets up the video stream and plays.
-    pub async fn open(camera: &CameraSettings, deadlines: Deadlines) -> Result<Self, Failure> {
-        let credentials = camera.credentials.as_ref().map(|credentials| retina::client::Credentials {
-            username: credentials.username.clone(),
-            password: credentials.password.clone(),
-        });
-        let options = SessionOptions::default().creds(credentials).user_agent("xueliang".to_owned());
-        let within = deadlines.connect;
-        let mut described = step("describe", within, RtspSession::describe(camera.url.clone(), options)).await?;
-        let (index, codec) = choose_video(&described)?;
-        let ticks_per_second = described.streams()[index].clock_rate_hz();
-        let setup = SetupOptions::default().transport(transport(camera.transport)).frame_format(FrameFormat::SIMPLE);
-        step("setup", within, described.setup(index, setup)).await?;
-        let playing = step("play", within, described.play(PlayOptions::default())).await?;
-        let demuxed = playing.demuxed().map_err(|error| Failure::from_retina(&error, "play"))?;
-        Ok(Self { demuxed: Box::pin(demuxed), codec, clock: WallClock::new(ticks_per_second, CLOCK_TOLERANCE) })
+    pub async fn open(endpoint: &Endpoint, deadlines: Deadlines) -> Result<Self, Failure> {
+        let mut url = endpoint.url.clone();
+        for _ in 0..=MOST_REDIRECTS {
+            let credentials = endpoint.credentials.as_ref().filter(|_| url.host() == endpoint.url.host());
+            let elsewhere = credentials.is_none() && endpoint.credentials.is_some();
+            let wanted = match credentials {
+                Some(credentials) => admissible(probe::ask(&url, deadlines.connect).await?, credentials)?,
+                None => Wanted::Nothing,
+            };
+            if let Wanted::Redirect(next) = wanted {
+                url = next;
+                continue;
+            }
+            let used = credentials.filter(|_| wanted != Wanted::Nothing);
+            match play(&url, used, endpoint.transport, deadlines).await {
+                Err(Failure::Rejected { step: "describe", status: 300..=399 }) => {
+                    match probe::ask(&url, deadlines.connect).await? {
+                        Wanted::Redirect(next) => url = next,
+                        _ => return Err(Failure::Redirected { problem: "only sometimes" }),
+                    }
+                }
+                Err(Failure::AuthFailed { .. }) if elsewhere => {
+                    return Err(Failure::Redirected { problem: "to another host, which wants the account too" });
+                }
+                played => return played,
+            }
+        }
+        Err(Failure::Redirected { problem: "in circles" })
     }
 
-    /// The next access unit; every way in which the stream ends is a failure. Safe to cancel; the caller watches for stalls.
+    /// The next access unit; every way in which the stream ends is a failure, and so is a picture that doesn't come in time.
+    /// Safe to cancel.
     pub async fn next(&mut self) -> Result<AccessUnit, Failure> {
         loop {
-            match self.demuxed.next().await {
+            if let Some(unit) = self.depacketizer.pop() {
+                return self.access_unit(unit);
+            }
+            if self.read_at > Instant::now() {
+                tokio::time::sleep_until(self.read_at.into()).await;
+            }
+            let deadline = self.unit_at.max(self.read_at) + self.stall;
+            // Asked here too, because packets that never make a picture keep the socket ready for ever.
+            if Instant::now() > deadline {
+                return Err(self.stalled());
+            }
+            let Ok(item) = timeout_at(deadline.into(), self.playing.next()).await else {
+                return Err(self.stalled());
+            };
+            match item {
                 None => return Err(Failure::Closed),
-                Some(Err(error)) => return Err(Failure::from_retina(&error, "play")),
-                Some(Ok(CodecItem::VideoFrame(frame))) => return Ok(self.access_unit(frame)),
-                Some(Ok(CodecItem::Rtcp(report))) => self.take_report(&report),
+                Some(Err(error)) => self.survive(&error)?,
+                Some(Ok(PacketItem::Rtp(packet))) => self.take_packet(&packet)?,
+                Some(Ok(PacketItem::Rtcp(report))) => self.take_report(&report),
                 Some(Ok(_)) => {}
             }
         }
@@ -75,14 +142,67 @@ impl Session {
         (!self.clock.is_believed()).then(|| self.clock.offset())
     }
 
-    fn access_unit(&mut self, frame: VideoFrame) -> AccessUnit {
-        let captured_at = self.clock.captured_at(frame.timestamp().timestamp(), Timestamp::now());
-        AccessUnit {
+    /// How far the camera's clock is ahead of ours, as far as its reports say.
+    pub fn clock_offset(&self) -> SignedDuration {
+        self.clock.offset()
+    }
+
+    /// What is wrong with the stream although it plays, with its cure; for a degraded camera's status.
+    pub fn remark(&self) -> Option<String> {
+        let clock = self.clock_error().map(|by| format!("its clock is off by {} s; set its time server", by.as_secs()));
+        self.quality.remark(Instant::now()).or(clock)
+    }
+
+    fn stalled(&self) -> Failure {
+        match self.quality.n_lost(Instant::now()) {
+            0 => Failure::Stalled { within: self.stall },
+            _ if !self.seen_rtp => Failure::Garbled { step: "play" },
+            n_lost => Failure::Incomplete { n_lost, within: self.stall },
+        }
+    }
+
+    fn access_unit(&mut self, unit: Unit) -> Result<AccessUnit, Failure> {
+        let arrival = Arrival::now();
+        self.unit_at = arrival.instant;
+        self.read_at = self.quality.unit(unit.bytes.len(), unit.keyframe, unit.lost, arrival.instant);
+        let captured_at =
+            self.clock.captured_at(unit.rtp, arrival).map_err(|step| Failure::ClockStepped { by: step.by })?;
+        Ok(AccessUnit {
             codec: self.codec,
-            keyframe: frame.is_random_access_point(),
+            keyframe: unit.keyframe,
             captured_at,
-            lost_packets: frame.loss(),
-            bytes: frame.into_data().into(),
+            lost_packets: unit.lost,
+            bytes: unit.bytes.into(),
+        })
+    }
+
+    fn take_packet(&mut self, packet: &ReceivedPacket) -> Result<(), Failure> {
+        self.seen_rtp = true;
+        self.quality.good_packet();
+        let packet = Packet {
+            payload: packet.payload(),
+            rtp: packet.timestamp().timestamp(),
+            mark: packet.mark(),
+            lost: packet.loss(),
+        };
+        self.depacketizer.push(packet).map_err(|_| Failure::Oversized { limit: LARGEST_UNIT })
+    }
+
+    /// The library ends nothing by itself: a packet that makes no sense can be left out, and the next one read.
+    fn survive(&mut self, error: &retina::Error) -> Result<(), Failure> {
+        let message = error.to_string();
+        if self.seen_rtp && message.starts_with("wrong ssrc") {
+            return Err(Failure::SourceChanged);
+        }
+        // Errors about one packet name it; any other means that the connection itself is broken.
+        if !message.contains("\npkt: ") {
+            return Err(Failure::from_retina(error, "play"));
+        }
+        let out_of_order = message.starts_with("Out-of-order packet");
+        match self.quality.bad_packet(Instant::now()) {
+            Ok(()) => Ok(()),
+            Err(n_packets) if self.seen_rtp && out_of_order => Err(Failure::Disordered { n_packets }),
+            Err(_) => Err(Failure::Garbled { step: "play" }),
         }
     }
 
@@ -91,6 +211,70 @@ impl Session {
         if let (Some(rtp), Some(sender_report)) = (report.rtp_timestamp(), sender_report) {
             self.clock.report(rtp.timestamp(), sender_report.ntp_timestamp().0);
         }
+    }
+}
+
+fn admissible(wanted: Wanted, credentials: &Credentials) -> Result<Wanted, Failure> {
+    if wanted == Wanted::Basic && !credentials.allow_basic { Err(Failure::BasicRefused) } else { Ok(wanted) }
+}
+
+/// Plays, a second time when a nonce was stale: then the account is right and the second try has a fresh one.
+async fn play(
+    url: &Url,
+    credentials: Option<&Credentials>,
+    transport: StreamTransport,
+    deadlines: Deadlines,
+) -> Result<Session, Failure> {
+    let refused = match play_once(url, credentials, transport, deadlines).await {
+        Err(Failure::AuthFailed { status: 401 }) => Failure::StaleNonce,
+        played => return played,
+    };
+    let Some(credentials) = credentials else { return Err(Failure::AuthFailed { status: 401 }) };
+    probe::takes(url, credentials, deadlines.connect).await?;
+    let played = play_once(url, Some(credentials), transport, deadlines).await;
+    played.map_err(|failure| if matches!(failure, Failure::AuthFailed { status: 401 }) { refused } else { failure })
+}
+
+async fn play_once(
+    url: &Url,
+    credentials: Option<&Credentials>,
+    carried_by: StreamTransport,
+    deadlines: Deadlines,
+) -> Result<Session, Failure> {
+    let credentials = credentials.map(|credentials| retina::client::Credentials {
+        username: credentials.username.clone(),
+        password: credentials.password.clone(),
+    });
+    let options = SessionOptions::default().creds(credentials).user_agent("xueliang".to_owned());
+    let within = deadlines.connect;
+    let mut described = step("describe", within, RtspSession::describe(url.clone(), options)).await?;
+    let (index, codec) = choose_video(&described)?;
+    let setup = SetupOptions::default().transport(transport(carried_by)).frame_format(FrameFormat::SIMPLE);
+    step("setup", within, described.setup(index, setup)).await?;
+    let stream = &described.streams()[index];
+    let ticks_per_second = stream.clock_rate_hz();
+    let depacketizer = Depacketizer::new(codec, LARGEST_UNIT, parameter_sets(stream.parameters()));
+    // Reports of a source that the packets don't name are of no use.
+    let options = PlayOptions::default().unknown_rtcp_ssrc(UnknownRtcpSsrcPolicy::DropPackets);
+    let playing = step("play", within, described.play(options)).await?;
+    let now = Instant::now();
+    Ok(Session {
+        playing,
+        codec,
+        depacketizer,
+        quality: Quality::new(now),
+        clock: WallClock::new(ticks_per_second, CLOCK_TOLERANCE),
+        stall: deadlines.stall,
+        unit_at: now,
+        read_at: now,
+        seen_rtp: false,
+    })
+}
+
+fn parameter_sets(parameters: Option<ParametersRef<'_>>) -> &[u8] {
+    match parameters {
+        Some(ParametersRef::Video(video)) => video.extra_data(),
+        _ => &[],
     }
 }
 

@@ -4,6 +4,9 @@
 //! all files are reported together.
 
 mod camera;
+mod intake;
+mod json;
+mod sensor;
 
 use std::{
     collections::HashMap,
@@ -12,10 +15,19 @@ use std::{
     time::Duration,
 };
 
+use xueliang_events::CAMERAS_TOPIC;
 use xueliang_inference::SessionSettings;
 use xueliang_settings::{Document, Mistake, Mistakes, Reader};
 
+use crate::{
+    decode::{DecoderSettings, Engine, SkipLoopFilter},
+    registry::RegistrySettings,
+};
+
 pub use camera::{CameraSettings, Credentials, GatePolicy, StreamTransport};
+pub use intake::{BrokerSettings, IntakeSettings, PushSettings};
+pub use json::{read_json_camera, without_place};
+pub use sensor::{SensorGroup, SensorSettings, SensorShape, TopicWay};
 
 /// Where the model and the runtime that executes it are.
 #[derive(Debug, Clone)]
@@ -45,6 +57,8 @@ pub struct IngestSettings {
     pub n_decode_threads: usize,
     /// Decoders that active cameras may lease at once.
     pub n_stream_decoders: usize,
+    /// How pictures are decoded.
+    pub decoder: DecoderSettings,
     /// A connected camera that delivers nothing for so long is stalled.
     pub stall_after: Duration,
     /// Time for a camera to answer each step of the connection.
@@ -55,14 +69,56 @@ pub struct IngestSettings {
     pub snapshot_bytes: u64,
     /// Kafka's bootstrap servers, `host:port`, several with commas; `None`: events go to alerting in this process.
     pub brokers: Option<String>,
-    /// The cameras.
+    /// The registry that the city's cameras come from, if any.
+    pub registry: Option<RegistrySettings>,
+    /// What lets a client change the cameras by API; `None`: there is no such API.
+    pub api: Option<ApiToken>,
+    /// The cameras that run from start to end.
     pub cameras: Vec<CameraSettings>,
-    cameras_folder: Option<PathBuf>,
+    /// Where the cameras stand that may change while the worker runs.
+    pub camera_files: Option<CameraFiles>,
+    /// The sensors and the ways by which their readings come.
+    pub intake: IntakeSettings,
+}
+
+/// A secret that a client of the API must know.
+#[derive(Clone)]
+pub struct ApiToken(String);
+
+impl ApiToken {
+    /// True for the same token; takes as long for any other of the same length.
+    pub fn is(&self, given: &str) -> bool {
+        let differs = self.0.bytes().zip(given.bytes()).fold(0, |differs, (a, b)| differs | (a ^ b));
+        self.0.len() == given.len() && differs == 0
+    }
+}
+
+impl std::fmt::Debug for ApiToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ApiToken(…)")
+    }
+}
+
+/// The files that cameras stand in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CameraFiles {
+    /// The settings file itself.
+    pub settings: PathBuf,
+    /// The folder that it names for more.
+    pub folder: Option<PathBuf>,
 }
 
 impl IngestSettings {
-    /// Reads `[ingest]` and `[[camera]]` of the file that `root` stands on.
+    /// Reads `[ingest]` and `[[camera]]` of the file that `root` stands on; any mistake in a camera refuses the whole.
     pub fn read(root: &mut Reader<'_>) -> Option<Self> {
+        let settings = Self::read_worker(root);
+        let cameras = read_cameras(root);
+        settings.map(|settings| Self { cameras, ..settings })
+    }
+
+    /// Reads `[ingest]` and leaves the cameras to the fleet, for which a bad row is one bad camera.
+    pub fn read_worker(root: &mut Reader<'_>) -> Option<Self> {
+        root.ignore("camera");
         let base = root.file().parent().map(Path::to_owned).unwrap_or_default();
         let mut ingest = root.section("ingest");
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -72,12 +128,16 @@ impl IngestSettings {
         let n_detectors = positive(&mut ingest, "detectors", 1);
         let n_decode_threads = positive(&mut ingest, "decode_threads", cores.div_ceil(2));
         let n_stream_decoders = positive(&mut ingest, "stream_decoders", 16 * cores);
+        let decoder = read_decoder(&mut ingest);
         let stall_after = ingest.or("stall_after", Duration::from_secs(10));
         let connect_timeout = ingest.or("connect_timeout", Duration::from_secs(10));
         let outbox_bytes = ingest.or("outbox_bytes", 2 << 30);
         let snapshot_bytes = ingest.or("snapshot_bytes", 1 << 30);
         let brokers = read_brokers(&mut ingest);
-        let cameras_folder = ingest.optional::<PathBuf>("cameras").map(|folder| base.join(folder));
+        let registry = read_registry(&mut ingest, (brokers.as_deref(), listen));
+        let api = read_api(&mut ingest, &base);
+        let folder = ingest.optional::<PathBuf>("cameras").map(|folder| base.join(folder));
+        let intake = IntakeSettings::read(root, &mut ingest);
         ingest.finish();
         Some(Self {
             data_dir: base.join(data_dir?),
@@ -86,20 +146,30 @@ impl IngestSettings {
             n_detectors: n_detectors?,
             n_decode_threads: n_decode_threads?,
             n_stream_decoders: n_stream_decoders?,
+            decoder,
             stall_after,
             connect_timeout,
             outbox_bytes,
             snapshot_bytes,
             brokers,
-            cameras: read_cameras(root),
-            cameras_folder,
+            registry,
+            api,
+            cameras: Vec::new(),
+            camera_files: Some(CameraFiles { settings: root.file().to_owned(), folder }),
+            intake,
         })
     }
 
-    /// Adds the cameras of the folder and checks all cameras against each other.
+    /// Adds the cameras of the folder and checks all cameras against each other; none of them changes afterwards.
     pub fn with_camera_files(mut self) -> Result<Self, Mistakes> {
         let mut mistakes = Vec::new();
-        let files = self.cameras_folder.as_deref().map(|folder| camera_files(folder, &mut mistakes));
+        let folder = self.camera_files.take().and_then(|files| files.folder);
+        let files = folder.as_deref().map(|folder| {
+            list_toml(folder).unwrap_or_else(|mistake| {
+                mistakes.push(mistake);
+                Vec::new()
+            })
+        });
         for file in files.unwrap_or_default() {
             match Document::load(&file).and_then(|document| document.read(|root| Some(read_cameras(root)))) {
                 Ok(cameras) => self.cameras.extend(cameras),
@@ -140,6 +210,28 @@ fn read_model(ingest: &mut Reader<'_>, base: &Path) -> Option<ModelSettings> {
     Some(ModelSettings { manifest: base.join(manifest?), folder: base.join(folder?), onnxruntime, session })
 }
 
+fn read_decoder(ingest: &mut Reader<'_>) -> DecoderSettings {
+    let engines = [
+        ("libav", Engine::Libav),
+        ("gstreamer", Engine::Avdec),
+        ("va", Engine::Va),
+        ("nvdec", Engine::Nvdec),
+        ("v4l2", Engine::V4l2),
+    ];
+    let filters = [
+        ("none", SkipLoopFilter::None),
+        ("nonref", SkipLoopFilter::NonReference),
+        ("nonkey", SkipLoopFilter::NonKey),
+        ("all", SkipLoopFilter::All),
+    ];
+    let engine = ingest.choice("decoder", &engines).unwrap_or_default();
+    if engine != Engine::Libav && ingest.has("skip_loop_filter") {
+        ingest.refuse("skip_loop_filter", "only libav can leave out the loop filter", "leave one of the two out");
+    }
+    let skip_loop_filter = ingest.choice("skip_loop_filter", &filters).unwrap_or_default();
+    DecoderSettings { engine, skip_loop_filter }
+}
+
 fn read_brokers(ingest: &mut Reader<'_>) -> Option<String> {
     if !ingest.has("kafka") {
         ingest.section("kafka");
@@ -154,6 +246,54 @@ fn read_brokers(ingest: &mut Reader<'_>) -> Option<String> {
     brokers
 }
 
+fn read_registry(
+    ingest: &mut Reader<'_>,
+    (brokers, listen): (Option<&str>, Option<SocketAddr>),
+) -> Option<RegistrySettings> {
+    let given = ingest.has("registry");
+    let mut registry = ingest.section("registry");
+    let settings = RegistrySettings {
+        brokers: brokers.unwrap_or_default().to_owned(),
+        group: registry.or("group", "xueliang-ingest".to_owned()),
+        topic: registry.or("topic", CAMERAS_TOPIC.to_owned()),
+        session_timeout: registry.or("session_timeout", Duration::from_secs(6)),
+        advertise: registry.or("advertise", listen.map(|listen| listen.to_string()).unwrap_or_default()),
+        beside: ingest.file().to_owned(),
+    };
+    registry.finish();
+    if given && brokers.is_none() {
+        ingest.refuse("registry", "needs Kafka", "add [ingest.kafka] brokers = \"host:9092\"");
+    }
+    if !(Duration::from_secs(1)..=Duration::from_secs(300)).contains(&settings.session_timeout) {
+        let cure = "write \"6s\" to \"300s\", within the brokers' group.min.session.timeout.ms and group.max.session.timeout.ms";
+        registry.refuse("session_timeout", "is out of range", cure);
+    }
+    given.then_some(settings)
+}
+
+fn read_api(ingest: &mut Reader<'_>, base: &Path) -> Option<ApiToken> {
+    const SHORTEST: usize = 16;
+    if !ingest.has("api") {
+        ingest.section("api");
+        return None;
+    }
+    let mut api = ingest.section("api");
+    let file: Option<PathBuf> = api.required("token_file");
+    api.finish();
+    let cure = "name a file (mode 0600) with one line of at least 16 random characters";
+    match std::fs::read_to_string(base.join(file?)) {
+        Ok(text) if text.trim().len() >= SHORTEST => Some(ApiToken(text.trim().to_owned())),
+        Ok(_) => {
+            api.refuse("token_file", "the token is too short", cure);
+            None
+        }
+        Err(error) => {
+            api.refuse("token_file", format!("can't be read: {error}"), cure);
+            None
+        }
+    }
+}
+
 fn positive(reader: &mut Reader<'_>, key: &'static str, default: usize) -> Option<usize> {
     let number = reader.or(key, default);
     if number == 0 {
@@ -162,26 +302,20 @@ fn positive(reader: &mut Reader<'_>, key: &'static str, default: usize) -> Optio
     (number > 0).then_some(number)
 }
 
-fn camera_files(folder: &Path, mistakes: &mut Vec<Mistake>) -> Vec<PathBuf> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) => {
-            mistakes.push(Mistake {
-                file: folder.to_owned(),
-                line: 1,
-                key: "ingest.cameras".to_owned(),
-                problem: format!("the folder can't be read: {error}"),
-                cure: "create it or leave the key out".to_owned(),
-            });
-            return Vec::new();
-        }
+/// The `*.toml` files of a folder, by name.
+pub(crate) fn list_toml(folder: &Path) -> Result<Vec<PathBuf>, Mistake> {
+    let refused = |error: std::io::Error| Mistake {
+        file: folder.to_owned(),
+        line: 1,
+        key: "ingest.cameras".to_owned(),
+        problem: format!("the folder can't be read: {error}"),
+        cure: "create it or leave the key out".to_owned(),
     };
-    let mut files: Vec<PathBuf> = entries
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
-        .collect();
+    let entries: Result<Vec<_>, _> = std::fs::read_dir(folder).and_then(Iterator::collect).map_err(refused);
+    let paths = entries?.into_iter().map(|entry: std::fs::DirEntry| entry.path());
+    let mut files: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
     files.sort();
-    files
+    Ok(files)
 }
 
 fn refuse_repeated_ids(cameras: &[CameraSettings], mistakes: &mut Vec<Mistake>) {
@@ -249,6 +383,47 @@ mod tests {
         );
         refused(&format!("{CAMERA}gate = \"sometimes\"\n"), "write one of adaptive, always, keyframes");
         refused(&format!("{CAMERA}classes = [\"face\"]\n"), "unknown key");
+    }
+
+    #[test]
+    fn the_decoder_is_chosen_by_name() {
+        let read = |keys: &str| {
+            let text = HEAD.replace("[ingest]\n", &format!("[ingest]\n{keys}"));
+            let settings = Document::from_text("/etc/xueliang/city.toml", text).read(IngestSettings::read);
+            settings.map(|settings| settings.decoder).map_err(|mistakes| mistakes.0[0].to_string())
+        };
+        assert_eq!(read("").unwrap(), DecoderSettings::default());
+        let unfiltered = DecoderSettings { skip_loop_filter: SkipLoopFilter::None, ..DecoderSettings::default() };
+        assert_eq!(read("skip_loop_filter = \"none\"\n").unwrap(), unfiltered);
+        assert_eq!(read("decoder = \"va\"\n").unwrap().engine, Engine::Va);
+        assert!(read("decoder = \"fast\"\n").unwrap_err().contains("write one of libav, gstreamer, va, nvdec, v4l2"));
+        let both = read("decoder = \"va\"\nskip_loop_filter = \"all\"\n").unwrap_err();
+        assert!(both.contains("city.toml:3") && both.contains("leave one of the two out"), "{both}");
+    }
+
+    #[test]
+    fn a_registry_needs_kafka_and_has_defaults() {
+        refused("[ingest.registry]\n", "needs Kafka");
+        let settings =
+            read("[ingest.registry]\nsession_timeout = \"8s\"\n[ingest.kafka]\nbrokers = \"k:9092\"\n").unwrap();
+        let registry = settings.registry.unwrap();
+        assert_eq!((registry.group.as_str(), registry.topic.as_str()), ("xueliang-ingest", CAMERAS_TOPIC));
+        assert_eq!((registry.session_timeout, registry.advertise.as_str()), (Duration::from_secs(8), "127.0.0.1:8601"));
+        assert_eq!(read("").unwrap().registry, None);
+    }
+
+    #[test]
+    fn the_api_needs_a_token_that_is_hard_to_guess() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        let text = format!("[ingest.api]\ntoken_file = {file:?}\n");
+        refused(&text, "can't be read");
+        std::fs::write(&file, "short\n").unwrap();
+        refused(&text, "too short");
+        std::fs::write(&file, "0123456789abcdef\n").unwrap();
+        let token = read(&text).unwrap().api.unwrap();
+        assert!(token.is("0123456789abcdef") && !token.is("0123456789abcdeX") && !token.is("") && !token.is("0123"));
+        assert!(!format!("{token:?}").contains("0123"));
     }
 
     #[test]

@@ -1,4 +1,8 @@
 //! How each camera is: one board for readiness and the console's counters, and a status event at each change and as a heartbeat.
+//!
+//! A camera that goes up and down is told as flapping, not each time (`flapping` has the rule).
+
+mod flapping;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -10,6 +14,7 @@ use xueliang_events::{
     payload::{DeviceState, DeviceStatus},
 };
 
+use self::flapping::Flapping;
 use crate::{
     metrics::CameraMetrics,
     outbox::{Draft, Outbox},
@@ -28,6 +33,8 @@ pub struct CameraStatus {
     pub cause: Option<String>,
     /// Since when it has been in this state.
     pub since: Timestamp,
+    /// When and why it last stopped delivering, or failed to begin; kept while it delivers again.
+    pub last_failure: Option<(Timestamp, String)>,
 }
 
 /// All cameras' states.
@@ -39,6 +46,16 @@ impl StatusBoard {
     pub fn snapshot(&self) -> BTreeMap<CameraId, CameraStatus> {
         self.0.lock().clone()
     }
+
+    /// Takes note of a camera that has no session to report it.
+    pub(crate) fn note(&self, camera: &CameraId, status: CameraStatus) {
+        self.0.lock().insert(camera.clone(), status);
+    }
+
+    /// Forgets a camera that is gone.
+    pub(crate) fn forget(&self, camera: &CameraId) {
+        self.0.lock().remove(camera);
+    }
 }
 
 /// Reports one camera's state.
@@ -49,7 +66,11 @@ pub struct StatusReporter {
     board: StatusBoard,
     outbox: Outbox,
     metrics: CameraMetrics,
+    flapping: Flapping,
     current: Option<CameraStatus>,
+    last_failure: Option<(Timestamp, String)>,
+    raw: Option<(DeviceState, Option<String>)>,
+    flaps: bool,
     said_at: Instant,
 }
 
@@ -69,7 +90,11 @@ impl StatusReporter {
             board,
             outbox,
             metrics,
+            flapping: Flapping::default(),
             current: None,
+            last_failure: None,
+            raw: None,
+            flaps: false,
             said_at: Instant::now(),
         }
     }
@@ -82,33 +107,132 @@ impl StatusReporter {
     /// Says a state; the same again is a heartbeat at most every [`HEARTBEAT`].
     pub async fn say(&mut self, state: DeviceState, cause: Option<String>) {
         let cause = cause.map(|text| text.chars().take(240).collect::<String>());
-        let unchanged = self.current.as_ref().is_some_and(|said| said.state == state && said.cause == cause);
+        if self.raw.as_ref().is_none_or(|raw| raw.0 != state || raw.1 != cause) {
+            tracing::info!(camera = %self.camera, state = ?state, cause = cause.as_deref().unwrap_or("-"), "camera status");
+            self.raw = Some((state, cause.clone()));
+        }
+        self.metrics.up(state.delivers());
+        if let Some(why) = cause.as_ref().filter(|_| !state.delivers()) {
+            let known = self.last_failure.as_ref().is_some_and(|(_, last)| last == why) && self.state() == Some(state);
+            if !known {
+                self.last_failure = Some((Timestamp::now(), why.clone()));
+            }
+        }
+        let flaps = match state {
+            DeviceState::Stopped => None,
+            DeviceState::Connecting if cause.is_none() => None,
+            _ => self.flapping.judge(state.delivers(), Instant::now()),
+        };
+        self.tell(state, cause, flaps).await;
+    }
+
+    /// Repeats the state when a heartbeat is due.
+    pub async fn beat(&mut self) {
+        if let Some((state, cause)) = self.raw.clone() {
+            self.say(state, cause).await;
+        }
+    }
+
+    async fn tell(&mut self, state: DeviceState, cause: Option<String>, n_falls: Option<usize>) {
+        let flapped = std::mem::replace(&mut self.flaps, n_falls.is_some());
+        let (state, cause) = match n_falls {
+            Some(n_falls) => (DeviceState::Degraded, Some(self.flapping_cause(n_falls))),
+            None => (state, cause),
+        };
+        let unchanged = self.current.as_ref().is_some_and(|said| {
+            // How often it fell is told with the next heartbeat.
+            said.state == state && (said.cause == cause || flapped && n_falls.is_some())
+        });
         if unchanged && self.said_at.elapsed() < HEARTBEAT {
             return;
         }
         let now = Timestamp::now();
         let since = match &self.current {
-            Some(said) if said.state == state => said.since,
+            Some(said) if said.state == state && flapped == self.flaps => said.since,
             _ => now,
         };
-        if !unchanged {
-            tracing::info!(camera = %self.camera, state = ?state, cause = cause.as_deref().unwrap_or("-"), "camera status");
-        }
-        let status = CameraStatus { state, cause: cause.clone(), since };
+        let status = CameraStatus { state, cause: cause.clone(), since, last_failure: self.last_failure.clone() };
         self.board.0.lock().insert(self.camera.clone(), status.clone());
         self.current = Some(status);
         self.said_at = Instant::now();
-        self.metrics.up(state.delivers());
         let payload = DeviceStatus { state, cause, since, heartbeat: unchanged }.into();
         let source = Source::Camera(self.camera.clone());
         let draft = Draft { source, session: self.session, grid: self.grid.clone(), time: now, payload };
         self.outbox.append(draft).await;
     }
 
-    /// Repeats the state when a heartbeat is due.
-    pub async fn beat(&mut self) {
-        if let Some(said) = self.current.clone() {
-            self.say(said.state, said.cause).await;
-        }
+    fn flapping_cause(&self, n_falls: usize) -> String {
+        let last = self.last_failure.as_ref().map_or("unknown", |(_, why)| why.as_str());
+        let minutes = Flapping::window_minutes();
+        format!("flapping: stopped delivering {n_falls} times in {minutes} min; last: {last}")
+            .chars()
+            .take(240)
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use xueliang_events::{Event, payload::Payload};
+    use xueliang_settings::Document;
+
+    use super::*;
+    use crate::{metrics::Metrics, outbox::LogReader};
+
+    fn camera() -> CameraSettings {
+        let document = Document::from_text("city.toml", "[[camera]]\nid = \"gate\"\nurl = \"rtsp://10.0.0.1/1\"\n");
+        document.read(|root| root.sections("camera").first_mut().and_then(CameraSettings::read)).unwrap()
+    }
+
+    /// Says each state; the answer is what was written: state, cause, heartbeat. And the board.
+    fn written(said: &[(DeviceState, &str)]) -> (Vec<(DeviceState, String, bool)>, CameraStatus) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("outbox.db");
+        let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
+        let (outbox, writer) = Outbox::open(&path, 1 << 20, metrics.clone(), Arc::default()).unwrap();
+        let board = StatusBoard::default();
+        let camera = camera();
+        let mut reporter =
+            StatusReporter::new(&camera, SessionId::random(), board.clone(), outbox, metrics.camera("gate"));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            for (state, cause) in said {
+                reporter.say(*state, (!cause.is_empty()).then(|| (*cause).to_owned())).await;
+            }
+        });
+        drop(reporter);
+        writer.join();
+        let stored = LogReader::open(&path).unwrap().read_after(0, 100).unwrap();
+        let events =
+            stored.iter().map(|stored| Event::from_json(&stored.body).unwrap()).map(|event| match event.payload {
+                Payload::DeviceStatus(status) => (status.state, status.cause.unwrap_or_default(), status.heartbeat),
+                _ => unreachable!("only states were said"),
+            });
+        (events.collect(), board.snapshot().remove(&camera.id).unwrap())
+    }
+
+    #[test]
+    fn changes_are_written_once_each() {
+        use DeviceState::{Connecting, Live, Unreachable};
+        let (events, _) = written(&[(Connecting, ""), (Live, ""), (Live, ""), (Unreachable, "gone"), (Live, "")]);
+        let states: Vec<DeviceState> = events.iter().map(|event| event.0).collect();
+        assert_eq!(states, [Connecting, Live, Unreachable, Live]);
+    }
+
+    #[test]
+    fn a_flapping_camera_is_told_once_with_its_last_cause() {
+        let ups_and_downs = [(DeviceState::Live, ""), (DeviceState::Unreachable, "no connection")].repeat(30);
+        let (events, status) = written(&ups_and_downs);
+        assert_eq!(events.len(), 6, "{events:#?}");
+        let (state, cause, _) = events.last().unwrap();
+        assert_eq!(*state, DeviceState::Degraded);
+        assert!(cause.contains("flapping") && cause.contains("3 times in 5 min") && cause.contains("no connection"));
+        assert_eq!(status.state, DeviceState::Degraded);
+    }
+
+    #[test]
+    fn the_last_failure_is_kept_while_the_camera_is_live_again() {
+        let (_, status) = written(&[(DeviceState::Stalled, "no picture"), (DeviceState::Live, "")]);
+        assert_eq!((status.state, status.last_failure.unwrap().1.as_str()), (DeviceState::Live, "no picture"));
     }
 }

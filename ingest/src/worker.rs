@@ -1,4 +1,4 @@
-//! One ingest worker: wires the parts together, starts every camera at once, and stops them in the order of the data.
+//! One ingest worker: wires the parts together, lets the fleet start its cameras, and stops them in the order of the data.
 
 use std::{
     path::Path,
@@ -6,35 +6,38 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use jiff::Timestamp;
 use parking_lot::Mutex;
 use prometheus::Registry;
-use tokio::{sync::Notify, task::JoinSet};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use xueliang_events::{
-    SessionId, Source,
-    payload::{CameraRegistered, Transport},
-};
 use xueliang_inference::{
     Detector, Manifest, ManifestError, Model, ModelError, Provider, Runtime, RuntimeError, init_runtime,
 };
+use xueliang_settings::Mistakes;
 
 use crate::{
     access_unit::Codec,
-    camera::{CameraEvents, CameraTask},
+    backoff::Admission,
     decode::{
-        DecoderPool, Lane, LaneSettings,
+        DecoderPool, DecoderSettings,
         chain::{Chain, ChainError},
     },
-    gate::Gate,
-    metrics::Metrics,
-    outbox::{Draft, LogError, LogReader, Outbox, Trouble, Writer},
+    files,
+    fleet::{
+        Fleet, Origin, Parts, Wanted,
+        files::{FileSource, Reload, Watcher},
+        kept::Kept,
+    },
+    metrics::{Metrics, SensorMetrics},
+    outbox::{LogError, LogReader, Outbox, Trouble, Writer},
     publish::{Forwarder, Health, Sink},
-    scheduler::{Scheduler, SlotSink},
+    registry::{Contact, follow},
+    scheduler::Scheduler,
+    sensor::{Sensors, SensorsError},
     session::Deadlines,
-    settings::{CameraSettings, IngestSettings, ModelSettings, StreamTransport},
+    settings::{CameraFiles, IngestSettings, ModelSettings},
     snapshots::SnapshotStore,
-    status::{StatusBoard, StatusReporter},
+    status::StatusBoard,
 };
 
 /// Time for events that still wait at shutdown.
@@ -63,9 +66,15 @@ pub enum WorkerError {
     /// The outbox can't be opened.
     #[error("the outbox can't be opened")]
     Outbox(#[from] LogError),
+    /// Sensors can't be listened to.
+    #[error("sensors can't be listened to")]
+    Sensors(#[from] SensorsError),
     /// A thread can't be started.
     #[error("a thread can't be started")]
     Thread(#[from] std::io::Error),
+    /// No camera can be read.
+    #[error("no camera can be read")]
+    Cameras(#[source] Mistakes),
     /// Metrics can't be registered.
     #[error("metrics can't be registered")]
     Metrics(#[from] prometheus::Error),
@@ -79,54 +88,105 @@ pub struct Worker {
     pub publishing: Health,
     /// What the model runs on.
     pub provider: Provider,
+    /// The cameras.
+    pub fleet: Fleet,
+    /// Reads the camera files again, where there are any.
+    pub reload: Option<Reload>,
+    /// The cameras that were added by API.
+    pub kept: Kept,
+    /// Contact with the registry, where there is one.
+    pub registry: Option<Contact>,
+    following: Option<tokio::task::JoinHandle<()>>,
+    /// Brokers, HTTP push and their sensors.
+    pub sensors: Sensors,
     outbox: Outbox,
     writer: Writer,
-    cameras: JoinSet<()>,
-    stop_cameras: CancellationToken,
+    stop_sources: CancellationToken,
     forwarding: tokio::task::JoinHandle<()>,
     stop_forwarding: CancellationToken,
     sweeping: tokio::task::JoinHandle<()>,
     decoders: Arc<DecoderPool>,
-    scheduler: Scheduler,
+    scheduler: Arc<Scheduler>,
 }
 
 impl Worker {
     /// Loads the model, opens the outbox, starts all cameras. Events go to `sink`. Must be called within a tokio runtime.
     pub fn start(settings: IngestSettings, sink: Sink, registry: &Registry) -> Result<Self, WorkerError> {
         let metrics = Metrics::new(registry)?;
-        check_decoders()?;
+        files::raise_limit(settings.cameras.len());
+        check_decoders(settings.decoder)?;
         let (detectors, provider) = load_detectors(&settings)?;
-        let scheduler = Scheduler::start(detectors, &metrics)?;
-        let decoders = Arc::new(DecoderPool::start(settings.n_decode_threads, settings.n_stream_decoders)?);
+        let scheduler = Arc::new(Scheduler::start(detectors, &metrics)?);
+        let decoders =
+            Arc::new(DecoderPool::start(settings.n_decode_threads, settings.n_stream_decoders, settings.decoder)?);
         let written = Arc::new(Notify::new());
         let log_path = settings.data_dir.join("outbox.db");
         let (outbox, writer) = Outbox::open(&log_path, settings.outbox_bytes, metrics.clone(), Arc::clone(&written))?;
         let publishing = Health::default();
-        let log = Arc::new(Mutex::new(LogReader::open(&log_path)?));
+        let log = LogReader::open(&log_path)?;
+        let remembered = log.remembered()?;
+        let sensors = Sensors::start(settings.intake, outbox.clone(), SensorMetrics::new(registry)?, remembered)?;
+        let log = Arc::new(Mutex::new(log));
         let forwarder = Forwarder { log, written, sink, health: publishing.clone(), metrics: metrics.clone() };
         let stop_forwarding = CancellationToken::new();
         let forwarding = tokio::spawn(forwarder.run(stop_forwarding.clone(), SHUTDOWN_GRACE));
         let folder = settings.data_dir.join("snapshots");
         let snapshots = SnapshotStore::new(folder, settings.snapshot_bytes, metrics.clone());
-        let mut worker = Self {
-            board: StatusBoard::default(),
+        let deadlines = Deadlines { connect: settings.connect_timeout, stall: settings.stall_after };
+        let board = StatusBoard::default();
+        let fleet = Fleet::new(Parts {
+            deadlines,
+            admission: Admission::default(),
+            decoders: Arc::clone(&decoders),
+            scheduler: Arc::clone(&scheduler),
+            outbox: outbox.clone(),
+            snapshots: snapshots.clone(),
+            board: board.clone(),
+            metrics: metrics.clone(),
+        });
+        fleet.want(Origin::Start, settings.cameras.into_iter().map(Wanted::from).collect());
+        let stop_sources = CancellationToken::new();
+        let beside = settings.camera_files.as_ref().map(|files| files.settings.clone()).unwrap_or_default();
+        let kept = Kept::open(&settings.data_dir, &beside, fleet.clone());
+        let reload = match settings.camera_files {
+            Some(files) => {
+                let (watcher, reload) = read_files(files, &fleet, &metrics);
+                if settings.registry.is_none() && fleet.cameras().is_empty() && !reload.mistakes().is_empty() {
+                    return Err(WorkerError::Cameras(Mistakes(reload.mistakes())));
+                }
+                tokio::spawn(watcher.run(stop_sources.clone()));
+                Some(reload)
+            }
+            None => None,
+        };
+        let (registry, following) = match settings.registry {
+            Some(settings) => {
+                let contact = Contact::default();
+                let (fleet, stop, told) = (fleet.clone(), stop_sources.clone(), contact.clone());
+                let following = tokio::task::spawn_blocking(move || follow(&settings, &fleet, &told, &stop));
+                (Some(contact), Some(following))
+            }
+            None => (None, None),
+        };
+        Ok(Self {
+            board,
             publishing,
             provider,
+            fleet,
+            reload,
+            kept,
+            registry,
+            following,
+            sensors,
             outbox,
             writer,
-            cameras: JoinSet::new(),
-            stop_cameras: CancellationToken::new(),
+            stop_sources,
             forwarding,
             stop_forwarding,
-            sweeping: tokio::spawn(sweep(snapshots.clone())),
+            sweeping: tokio::spawn(sweep(snapshots)),
             decoders,
             scheduler,
-        };
-        let deadlines = Deadlines { connect: settings.connect_timeout, stall: settings.stall_after };
-        for camera in settings.cameras {
-            worker.start_camera(camera, deadlines, &snapshots, &metrics);
-        }
-        Ok(worker)
+        })
     }
 
     /// What keeps pictures from being analysed, if anything: threads that were lost.
@@ -144,9 +204,15 @@ impl Worker {
     }
 
     /// Stops pulling, finishes what is in hand, and forwards for a few seconds what still waits.
-    pub async fn stop(mut self) {
-        self.stop_cameras.cancel();
-        while self.cameras.join_next().await.is_some() {}
+    pub async fn stop(self) {
+        self.stop_sources.cancel();
+        if let Some(following) = self.following
+            && following.await.is_err()
+        {
+            tracing::error!("the registry's thread had panicked");
+        }
+        self.fleet.stop().await;
+        self.sensors.stop().await;
         let Self { outbox, writer, decoders, scheduler, .. } = self;
         let drained = tokio::task::spawn_blocking(move || {
             decoders.stop();
@@ -164,61 +230,21 @@ impl Worker {
         }
         self.sweeping.abort();
     }
-
-    fn start_camera(
-        &mut self,
-        camera: CameraSettings,
-        deadlines: Deadlines,
-        snapshots: &SnapshotStore,
-        metrics: &Metrics,
-    ) {
-        let session = SessionId::random();
-        let camera_metrics = metrics.camera(camera.id.as_str());
-        let (events, verdicts) = CameraEvents::new(camera.clone(), session, self.outbox.clone(), snapshots.clone());
-        let events = Arc::new(events);
-        let slot = self.scheduler.slot(Arc::clone(&events) as _, camera.analysis_fps, camera_metrics.clone());
-        let lane_settings = LaneSettings {
-            masks: camera.privacy_masks(),
-            analysis_fps: camera.analysis_fps,
-            metrics: camera_metrics.clone(),
-        };
-        let lane = Arc::new(Lane::new(lane_settings, Arc::new(SlotSink(slot))));
-        let status =
-            StatusReporter::new(&camera, session, self.board.clone(), self.outbox.clone(), camera_metrics.clone());
-        let registration = registration(&camera, session);
-        let outbox = self.outbox.clone();
-        let decoders = Arc::clone(&self.decoders);
-        let gate = Gate::new(camera.gate);
-        let metrics = camera_metrics;
-        let task = CameraTask { camera, deadlines, decoders, lane, gate, events, verdicts, status, metrics };
-        let stop = self.stop_cameras.clone();
-        self.cameras.spawn(async move {
-            outbox.append(registration).await;
-            drop(outbox);
-            task.run(stop).await;
-        });
-    }
 }
 
-/// The camera's entry for the registry: names and transport, never its address.
-fn registration(camera: &CameraSettings, session: SessionId) -> Draft {
-    let transport = match camera.transport {
-        StreamTransport::Tcp => Transport::Tcp,
-        StreamTransport::Udp => Transport::Udp,
-    };
-    Draft {
-        source: Source::Registry(camera.id.clone().into()),
-        session,
-        grid: camera.grid.clone(),
-        time: Timestamp::now(),
-        payload: CameraRegistered { names: camera.names.clone(), position: None, transport }.into(),
-    }
+/// Starts the cameras of the files.
+fn read_files(files: CameraFiles, fleet: &Fleet, metrics: &Metrics) -> (Watcher, Reload) {
+    let mut source = FileSource::new(files);
+    let reading = source.read();
+    let (watcher, reload) = Watcher::new(source, fleet.clone(), metrics.clone());
+    watcher.apply(reading);
+    (watcher, reload)
 }
 
-fn check_decoders() -> Result<(), WorkerError> {
+fn check_decoders(decoder: DecoderSettings) -> Result<(), WorkerError> {
     gstreamer::init().map_err(|error| WorkerError::GStreamer(error.to_string()))?;
     for codec in [Codec::H264, Codec::H265] {
-        Chain::new(codec)?;
+        Chain::new(codec, decoder)?;
     }
     Ok(())
 }

@@ -1,16 +1,18 @@
-//! The decoder chain on real coded pictures: sequences, stills, damage, and a camera that changes its resolution.
+//! The decoders that run on the processor, on real coded pictures: sequences, stills, damage, a camera that changes its resolution, and unusual pixels.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use jiff::{SignedDuration, Timestamp};
 use xueliang_ingest::{
     access_unit::{AccessUnit, Codec},
-    decode::chain::Chain,
+    decode::{DecoderSettings, Engine, SkipLoopFilter, chain::Chain},
 };
 
 const SMALL_H264: &[u8] = include_bytes!("fixtures/small.h264");
 const LARGE_H264: &[u8] = include_bytes!("fixtures/large.h264");
 const SMALL_H265: &[u8] = include_bytes!("fixtures/small.h265");
+const TEN_BIT_H265: &[u8] = include_bytes!("fixtures/ten_bit.h265");
+const CHROMA_422_H264: &[u8] = include_bytes!("fixtures/chroma_422.h264");
 
 fn start() -> Timestamp {
     Timestamp::from_second(1_790_000_000).unwrap()
@@ -41,9 +43,16 @@ fn units(bytes: &[u8], codec: Codec) -> Vec<AccessUnit> {
         .collect()
 }
 
-fn chain(codec: Codec) -> Chain {
+fn chain(codec: Codec, engine: Engine) -> Chain {
     gstreamer::init().unwrap();
-    Chain::new(codec).unwrap()
+    Chain::new(codec, DecoderSettings { engine, ..DecoderSettings::default() }).unwrap()
+}
+
+/// Runs a check with each decoder of a coding that needs no hardware.
+fn with_each(codec: Codec, check: impl Fn(Chain)) {
+    for engine in [Engine::Libav, Engine::Avdec] {
+        check(chain(codec, engine));
+    }
 }
 
 /// Sizes of all pictures that come out of a sequence.
@@ -67,51 +76,82 @@ fn the_fixtures_are_what_they_say() {
 
 #[test]
 fn a_sequence_comes_out_in_order_with_its_capture_times() {
-    let mut chain = chain(Codec::H264);
-    let times: Vec<Timestamp> = units(LARGE_H264, Codec::H264)
-        .iter()
-        .flat_map(|unit| chain.push(unit).into_iter().map(|picture| picture.captured_at).collect::<Vec<_>>())
-        .collect();
-    let expected: Vec<Timestamp> = (0..10).map(|index| start() + SignedDuration::from_millis(100 * index)).collect();
-    assert_eq!(times, expected);
-    assert_eq!(chain.take_errors(), 0);
+    with_each(Codec::H264, |mut chain| {
+        let times: Vec<Timestamp> = units(LARGE_H264, Codec::H264)
+            .iter()
+            .flat_map(|unit| chain.push(unit).into_iter().map(|picture| picture.captured_at).collect::<Vec<_>>())
+            .collect();
+        let expected: Vec<Timestamp> =
+            (0..10).map(|index| start() + SignedDuration::from_millis(100 * index)).collect();
+        assert_eq!(times, expected);
+        assert_eq!(chain.take_errors(), 0);
+    });
+}
+
+#[test]
+fn every_way_to_skip_the_loop_filter_gives_every_picture() {
+    let ways = [SkipLoopFilter::None, SkipLoopFilter::NonReference, SkipLoopFilter::NonKey, SkipLoopFilter::All];
+    for skip_loop_filter in ways {
+        let settings = DecoderSettings { engine: Engine::Libav, skip_loop_filter };
+        let mut chain = Chain::new(Codec::H264, settings).unwrap();
+        assert_eq!(sizes(&mut chain, &units(LARGE_H264, Codec::H264)).len(), 10, "{skip_loop_filter:?}");
+        assert_eq!(chain.take_errors(), 0);
+    }
 }
 
 #[test]
 fn pictures_that_are_sent_out_of_order_are_all_decoded() {
-    let n_pictures = sizes(&mut chain(Codec::H264), &units(SMALL_H264, Codec::H264)).len();
-    assert!((17..=20).contains(&n_pictures), "{n_pictures} of 20 with a reorder delay of at most 3");
+    with_each(Codec::H264, |mut chain| {
+        let n_pictures = sizes(&mut chain, &units(SMALL_H264, Codec::H264)).len();
+        assert!((17..=20).contains(&n_pictures), "{n_pictures} of 20 with a reorder delay of at most 3");
+    });
 }
 
 #[test]
 fn h265_is_decoded() {
-    let sizes = sizes(&mut chain(Codec::H265), &units(SMALL_H265, Codec::H265));
-    assert!(sizes.len() >= 6 && sizes.iter().all(|size| *size == (64, 64)), "{sizes:?}");
+    with_each(Codec::H265, |mut chain| {
+        let sizes = sizes(&mut chain, &units(SMALL_H265, Codec::H265));
+        assert!(sizes.len() >= 6 && sizes.iter().all(|size| *size == (64, 64)), "{sizes:?}");
+    });
+}
+
+#[test]
+fn ten_bits_and_other_chroma_become_frames() {
+    with_each(Codec::H265, |mut chain| {
+        let picture = chain.decode_still(&units(TEN_BIT_H265, Codec::H265)[0]).expect("a picture");
+        picture.to_frame().unwrap();
+    });
+    with_each(Codec::H264, |mut chain| {
+        let picture = chain.decode_still(&units(CHROMA_422_H264, Codec::H264)[0]).expect("a picture");
+        picture.to_frame().unwrap();
+    });
 }
 
 #[test]
 fn a_keyframe_alone_comes_out_at_once_whatever_was_before() {
-    let mut chain = chain(Codec::H264);
-    for bytes in [SMALL_H264, LARGE_H264, SMALL_H264] {
-        for unit in units(bytes, Codec::H264).iter().filter(|unit| unit.keyframe) {
-            let picture = chain.decode_still(unit).expect("a picture");
-            assert_eq!(picture.captured_at, unit.captured_at);
-            picture.to_frame().unwrap();
+    with_each(Codec::H264, |mut chain| {
+        for bytes in [SMALL_H264, LARGE_H264, SMALL_H264] {
+            for unit in units(bytes, Codec::H264).iter().filter(|unit| unit.keyframe) {
+                let picture = chain.decode_still(unit).expect("a picture");
+                assert_eq!(picture.captured_at, unit.captured_at);
+                picture.to_frame().unwrap();
+            }
         }
-    }
+    });
 }
 
 #[test]
 fn a_camera_that_changes_its_resolution_goes_on() {
     let mut all = units(LARGE_H264, Codec::H264);
     all.extend(units(SMALL_H264, Codec::H264));
-    let sizes = sizes(&mut chain(Codec::H264), &all);
-    assert!(sizes.contains(&(96, 64)) && sizes.contains(&(64, 48)), "{sizes:?}");
+    with_each(Codec::H264, |mut chain| {
+        let sizes = sizes(&mut chain, &all);
+        assert!(sizes.contains(&(96, 64)) && sizes.contains(&(64, 48)), "{sizes:?}");
+    });
 }
 
 #[test]
 fn damage_is_counted_and_the_next_keyframe_heals_it() {
-    let mut chain = chain(Codec::H264);
     let good = units(LARGE_H264, Codec::H264);
     let mut damaged = units(LARGE_H264, Codec::H264);
     for unit in &mut damaged {
@@ -121,23 +161,64 @@ fn damage_is_counted_and_the_next_keyframe_heals_it() {
         }
         unit.bytes = bytes.into();
     }
-    for _ in 0..3 {
-        assert_eq!(sizes(&mut chain, &damaged), []);
+    with_each(Codec::H264, |mut chain| {
+        for _ in 0..3 {
+            assert_eq!(sizes(&mut chain, &damaged), []);
+        }
+        let n_errors = chain.take_errors();
+        assert!((30 - 16..=30).contains(&n_errors), "{n_errors}: all, but for what may be held back for reordering");
+        assert!(chain.decode_still(&damaged[0]).is_none());
+        assert!(chain.take_errors() > 0);
+        assert!(chain.decode_still(&good[0]).is_some());
+        assert!(sizes(&mut chain, &good).len() >= 9);
+    });
+}
+
+#[test]
+fn hardware_that_is_not_there_is_named_with_what_to_install() {
+    gstreamer::init().unwrap();
+    let settings = DecoderSettings { engine: Engine::Nvdec, ..DecoderSettings::default() };
+    // Where the hardware is there, there is nothing to say.
+    if let Err(error) = Chain::new(Codec::H264, settings) {
+        assert!(error.to_string().contains("nvh264dec; install gstreamer1.0-plugins-bad"), "{error}");
     }
-    assert_eq!(chain.take_errors(), 30 - 16, "all but what a decoder may hold back for reordering");
-    assert!(chain.decode_still(&damaged[0]).is_none());
-    assert!(chain.take_errors() > 0);
-    assert!(chain.decode_still(&good[0]).is_some());
-    assert!(sizes(&mut chain, &good).len() >= 9);
 }
 
 proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(32))]
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
     #[test]
-    fn hostile_access_units_never_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400)) {
-        let mut chain = chain(Codec::H264);
-        let unit = AccessUnit { codec: Codec::H264, keyframe: true, captured_at: start(), lost_packets: 0, bytes: bytes.into() };
-        let _ = chain.decode_still(&unit).map(|picture| picture.to_frame().is_ok());
-        let _ = chain.push(&unit).len();
+    fn hostile_access_units_never_panic(
+        bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400),
+        codec in proptest::sample::select(vec![Codec::H264, Codec::H265]),
+    ) {
+        let unit = AccessUnit { codec, keyframe: true, captured_at: start(), lost_packets: 0, bytes: bytes.into() };
+        with_each(codec, |mut chain| {
+            let _ = chain.decode_still(&unit).map(|picture| picture.to_frame().is_ok());
+            let _ = chain.push(&unit).len();
+        });
+    }
+
+    #[test]
+    fn pictures_with_damaged_bytes_never_panic(
+        damage in proptest::collection::vec((0usize..4096, proptest::prelude::any::<u8>()), 1..30),
+        codec in proptest::sample::select(vec![Codec::H264, Codec::H265]),
+    ) {
+        let mut units = units(if codec == Codec::H264 { SMALL_H264 } else { SMALL_H265 }, codec);
+        let n_units = units.len();
+        for (at, byte) in damage {
+            let unit = &mut units[at % n_units];
+            let mut bytes = unit.bytes.to_vec();
+            let at = at % bytes.len();
+            bytes[at] = byte;
+            unit.bytes = bytes.into();
+        }
+        with_each(codec, |mut chain| {
+            for unit in &units {
+                for picture in chain.push(unit) {
+                    let _ = picture.to_frame().is_ok();
+                }
+                let _ = chain.decode_still(unit).map(|picture| picture.to_frame().is_ok());
+            }
+        });
     }
 }

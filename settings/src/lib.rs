@@ -9,5 +9,5 @@ mod reader;
 mod setting;
 
 pub use mistake::{Mistake, Mistakes};
-pub use reader::{Document, Reader};
+pub use reader::{Document, Reader, Row};
 pub use setting::{Setting, Wrong, parse_duration};

@@ -51,30 +51,64 @@ impl Document {
         table.get_ref().keys().map(|key| key.get_ref().to_string()).collect()
     }
 
+    /// Reads each `[[key]]` on its own, so that one with mistakes does not spoil the others; other keys are left alone.
+    ///
+    /// `Err` holds what is wrong with the text as a whole.
+    pub fn rows<T>(
+        &self,
+        key: &'static str,
+        read: impl Fn(&mut Reader<'_>) -> Option<T>,
+    ) -> Result<Vec<Row<T>>, Mistakes> {
+        let source = Rc::new(Source { file: self.file.clone(), text: self.text.clone(), mistakes: RefCell::default() });
+        let table = parse(&source);
+        let span = table.span();
+        let mut root = Reader::new(Rc::clone(&source), table.get_ref(), span, String::new());
+        let sections = root.sections(key);
+        let mistakes = source.take_mistakes();
+        if !mistakes.0.is_empty() {
+            return Err(mistakes);
+        }
+        let row = |mut section: Reader<'_>| {
+            let id = section.find("id").and_then(|(_, value)| value.get_ref().as_str().map(str::to_owned));
+            let value = read(&mut section);
+            let mistakes = source.take_mistakes();
+            let read = value.filter(|_| mistakes.0.is_empty()).ok_or(mistakes);
+            Row { id, line: section.line(), read }
+        };
+        Ok(sections.into_iter().map(row).collect())
+    }
+
+    /// True when nothing stands in the text but white space.
+    pub fn is_empty(&self) -> bool {
+        self.text.trim().is_empty()
+    }
+
     /// Lets `read` take the file's values; `Err` holds every mistake that it and the reader found.
     ///
     /// `read` returns `None` when a mistake left it without a value; it must have been reported then.
     pub fn read<T>(&self, read: impl FnOnce(&mut Reader<'_>) -> Option<T>) -> Result<T, Mistakes> {
         let source = Rc::new(Source { file: self.file.clone(), text: self.text.clone(), mistakes: RefCell::default() });
-        let (table, errors) = DeTable::parse_recoverable(&self.text);
-        for error in &errors {
-            let cure = "write valid TOML (https://toml.io)".to_owned();
-            source.note(error.span().unwrap_or(0..0), ".", Wrong { problem: error.message().to_owned(), cure });
-        }
+        let table = parse(&source);
         let span = table.span();
         let mut reader = Reader::new(Rc::clone(&source), table.get_ref(), span, String::new());
-        let value = if errors.is_empty() { read(&mut reader) } else { None };
-        if errors.is_empty() {
+        let mut value = None;
+        if source.mistakes.borrow().is_empty() {
+            value = read(&mut reader);
             reader.finish();
         }
-        let mut mistakes = source.mistakes.take();
-        mistakes.sort();
-        mistakes.dedup();
-        match value {
-            Some(value) if mistakes.is_empty() => Ok(value),
-            _ => Err(Mistakes(mistakes)),
-        }
+        let mistakes = source.take_mistakes();
+        value.filter(|_| mistakes.0.is_empty()).ok_or(mistakes)
     }
+}
+
+/// One table of an array, read on its own.
+pub struct Row<T> {
+    /// The text under its `id`, when there is one.
+    pub id: Option<String>,
+    /// Its line, from 1.
+    pub line: usize,
+    /// What it holds, or its mistakes.
+    pub read: Result<T, Mistakes>,
 }
 
 struct Source {
@@ -83,7 +117,24 @@ struct Source {
     mistakes: RefCell<Vec<Mistake>>,
 }
 
+/// Parses the text; what is no TOML is noted.
+fn parse(source: &Source) -> Spanned<DeTable<'_>> {
+    let (table, errors) = DeTable::parse_recoverable(&source.text);
+    for error in &errors {
+        let cure = "write valid TOML (https://toml.io)".to_owned();
+        source.note(error.span().unwrap_or(0..0), ".", Wrong { problem: error.message().to_owned(), cure });
+    }
+    table
+}
+
 impl Source {
+    fn take_mistakes(&self) -> Mistakes {
+        let mut mistakes = self.mistakes.take();
+        mistakes.sort();
+        mistakes.dedup();
+        Mistakes(mistakes)
+    }
+
     fn note(&self, span: Range<usize>, key: &str, wrong: Wrong) {
         let line = 1 + self.text.bytes().take(span.start).filter(|b| *b == b'\n').count();
         let Wrong { problem, cure } = wrong;
@@ -203,6 +254,12 @@ impl<'t> Reader<'t> {
             }
         }
         readers
+    }
+
+    /// A table or an array of tables; empty when it is left out.
+    pub fn one_or_more(&mut self, key: &'static str) -> Vec<Reader<'t>> {
+        let is_list = self.find(key).is_some_and(|(_, value)| value.get_ref().as_array().is_some());
+        if is_list || !self.has(key) { self.sections(key) } else { vec![self.section(key)] }
     }
 
     /// Leaves a key to somebody else: it may be there and is not read here.
@@ -347,6 +404,25 @@ mod tests {
         assert!(found[2].starts_with("x.toml:2: hold:"), "{found:#?}");
         assert!(found[3].starts_with("x.toml:4: port[0].number:"), "{found:#?}");
         assert!(found[4].starts_with("x.toml:7: port[1].extra: unknown key"), "{found:#?}");
+    }
+
+    #[test]
+    fn a_bad_row_does_not_spoil_the_others() {
+        let number = |row: &mut Reader<'_>| {
+            let number = row.required::<u16>("number");
+            row.ignore("id");
+            row.finish();
+            number
+        };
+        let text =
+            "other = 1\n[[port]]\nid = \"a\"\nnumber = 1\n[[port]]\nid = \"b\"\nnumbr = 2\n[[port]]\nnumber = 3\n";
+        let rows = Document::from_text("x.toml", text).rows("port", number).unwrap();
+        let read: Vec<_> = rows.iter().map(|row| (row.id.as_deref(), row.read.as_ref().ok().copied())).collect();
+        assert_eq!(read, [(Some("a"), Some(1)), (Some("b"), None), (None, Some(3))]);
+        let mistakes = rows[1].read.as_ref().unwrap_err();
+        assert_eq!(mistakes.0.len(), 2, "{mistakes}");
+        assert!(Document::from_text("x.toml", "[[port]\n").rows("port", number).is_err());
+        assert!(Document::from_text("x.toml", "port = 3\n").rows("port", number).is_err());
     }
 
     #[test]

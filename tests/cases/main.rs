@@ -5,9 +5,14 @@
 mod bench;
 mod camera_faults;
 mod city;
+mod city_registry;
 mod leaks;
 mod one_box;
 mod reference;
+mod reload;
 mod samples;
+mod sensors;
+mod session_quirks;
+mod session_scale;
 mod store;
 mod two_instances;

@@ -19,7 +19,10 @@ fn every_sample_is_valid() {
     let deployment = Deployment::new(folder.path()).unwrap();
     let login = Login { user: "admin".to_owned(), password: "secret".to_owned() };
     deployment.add_street_camera("street-01", "rtsp://127.0.0.1:1/cam/1", &login).unwrap();
-    for sample in ["demo.toml", "one-box.toml", "city-ingest.toml", "city-alerting.toml"] {
+    xueliang_tests::mosquitto::make_certificates(folder.path()).unwrap();
+    deployment.write_password("mqtt-password", &login).unwrap();
+    std::fs::write(folder.path().join("push-tokens"), "a-token-long-enough-to-be-one\n").unwrap();
+    for sample in ["demo.toml", "one-box.toml", "sensors.toml", "city-ingest.toml", "city-alerting.toml"] {
         let text = std::fs::read_to_string(parts::checkout().join("deploy/samples").join(sample)).unwrap();
         deployment.write(sample, &text, &[("LISTEN", "127.0.0.1:0")]).unwrap();
         let (valid, said) = validate(&folder.path().join(sample));

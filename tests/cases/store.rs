@@ -27,6 +27,16 @@ pub fn n_events(data_dir: &Path) -> usize {
     open(data_dir).query_row("SELECT count(*) FROM event", [], |row| row.get(0)).unwrap()
 }
 
+/// The values of all stored readings of a sensor.
+pub fn readings(data_dir: &Path, sensor: &str) -> Vec<f64> {
+    let connection = open(data_dir);
+    let mut select = connection.prepare("SELECT json FROM event WHERE device = ?1").unwrap();
+    let rows = select.query_map([sensor], |row| row.get::<_, String>(0)).unwrap();
+    let events = rows.map(|json| serde_json::from_str::<Value>(&json.unwrap()).unwrap());
+    let readings = events.filter(|event| event["type"] == "xueliang.sensor.reading.v1");
+    readings.map(|event| event["data"]["value"].as_f64().unwrap()).collect()
+}
+
 /// Panics unless each session's events are stored from 0 on without a gap; the number of camera sessions.
 pub fn check_sequences(data_dir: &Path) -> usize {
     let connection = open(data_dir);

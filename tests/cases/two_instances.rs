@@ -72,6 +72,7 @@ async fn produce(producer: &FutureProducer, start: Timestamp, seconds: std::ops:
                 time,
                 received_at: time,
                 grid: None,
+                owner_epoch: None,
                 payload,
             };
             let (key, json) = (event.source.key(), event.to_json().unwrap());

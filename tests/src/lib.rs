@@ -14,3 +14,4 @@ pub mod wait;
 pub mod client;
 pub mod deployment;
 pub mod kafka;
+pub mod mosquitto;

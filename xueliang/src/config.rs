@@ -6,17 +6,32 @@ use std::path::Path;
 use xueliang_alerting::AlertingSettings;
 #[cfg(feature = "ingest")]
 use xueliang_ingest::IngestSettings;
+#[cfg(feature = "ingest")]
+use xueliang_settings::Reader;
 use xueliang_settings::{Document, Mistakes};
 
-/// Reads `[ingest]` and the cameras; leaves alerting's tables alone.
+/// Reads `[ingest]`; leaves alerting's tables alone, and the cameras to the worker, which reads them again when they change.
 #[cfg(feature = "ingest")]
 pub fn ingest(file: &Path) -> Result<IngestSettings, Mistakes> {
-    let settings = Document::load(file)?.read(|root| {
+    read_ingest(file, IngestSettings::read_worker)
+}
+
+/// Reads `[ingest]` and every camera; any mistake refuses the whole.
+#[cfg(feature = "ingest")]
+fn ingest_with_cameras(file: &Path) -> Result<IngestSettings, Mistakes> {
+    read_ingest(file, IngestSettings::read).and_then(IngestSettings::with_camera_files)
+}
+
+#[cfg(feature = "ingest")]
+fn read_ingest(
+    file: &Path,
+    read: impl FnOnce(&mut Reader<'_>) -> Option<IngestSettings>,
+) -> Result<IngestSettings, Mistakes> {
+    Document::load(file)?.read(|root| {
         root.ignore("alerting");
         root.ignore("rule");
-        IngestSettings::read(root)
-    });
-    settings.and_then(IngestSettings::with_camera_files)
+        read(root)
+    })
 }
 
 /// Reads `[alerting]` and the rules; leaves ingest's tables alone.
@@ -25,6 +40,8 @@ pub fn alerting(file: &Path) -> Result<AlertingSettings, Mistakes> {
     Document::load(file)?.read(|root| {
         root.ignore("ingest");
         root.ignore("camera");
+        root.ignore("sensor");
+        root.ignore("sensor_group");
         AlertingSettings::read(root)
     })
 }
@@ -32,7 +49,16 @@ pub fn alerting(file: &Path) -> Result<AlertingSettings, Mistakes> {
 /// Reads both halves; the mistakes of both come together.
 #[cfg(all(feature = "ingest", feature = "alerting"))]
 pub fn one_box(file: &Path) -> Result<(IngestSettings, AlertingSettings), Mistakes> {
-    match (ingest(file), alerting(file)) {
+    both(ingest(file), alerting(file))
+}
+
+/// Both halves, or the mistakes of both.
+#[cfg(all(feature = "ingest", feature = "alerting"))]
+fn both(
+    ingest: Result<IngestSettings, Mistakes>,
+    alerting: Result<AlertingSettings, Mistakes>,
+) -> Result<(IngestSettings, AlertingSettings), Mistakes> {
+    match (ingest, alerting) {
         (Ok(ingest), Ok(alerting)) => Ok((ingest, alerting)),
         (ingest, alerting) => {
             let of_ingest = ingest.err().into_iter().flat_map(|mistakes| mistakes.0);
@@ -51,11 +77,11 @@ pub fn validate(file: &Path) -> anyhow::Result<()> {
     let has = |table: &str| tables.iter().any(|key| key == table);
     match (has("ingest"), has("alerting")) {
         #[cfg(feature = "ingest")]
-        (true, false) => drop(ingest(file)?),
+        (true, false) => drop(ingest_with_cameras(file)?),
         #[cfg(feature = "alerting")]
         (false, true) => drop(alerting(file)?),
         #[cfg(all(feature = "ingest", feature = "alerting"))]
-        _ => drop(one_box(file)?),
+        _ => drop(both(ingest_with_cameras(file), alerting(file))?),
         #[cfg(not(all(feature = "ingest", feature = "alerting")))]
         _ => anyhow::bail!("{}: this build reads only one of [ingest] and [alerting]", file.display()),
     }

@@ -6,10 +6,16 @@
 mod alerting;
 #[cfg(feature = "bench")]
 mod bench;
+#[cfg(feature = "ingest")]
+mod camera;
 mod config;
+#[cfg(feature = "ingest")]
+mod fleet_api;
 #[cfg(feature = "ingest")]
 mod ingest;
 mod ops;
+#[cfg(feature = "ingest")]
+mod sensor;
 mod shutdown;
 #[cfg(all(feature = "ingest", feature = "alerting"))]
 mod up;
@@ -38,6 +44,14 @@ enum Command {
     /// Consume events from Kafka ([alerting.kafka]), make incidents, serve the API and the console.
     #[cfg(feature = "alerting")]
     Alerting(Settings),
+    /// Write and read the registry of a city's cameras.
+    #[cfg(feature = "ingest")]
+    #[command(subcommand)]
+    Camera(camera::Camera),
+    /// Look at sensors: what their messages would become.
+    #[cfg(feature = "ingest")]
+    #[command(subcommand)]
+    Sensor(sensor::Command),
     /// Check the settings and say everything that is wrong with them; starts nothing.
     Validate(Settings),
     /// Measure what this box carries: cameras, detector, stages, sessions; `bench --help` has examples.
@@ -79,6 +93,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Ingest(settings) => ingest::run(&settings.config).await,
             #[cfg(feature = "alerting")]
             Command::Alerting(settings) => alerting::run(&settings.config).await,
+            #[cfg(feature = "ingest")]
+            Command::Camera(command) => camera::run(command).await,
+            #[cfg(feature = "ingest")]
+            Command::Sensor(command) => sensor::run(command).await,
             Command::Validate(settings) => config::validate(&settings.config),
             #[cfg(feature = "bench")]
             Command::Bench(_) => Ok(()),
@@ -89,7 +107,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     outcome
 }
 
-/// Logs go to standard error. retina stays silent: its messages may quote packets (RULES P11). librdkafka repeats itself every two
+/// Logs go to standard error. retina and rumqttc stay silent: their messages may quote packets (RULES P11). librdkafka repeats itself every two
 /// seconds; what matters of it is said by readiness. The bench tells its own progress.
 fn start_logging(command: &Command) {
     let level = match command {
@@ -98,7 +116,7 @@ fn start_logging(command: &Command) {
         _ => "info",
     };
     let filter = EnvFilter::try_from_env("XUELIANG_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    let directives = ["retina=off", "librdkafka=off", "rdkafka=off"];
+    let directives = ["retina=off", "librdkafka=off", "rdkafka=off", "rumqttc=off"];
     let filter = directives.iter().filter_map(|text| text.parse().ok()).fold(filter, EnvFilter::add_directive);
     let to_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(to_terminal).init();

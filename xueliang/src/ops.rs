@@ -1,4 +1,4 @@
-//! `/healthz`, `/readyz` and `/metrics` of an ingest worker that runs alone.
+//! `/healthz`, `/readyz` and `/metrics` of an ingest worker that runs alone, beside the routes of its cameras.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -29,10 +29,17 @@ pub struct Probes {
     pub registry: Registry,
     /// All parts.
     pub parts: Arc<[Part]>,
+    /// What is worth knowing although the process is ready.
+    pub notes: Arc<[Part]>,
 }
 
-/// Serves until `shutdown`.
-pub async fn serve(listen: SocketAddr, probes: Probes, shutdown: CancellationToken) -> anyhow::Result<()> {
+/// Serves until `shutdown`, with `more` routes.
+pub async fn serve(
+    listen: SocketAddr,
+    probes: Probes,
+    more: Router,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
     let listener = tokio::net::TcpListener::bind(listen).await;
     let listener = listener.with_context(|| format!("can't listen on {listen}; choose another ingest.listen"))?;
     tracing::info!(address = %listener.local_addr()?, "health and metrics");
@@ -40,7 +47,8 @@ pub async fn serve(listen: SocketAddr, probes: Probes, shutdown: CancellationTok
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .with_state(probes);
+        .with_state(probes)
+        .merge(more);
     axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await?;
     Ok(())
 }
@@ -48,10 +56,12 @@ pub async fn serve(listen: SocketAddr, probes: Probes, shutdown: CancellationTok
 async fn ready(State(probes): State<Probes>) -> impl IntoResponse {
     let troubles: Vec<_> = probes.parts.iter().map(|part| (part.name, (part.trouble)())).collect();
     let is_ready = troubles.iter().all(|(_, trouble)| trouble.is_none());
-    let rows: Vec<_> = troubles
+    let mut rows: Vec<_> = troubles
         .iter()
         .map(|(name, trouble)| serde_json::json!({ "name": name, "ok": trouble.is_none(), "detail": trouble }))
         .collect();
+    let notes = probes.notes.iter();
+    rows.extend(notes.map(|note| serde_json::json!({ "name": note.name, "ok": true, "detail": (note.trouble)() })));
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(serde_json::json!({ "ready": is_ready, "parts": rows })))
 }

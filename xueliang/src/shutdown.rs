@@ -1,4 +1,4 @@
-//! The signals that end the process: the first asks, the second insists.
+//! The signals: the first SIGINT or SIGTERM asks to end, the second insists; SIGHUP asks to read the cameras again.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -23,4 +23,16 @@ pub fn on_signal() -> std::io::Result<CancellationToken> {
         }
     });
     Ok(token)
+}
+
+/// Calls `reload` at each SIGHUP, which would end the process otherwise.
+#[cfg(feature = "ingest")]
+pub fn on_hangup<F: Future<Output = ()> + Send>(reload: impl Fn() -> F + Send + 'static) -> std::io::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            reload().await;
+        }
+    });
+    Ok(())
 }

@@ -12,7 +12,11 @@ use xueliang_alerting::{
 };
 use xueliang_ingest::publish::{EmbeddedBatch, EmbeddedSink, Sink};
 
-use crate::{alerting, config, ingest, ops::Part, shutdown};
+use crate::{
+    alerting, config, fleet_api, ingest,
+    ops::{self, Part, Probes},
+    shutdown,
+};
 
 /// Batches that may wait between the halves.
 const MAX_WAITING_BATCHES: usize = 4;
@@ -20,6 +24,7 @@ const MAX_WAITING_BATCHES: usize = 4;
 /// Runs everything until a signal.
 pub async fn run(file: &Path) -> anyhow::Result<()> {
     let (ingest_settings, alerting_settings) = config::one_box(file)?;
+    let (listen, token) = (ingest_settings.listen, ingest_settings.api.clone());
     let shutdown = shutdown::on_signal()?;
     let registry = Registry::new();
     let (to_alerting, source) = embedded::channel(MAX_WAITING_BATCHES);
@@ -28,7 +33,8 @@ pub async fn run(file: &Path) -> anyhow::Result<()> {
     let sink = Sink::Embedded(EmbeddedSink(batches));
     // The model takes a moment to load, and its file is hashed: not on an async thread.
     let worker = tokio::task::block_in_place(|| ingest::start(ingest_settings, sink, &registry))?;
-    let one_box = OneBox { source, probes: ingest::probes(&worker).map(probe).into() };
+    let (parts, ops_registry) = (ingest::probes(&worker), registry.clone());
+    let one_box = OneBox { source, probes: parts.iter().cloned().map(probe).collect() };
     // Alerting goes on until ingest has handed over what it still held.
     let stop_alerting = CancellationToken::new();
     let started = xueliang_alerting::start(alerting_settings, Some(one_box), registry, stop_alerting.clone()).await;
@@ -40,6 +46,16 @@ pub async fn run(file: &Path) -> anyhow::Result<()> {
         }
     };
     alerting::tell(started);
+    if token.is_some() {
+        let probes = Probes { registry: ops_registry, parts: parts.into(), notes: ingest::notes(&worker).into() };
+        let routes = fleet_api::routes(&worker, token);
+        let served = ops::serve(listen, probes, routes, shutdown.clone());
+        tokio::spawn(async move {
+            if let Err(error) = served.await {
+                tracing::error!(error = format!("{error:#}"), "the cameras' API ended");
+            }
+        });
+    }
     shutdown.cancelled().await;
     worker.stop().await;
     stop_alerting.cancel();

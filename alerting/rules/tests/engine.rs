@@ -53,6 +53,7 @@ fn told(source: &Source, events: Vec<(u128, f64, Payload)>) -> Vec<Event> {
             time: at(s),
             received_at: at(s),
             grid: None,
+            owner_epoch: None,
             payload,
         }
     };

@@ -19,7 +19,7 @@ use xueliang_rules::{Engine, Memory, Observed, RuleId};
 use super::{
     StoreError, Stored,
     columns::{json, micros, to_json},
-    devices, outbox,
+    devices, outbox, owners,
 };
 use crate::{
     consume::Message,
@@ -51,6 +51,8 @@ pub struct Effects {
     pub n_late: u64,
     /// Refused messages.
     pub n_refused: u64,
+    /// Those of them that came from a stale owner.
+    pub n_stale: u64,
     /// What fired.
     pub fired: Vec<RuleId>,
     /// Incidents opened.
@@ -94,7 +96,10 @@ impl Applier {
                 continue;
             }
             match &message.event {
-                Ok((event, text)) => run.take_event(event, text)?,
+                Ok((event, text)) => match owners::note(transaction, event)? {
+                    None => run.take_event(event, text)?,
+                    Some(refused) => run.take_stale(batch, message, (text, &refused))?,
+                },
                 Err(refused) => run.take_refusal(batch, message, refused)?,
             }
             run.effects.next = message.position + 1;
@@ -195,6 +200,14 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// A stale owner's event is refused like any other, with its own count.
+    fn take_stale(&mut self, batch: &Batch, message: &Message, (text, refused): (&str, &Refused)) -> Stored<()> {
+        self.effects.n_stale += 1;
+        let refused_bytes = text.as_bytes().to_vec();
+        let message = Message { position: message.position, event: Err(refused.clone()), refused_bytes };
+        self.take_refusal(batch, &message, refused)
+    }
+
     fn take_refusal(&mut self, batch: &Batch, message: &Message, refused: &Refused) -> Stored<()> {
         self.effects.n_refused += 1;
         let sha256 = hex::encode(Sha256::digest(&message.refused_bytes));
@@ -240,6 +253,7 @@ fn dead_letter(batch: &Batch, position: u64, letter: EventRefused, now: Timestam
         time: now,
         received_at: now,
         grid: None,
+        owner_epoch: None,
         payload: letter.into(),
     })
 }
@@ -263,6 +277,7 @@ mod tests {
             time: at,
             received_at: at,
             grid: None,
+            owner_epoch: None,
             payload: DeviceStatus { state: DeviceState::Live, cause: None, since: at, heartbeat: true }.into(),
         };
         Message::read(position, event.to_json().unwrap())

@@ -149,6 +149,7 @@ pub fn announce(transaction: &Transaction<'_>, announcement: Announcement) -> St
         time: at,
         received_at: at,
         grid,
+        owner_epoch: None,
         payload: changed.into(),
     };
     outbox::push(transaction, INCIDENTS_TOPIC, &event)

@@ -84,7 +84,9 @@ pub fn note(transaction: &Transaction<'_>, event: &Event, root: &str) -> Stored<
             device.cause.clone_from(&status.cause);
             device.since = status.since;
         }
-        Payload::SensorReading(_) if is_newest && device.state != wire_key(DeviceState::Live) => {
+        Payload::SensorReading(_)
+            if is_newest && ![DeviceState::Live, DeviceState::Degraded].map(wire_key).contains(&device.state) =>
+        {
             device.state = wire_key(DeviceState::Live);
             device.cause = None;
             device.since = event.time;

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{StoreError, Stored};
 
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/001_first.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("migrations/001_first.sql"), include_str!("migrations/002_owner.sql")];
 
 pub(super) fn run(connection: &mut Connection, file: &Path) -> Stored<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

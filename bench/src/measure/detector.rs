@@ -139,20 +139,21 @@ pub fn load(bench: &Bench) -> Result<Detector> {
 /// Pictures spread over the recording, one a second as the reference takes them.
 fn frames(recording: &std::path::Path) -> Result<Vec<Frame>> {
     let recording = recording::Recording::load(recording)?;
+    (0..PICTURES).map(|nth| frame(&recording, nth * recording::FPS as usize)).collect()
+}
+
+/// One picture of the recording, as a decoder gives it.
+pub fn frame(recording: &recording::Recording, index: usize) -> Result<Frame> {
     let (width, height) = recording::SIZE;
     let (luma, chroma) = (width * height, width * height / 4);
-    let mut frames = Vec::with_capacity(PICTURES);
-    for nth in 0..PICTURES {
-        let bytes = recording.picture(nth * recording::FPS as usize);
-        let plane = |start: usize, length: usize, stride: usize| Plane { bytes: &bytes[start..start + length], stride };
-        let planes = Planes {
-            width: width as u32,
-            height: height as u32,
-            luma: plane(0, luma, width),
-            chroma: Chroma::I420 { u: plane(luma, chroma, width / 2), v: plane(luma + chroma, chroma, width / 2) },
-        };
-        let decoded = DecodedFrame::copy_from(&planes, Colour::default(), Timestamp::UNIX_EPOCH)?;
-        frames.push(mask::paint(decoded, &PrivacyMasks::none()));
-    }
-    Ok(frames)
+    let bytes = recording.picture(index);
+    let plane = |start: usize, length: usize, stride: usize| Plane { bytes: &bytes[start..start + length], stride };
+    let planes = Planes {
+        width: width as u32,
+        height: height as u32,
+        luma: plane(0, luma, width),
+        chroma: Chroma::I420 { u: plane(luma, chroma, width / 2), v: plane(luma + chroma, chroma, width / 2) },
+    };
+    let decoded = DecodedFrame::copy_from(&planes, Colour::default(), Timestamp::UNIX_EPOCH)?;
+    Ok(mask::paint(decoded, &PrivacyMasks::none()))
 }

@@ -117,7 +117,7 @@ async fn pull_one(camera: CameraSettings, counts: Arc<Counts>, gate: Arc<tokio::
     loop {
         let opened = {
             let _turn = gate.acquire().await;
-            Session::open(&camera, deadlines).await
+            Session::open(&camera.endpoint(), deadlines).await
         };
         if let Ok(mut session) = opened {
             counts.live.fetch_add(1, Ordering::Relaxed);

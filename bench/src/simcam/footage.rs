@@ -80,6 +80,11 @@ impl Footage {
         self.0.interval * u32::try_from(self.0.units.len()).unwrap_or(u32::MAX)
     }
 
+    /// The access unit at a place of the endless loop, as NAL units behind start codes.
+    pub fn bytes(&self, index: usize) -> Result<Vec<u8>> {
+        Ok(self.unit(index).map_readable().context("an access unit can't be read")?.to_vec())
+    }
+
     /// Access units of one loop.
     #[expect(clippy::len_without_is_empty, reason = "footage that begins with a keyframe is never empty")]
     pub fn len(&self) -> usize {
@@ -94,7 +99,7 @@ impl Footage {
     }
 
     /// Time from one access unit to the next.
-    pub(super) fn interval(&self) -> Duration {
+    pub fn interval(&self) -> Duration {
         self.0.interval
     }
 

@@ -82,6 +82,8 @@ pub struct Event {
     pub received_at: Timestamp,
     /// The grid or region it belongs to.
     pub grid: Option<GridCode>,
+    /// Grows each time that the device gets another owner in a group of workers; `None` where it has one for good.
+    pub owner_epoch: Option<u64>,
     /// The fact.
     pub payload: Payload,
 }

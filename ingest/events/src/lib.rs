@@ -25,5 +25,7 @@ pub const EVENTS_TOPIC: &str = "xueliang.events.v1";
 pub const INCIDENTS_TOPIC: &str = "xueliang.incidents.v1";
 /// Registry of cameras, sensors and grids, keyed by device id, compacted.
 pub const DEVICES_TOPIC: &str = "xueliang.devices.v1";
+/// The cameras that the workers of a city pull, keyed by camera id, compacted. Holds addresses: readable by workers only.
+pub const CAMERAS_TOPIC: &str = "xueliang.cameras.v1";
 /// What was refused, with the reason and never the refused bytes.
 pub const DEAD_LETTER_TOPIC: &str = "xueliang.dead-letter.v1";

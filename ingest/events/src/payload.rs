@@ -6,13 +6,14 @@ mod refusal;
 mod zone;
 
 pub use device::{
-    CameraRegistered, DeviceState, DeviceStatus, GridRegistered, Quality, SensorReading, SensorRegistered, Transport,
+    CameraConfigured, CameraRegistered, DeviceState, DeviceStatus, GridRegistered, Quality, SensorReading,
+    SensorRegistered, Transport,
 };
 pub use incident::{Category, IncidentChanged};
 pub use refusal::EventRefused;
 pub use zone::{Direction, LineCrossed, ZoneDwelled, ZoneEntered, ZoneExited, ZoneOccupancy};
 
-use crate::{DEAD_LETTER_TOPIC, DEVICES_TOPIC, EVENTS_TOPIC, INCIDENTS_TOPIC, refused::Refused};
+use crate::{CAMERAS_TOPIC, DEAD_LETTER_TOPIC, DEVICES_TOPIC, EVENTS_TOPIC, INCIDENTS_TOPIC, refused::Refused};
 
 macro_rules! payloads {
     ($($variant:ident => $wire_type:literal, $topic:expr;)*) => {
@@ -77,6 +78,7 @@ payloads! {
     CameraRegistered => "xueliang.camera.registered.v1", DEVICES_TOPIC;
     SensorRegistered => "xueliang.sensor.registered.v1", DEVICES_TOPIC;
     GridRegistered => "xueliang.grid.registered.v1", DEVICES_TOPIC;
+    CameraConfigured => "xueliang.camera.configured.v1", CAMERAS_TOPIC;
     EventRefused => "xueliang.event.refused.v1", DEAD_LETTER_TOPIC;
 }
 

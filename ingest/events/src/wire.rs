@@ -1,7 +1,7 @@
 //! The one place where an event becomes JSON and back: CloudEvents 1.0, structured mode.
 //!
 //! Extension attributes carry lower-case names without separators, as CloudEvents demands: `receivedat`, `session`,
-//! `sequence`, `grid`. `id` is checked against (source, session, sequence), so nobody can forge a repeated delivery.
+//! `sequence`, `grid`, `ownerepoch`. `id` is checked against (source, session, sequence), so nobody can forge a repeated delivery.
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -35,6 +35,8 @@ struct Envelope<'a> {
     sequence: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     grid: Option<GridCode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ownerepoch: Option<u64>,
     #[serde(borrow)]
     data: &'a RawValue,
 }
@@ -65,6 +67,9 @@ pub(crate) struct EnvelopeSchema {
     /// The grid or region code.
     #[schemars(default, with = "GridCode")]
     grid: Option<GridCode>,
+    /// Grows each time that the device gets another owner in a group of workers.
+    #[schemars(default, with = "u64")]
+    ownerepoch: Option<u64>,
 }
 
 impl Event {
@@ -85,6 +90,7 @@ impl Event {
             session: self.session,
             sequence: self.sequence,
             grid: self.grid.clone(),
+            ownerepoch: self.owner_epoch,
             data: &data,
         })
     }
@@ -124,6 +130,7 @@ impl Envelope<'_> {
             time: self.time,
             received_at: self.receivedat,
             grid: self.grid,
+            owner_epoch: self.ownerepoch,
             payload,
         };
         if event.id() != self.id {
@@ -151,6 +158,7 @@ mod tests {
             time: "2026-11-23T08:00:00.25Z".parse().unwrap(),
             received_at: "2026-11-23T08:00:00.5Z".parse().unwrap(),
             grid: Some("340203001002003".parse().unwrap()),
+            owner_epoch: None,
             payload: payload.into(),
         }
     }

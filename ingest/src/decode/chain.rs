@@ -1,15 +1,14 @@
-//! One GStreamer decoder, pushed and drained by the thread that calls it: it owns no thread of its own.
+//! One decoder of one coding, pushed and drained by the thread that calls it: it owns no thread of its own, and a picture comes out inside the call that pushed
+//! its access unit.
 //!
-//! decoder → videoconvert, which our end lets put out I420 only. The pads at both ends are ours, so a picture comes out inside the call that pushed its access
-//! unit. Not here: which decoder thread, which camera.
+//! `libav` calls libavcodec directly and may skip loop filtering; `elements` drives GStreamer, for the decoders of graphics hardware. Not here: which decoder
+//! thread, which camera.
 
-use std::sync::Arc;
+mod elements;
+mod libav;
 
-use gstreamer::{self as gst, prelude::*};
-use gstreamer_video::{self as video, VideoFrameExt as _};
-use jiff::{SignedDuration, Timestamp};
-use parking_lot::Mutex;
-use xueliang_inference::{Chroma, Colour, DecodedFrame, FrameError, Matrix, Plane, Planes, Range};
+use jiff::Timestamp;
+use xueliang_inference::{DecodedFrame, FrameError};
 
 use crate::access_unit::{AccessUnit, Codec};
 
@@ -24,15 +23,15 @@ pub enum ChainError {
     Missing {
         /// The element.
         element: &'static str,
-        /// Debian's package.
+        /// Debian's package, and what else it needs.
         package: &'static str,
     },
-    /// The elements can't be set up.
+    /// The decoder can't be set up.
     #[error("can't set up the {codec} decoder: {cause}")]
     Setup {
         /// The coding.
         codec: &'static str,
-        /// GStreamer's word.
+        /// The library's word.
         cause: String,
     },
     /// A picture's memory can't be read.
@@ -43,62 +42,88 @@ pub enum ChainError {
     Picture(#[source] FrameError),
 }
 
+/// How pictures are decoded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DecoderSettings {
+    /// By what.
+    pub engine: Engine,
+    /// Which pictures stay without their loop filter; only [`Engine::Libav`] can leave it out.
+    pub skip_loop_filter: SkipLoopFilter,
+}
+
+/// What decodes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Engine {
+    /// libavcodec on the processor, called directly.
+    #[default]
+    Libav,
+    /// libavcodec on the processor, as GStreamer's element.
+    Avdec,
+    /// Graphics hardware through VA-API.
+    Va,
+    /// NVIDIA's decoder.
+    Nvdec,
+    /// A board's stateless decoder.
+    V4l2,
+}
+
+/// Which pictures are left without their loop filter: cheaper, a little blockier, and the blocks add up until the next keyframe.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SkipLoopFilter {
+    /// Every picture is filtered, as its coding says.
+    None,
+    /// Pictures that no other is predicted from, so nothing adds up.
+    NonReference,
+    /// All but keyframes.
+    #[default]
+    NonKey,
+    /// All.
+    All,
+}
+
 /// A decoded picture, still in the decoder's memory.
 pub struct Picture {
-    buffer: gst::Buffer,
-    info: video::VideoInfo,
+    pixels: Pixels,
     /// When it was taken.
     pub captured_at: Timestamp,
+}
+
+enum Pixels {
+    Libav(libav::Pixels),
+    Elements(elements::Pixels),
 }
 
 impl Picture {
     /// Copies the planes out.
     pub fn to_frame(&self) -> Result<DecodedFrame, ChainError> {
-        let frame =
-            video::VideoFrameRef::from_buffer_ref_readable(&self.buffer, &self.info).map_err(|_| ChainError::Memory)?;
-        let plane = |index: u32| -> Result<Plane<'_>, ChainError> {
-            let bytes = frame.plane_data(index).map_err(|_| ChainError::Memory)?;
-            let stride = usize::try_from(frame.plane_stride()[index as usize]).unwrap_or(0);
-            Ok(Plane { bytes, stride })
-        };
-        let planes = Planes {
-            width: frame.width(),
-            height: frame.height(),
-            luma: plane(0)?,
-            chroma: Chroma::I420 { u: plane(1)?, v: plane(2)? },
-        };
-        DecodedFrame::copy_from(&planes, colour(&self.info), self.captured_at).map_err(ChainError::Picture)
+        match &self.pixels {
+            Pixels::Libav(pixels) => pixels.to_frame(self.captured_at),
+            Pixels::Elements(pixels) => pixels.to_frame(self.captured_at),
+        }
     }
 }
 
-fn colour(info: &video::VideoInfo) -> Colour {
-    let colorimetry = info.colorimetry();
-    let matrix = match colorimetry.matrix() {
-        video::VideoColorMatrix::Bt709 => Matrix::Bt709,
-        _ => Matrix::Bt601,
-    };
-    let range = match colorimetry.range() {
-        video::VideoColorRange::Range0_255 => Range::Full,
-        _ => Range::Limited,
-    };
-    Colour { matrix, range }
+/// What every decoder can do.
+trait Decode: Send {
+    /// The pictures that came out because of this access unit.
+    fn push(&mut self, unit: &AccessUnit) -> Pushed;
+
+    /// The picture of a keyframe alone; afterwards the decoder is as if it had never seen it.
+    fn still(&mut self, unit: &AccessUnit) -> Option<Picture>;
+
+    /// What the decoder complained of beside what it refused, since the last call.
+    fn take_complaints(&mut self) -> u64;
 }
 
-#[derive(Default)]
-struct Output {
-    info: Option<video::VideoInfo>,
-    pictures: Vec<(gst::Buffer, video::VideoInfo)>,
+struct Pushed {
+    pictures: Vec<Picture>,
+    /// The decoder could make nothing of the access unit.
+    refused: bool,
 }
 
 /// A decoder of one coding.
 pub struct Chain {
-    codec: Codec,
-    bin: gst::Bin,
-    bus: gst::Bus,
-    input: gst::Pad,
-    output: Arc<Mutex<Output>>,
-    _output_pad: gst::Pad,
-    first_captured_at: Option<Timestamp>,
+    decoder: Box<dyn Decode>,
     /// Access units whose picture has not come out.
     n_pending: u64,
     n_errors: u64,
@@ -106,49 +131,22 @@ pub struct Chain {
 
 impl Chain {
     /// Builds the decoder for `codec`.
-    pub fn new(codec: Codec) -> Result<Self, ChainError> {
-        let setup = |cause: String| ChainError::Setup { codec: codec.as_str(), cause };
-        let decoder = make(decoder_element(codec), "gstreamer1.0-libav")?;
-        decoder.set_property("max-threads", 1i32);
-        let convert = make("videoconvert", "gstreamer1.0-plugins-base")?;
-        let bin = gst::Bin::new();
-        let elements = [&decoder, &convert];
-        bin.add_many(elements).map_err(|error| setup(error.to_string()))?;
-        gst::Element::link_many(elements).map_err(|error| setup(error.to_string()))?;
-        let bus = gst::Bus::new();
-        bin.set_bus(Some(&bus));
-        let output = Arc::new(Mutex::new(Output::default()));
-        let output_pad = output_pad(&output).map_err(&setup)?;
-        let input = gst::Pad::builder(gst::PadDirection::Src).name("access_units").build();
-        link(&input, decoder.static_pad("sink")).map_err(&setup)?;
-        link_from(convert.static_pad("src"), &output_pad).map_err(&setup)?;
-        bin.set_state(gst::State::Playing).map_err(|error| setup(error.to_string()))?;
-        for pad in [&output_pad, &input] {
-            pad.set_active(true).map_err(|error| setup(error.to_string()))?;
-        }
-        let chain = Self {
-            codec,
-            bin,
-            bus,
-            input,
-            output,
-            _output_pad: output_pad,
-            first_captured_at: None,
-            n_pending: 0,
-            n_errors: 0,
+    pub fn new(codec: Codec, settings: DecoderSettings) -> Result<Self, ChainError> {
+        let decoder: Box<dyn Decode> = match settings.engine {
+            Engine::Libav => Box::new(libav::Libav::new(codec, settings.skip_loop_filter)?),
+            engine => Box::new(elements::Elements::new(codec, engine)?),
         };
-        chain.announce();
-        Ok(chain)
+        Ok(Self { decoder, n_pending: 0, n_errors: 0 })
     }
 
     /// Decodes the next access unit of a stream; the pictures that came out because of it.
     pub fn push(&mut self, unit: &AccessUnit) -> Vec<Picture> {
-        let first = *self.first_captured_at.get_or_insert(unit.captured_at);
-        let since_first = unit.captured_at.duration_since(first);
-        if !self.feed(unit, u64::try_from(since_first.as_nanos()).unwrap_or(0)) {
+        let Pushed { pictures, refused } = self.decoder.push(unit);
+        if refused {
             self.n_errors += 1;
+            self.n_pending = 0;
+            return pictures;
         }
-        let pictures = self.collect(|pts| first.checked_add(SignedDuration::from_nanos(pts)).unwrap_or(first));
         self.n_pending = (self.n_pending + 1).saturating_sub(pictures.len() as u64);
         if self.n_pending > MAX_REORDER {
             self.n_errors += self.n_pending - MAX_REORDER;
@@ -159,124 +157,14 @@ impl Chain {
 
     /// Decodes one keyframe alone and leaves the decoder as if it had never seen it.
     pub fn decode_still(&mut self, unit: &AccessUnit) -> Option<Picture> {
-        self.feed(unit, 0);
-        self.input.push_event(gst::event::Eos::new());
-        let pictures = self.collect(|_| unit.captured_at);
-        self.reset();
-        self.n_errors += u64::from(pictures.is_empty());
-        pictures.into_iter().next()
+        let picture = self.decoder.still(unit);
+        self.n_pending = 0;
+        self.n_errors += u64::from(picture.is_none());
+        picture
     }
 
     /// Since the last call: what the decoder complained of, and access units that never became a picture.
     pub fn take_errors(&mut self) -> u64 {
-        while let Some(message) = self.bus.pop() {
-            use gst::MessageView;
-            self.n_errors += u64::from(matches!(message.view(), MessageView::Error(_) | MessageView::Warning(_)));
-        }
-        std::mem::take(&mut self.n_errors)
+        std::mem::take(&mut self.n_errors) + self.decoder.take_complaints()
     }
-
-    /// False when the decoder refused it and had to start anew.
-    fn feed(&mut self, unit: &AccessUnit, pts: u64) -> bool {
-        let mut buffer = gst::Buffer::from_slice(unit.bytes.clone());
-        if let Some(buffer) = buffer.get_mut() {
-            buffer.set_pts(gst::ClockTime::from_nseconds(pts));
-            if !unit.keyframe {
-                buffer.set_flags(gst::BufferFlags::DELTA_UNIT);
-            }
-        }
-        let taken = self.input.push(buffer).is_ok();
-        if !taken {
-            self.reset();
-        }
-        taken
-    }
-
-    fn collect(&self, captured_at: impl Fn(i64) -> Timestamp) -> Vec<Picture> {
-        let pictures = std::mem::take(&mut self.output.lock().pictures);
-        let time = |buffer: &gst::Buffer| i64::try_from(buffer.pts().map_or(0, gst::ClockTime::nseconds)).unwrap_or(0);
-        pictures
-            .into_iter()
-            .map(|(buffer, info)| Picture { captured_at: captured_at(time(&buffer)), buffer, info })
-            .collect()
-    }
-
-    fn announce(&self) {
-        let caps = gst::Caps::builder(match self.codec {
-            Codec::H264 => "video/x-h264",
-            Codec::H265 => "video/x-h265",
-        })
-        .field("stream-format", "byte-stream")
-        .field("alignment", "au")
-        .build();
-        self.input.push_event(gst::event::StreamStart::new("camera"));
-        self.input.push_event(gst::event::Caps::new(&caps));
-        self.announce_segment();
-    }
-
-    fn announce_segment(&self) {
-        let segment = gst::FormattedSegment::<gst::ClockTime>::new();
-        self.input.push_event(gst::event::Segment::new(&segment));
-    }
-
-    fn reset(&mut self) {
-        self.input.push_event(gst::event::FlushStart::new());
-        self.input.push_event(gst::event::FlushStop::new(true));
-        self.output.lock().pictures.clear();
-        self.first_captured_at = None;
-        self.n_pending = 0;
-        self.announce_segment();
-    }
-}
-
-impl Drop for Chain {
-    fn drop(&mut self) {
-        let _ = self.input.set_active(false);
-        // Going to Null can't fail for these elements, and nobody could act on it here.
-        let _ = self.bin.set_state(gst::State::Null);
-    }
-}
-
-fn decoder_element(codec: Codec) -> &'static str {
-    match codec {
-        Codec::H264 => "avdec_h264",
-        Codec::H265 => "avdec_h265",
-    }
-}
-
-fn make(element: &'static str, package: &'static str) -> Result<gst::Element, ChainError> {
-    gst::ElementFactory::make(element).build().map_err(|_| ChainError::Missing { element, package })
-}
-
-fn link(source: &gst::Pad, sink: Option<gst::Pad>) -> Result<(), String> {
-    let sink = sink.ok_or("no pad")?;
-    source.link_full(&sink, gst::PadLinkCheck::empty()).map(drop).map_err(|error| error.to_string())
-}
-
-fn link_from(source: Option<gst::Pad>, sink: &gst::Pad) -> Result<(), String> {
-    link(&source.ok_or("no pad")?, Some(sink.clone()))
-}
-
-/// Takes I420 of any size: the template, not the caps of the moment, answers what it takes, so a size may change.
-fn output_pad(output: &Arc<Mutex<Output>>) -> Result<gst::Pad, String> {
-    let caps = gst::Caps::builder("video/x-raw").field("format", "I420").build();
-    let (direction, presence) = (gst::PadDirection::Sink, gst::PadPresence::Always);
-    let template = gst::PadTemplate::new("pictures", direction, presence, &caps).map_err(|error| error.to_string())?;
-    let (on_event, on_buffer) = (Arc::clone(output), Arc::clone(output));
-    let pad = gst::Pad::builder_from_template(&template)
-        .event_function(move |_, _, event| {
-            if let gst::EventView::Caps(caps) = event.view() {
-                on_event.lock().info = video::VideoInfo::from_caps(caps.caps()).ok();
-            }
-            true
-        })
-        .chain_function(move |_, _, buffer| {
-            let mut output = on_buffer.lock();
-            if let Some(info) = output.info.clone() {
-                output.pictures.push((buffer, info));
-            }
-            Ok(gst::FlowSuccess::Ok)
-        })
-        .build();
-    Ok(pad)
 }

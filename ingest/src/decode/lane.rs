@@ -11,13 +11,14 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use xueliang_inference::{Frame, PrivacyMasks, mask};
+use xueliang_inference::{Frame, PictureHealth, PictureHealthSettings, PictureVerdict, PrivacyMasks, mask};
 
 use crate::{
     access_unit::AccessUnit,
     decode::{
         Pace,
-        chain::{Chain, ChainError, Picture},
+        chain::{Chain, ChainError, DecoderSettings, Picture},
+        stills::ThreadDecoders,
     },
     gate::{Job, Mode, Purpose},
     metrics::CameraMetrics,
@@ -62,7 +63,9 @@ pub struct Lane {
     pub(super) scheduled: AtomicBool,
     stream: Mutex<Option<Chain>>,
     pace: Mutex<Pace>,
+    picture: Mutex<PictureHealth>,
     n_frames: AtomicU64,
+    n_errors: AtomicU64,
 }
 
 #[derive(Default)]
@@ -86,6 +89,7 @@ impl Lane {
     /// A lane whose frames go to `sink`.
     pub fn new(settings: LaneSettings, sink: Arc<dyn FrameSink>) -> Self {
         let pace = Mutex::new(Pace::new(settings.analysis_fps));
+        let picture = Mutex::new(PictureHealth::new(PictureHealthSettings::new(settings.masks.clone())));
         Self {
             settings,
             sink,
@@ -93,7 +97,9 @@ impl Lane {
             scheduled: AtomicBool::new(false),
             stream: Mutex::default(),
             pace,
+            picture,
             n_frames: AtomicU64::new(0),
+            n_errors: AtomicU64::new(0),
         }
     }
 
@@ -102,7 +108,17 @@ impl Lane {
         self.n_frames.load(Ordering::Relaxed)
     }
 
-    /// Forgets what waits and the stream's decoder state: the session behind it ended.
+    /// Errors of the decoders since the lane was made.
+    pub fn n_errors(&self) -> u64 {
+        self.n_errors.load(Ordering::Relaxed)
+    }
+
+    /// What is wrong with the camera's picture.
+    pub fn picture(&self) -> PictureVerdict {
+        self.picture.lock().verdict()
+    }
+
+    /// Forgets what waits and the stream's decoder state: the session behind it ended. What the camera looks like stays known.
     pub fn reset(&self) {
         *self.waiting.lock() = Waiting::default();
         *self.stream.lock() = None;
@@ -115,7 +131,7 @@ impl Lane {
     }
 
     /// Does the oldest waiting job.
-    pub(super) fn serve(&self, stills: &mut dyn FnMut(&AccessUnit) -> Result<Option<Picture>, ChainError>) -> Turn {
+    pub(super) fn serve(&self, decoders: &mut ThreadDecoders) -> Turn {
         let purpose = self.waiting.lock().next_purpose();
         if purpose.is_some_and(|purpose| !self.sink.has_room(purpose)) {
             return Turn::NoRoom;
@@ -125,31 +141,27 @@ impl Lane {
             // The chain stays: a keyframe comes next, and begins anew whatever was decoded before.
             Job::BeginStream => {}
             Job::EndStream => *self.stream.lock() = None,
-            Job::Decode { unit, mode, purpose } => self.decode(&unit, mode, purpose, stills),
+            Job::Decode { unit, mode, purpose } => self.decode(&unit, (mode, purpose), decoders),
         }
         Turn::Done
     }
 
-    fn decode(
-        &self,
-        unit: &AccessUnit,
-        mode: Mode,
-        purpose: Purpose,
-        stills: &mut dyn FnMut(&AccessUnit) -> Result<Option<Picture>, ChainError>,
-    ) {
+    fn decode(&self, unit: &AccessUnit, (mode, purpose): (Mode, Purpose), decoders: &mut ThreadDecoders) {
         let timer = self.settings.metrics.decode_timer();
         let decoded = match mode {
-            Mode::Still => stills(unit).map(|picture| {
-                self.settings.metrics.decode_errors(u64::from(picture.is_none()));
+            Mode::Still => decoders.still(unit).map(|picture| {
+                self.count_errors(u64::from(picture.is_none()));
                 picture.into_iter().collect()
             }),
-            Mode::Stream => self.push_to_stream(unit),
+            Mode::Stream => self.push_to_stream(unit, decoders.settings()),
         };
         timer.observe_duration();
         match decoded {
-            Ok(pictures) => pictures.into_iter().for_each(|picture: Picture| self.deliver(&picture, purpose)),
+            Ok(pictures) => {
+                pictures.into_iter().for_each(|picture: Picture| self.deliver(&picture, purpose, unit.keyframe));
+            }
             Err(error) => {
-                self.settings.metrics.decode_errors(1);
+                self.count_errors(1);
                 tracing::warn!(
                     camera = self.settings.metrics.camera(),
                     error = &error as &dyn std::error::Error,
@@ -159,28 +171,38 @@ impl Lane {
         }
     }
 
-    fn push_to_stream(&self, unit: &AccessUnit) -> Result<Vec<Picture>, ChainError> {
+    fn push_to_stream(&self, unit: &AccessUnit, decoder: DecoderSettings) -> Result<Vec<Picture>, ChainError> {
         let mut stream = self.stream.lock();
         let chain = match stream.as_mut() {
             Some(chain) => chain,
             None if !unit.keyframe => return Ok(Vec::new()),
-            None => stream.insert(Chain::new(unit.codec)?),
+            None => stream.insert(Chain::new(unit.codec, decoder)?),
         };
         let pictures = chain.push(unit);
-        self.settings.metrics.decode_errors(chain.take_errors());
+        self.count_errors(chain.take_errors());
         Ok(pictures)
     }
 
-    fn deliver(&self, picture: &Picture, purpose: Purpose) {
+    fn deliver(&self, picture: &Picture, purpose: Purpose, keyframe: bool) {
         self.n_frames.fetch_add(1, Ordering::Relaxed);
         self.settings.metrics.decoded();
-        if purpose != Purpose::Check && !self.pace.lock().admits(picture.captured_at) {
+        let is_analysed = purpose == Purpose::Check || self.pace.lock().admits(picture.captured_at);
+        if !is_analysed && !keyframe {
             return;
         }
         match picture.to_frame() {
-            Ok(frame) => self.sink.take(mask::paint(frame, &self.settings.masks), purpose),
+            Ok(frame) => {
+                let frame = mask::paint(frame, &self.settings.masks);
+                if keyframe {
+                    let verdict = self.picture.lock().observe(&frame);
+                    self.settings.metrics.picture(&verdict);
+                }
+                if is_analysed {
+                    self.sink.take(frame, purpose);
+                }
+            }
             Err(error) => {
-                self.settings.metrics.decode_errors(1);
+                self.count_errors(1);
                 tracing::warn!(
                     camera = self.settings.metrics.camera(),
                     error = &error as &dyn std::error::Error,
@@ -188,6 +210,11 @@ impl Lane {
                 );
             }
         }
+    }
+
+    fn count_errors(&self, n_errors: u64) {
+        self.n_errors.fetch_add(n_errors, Ordering::Relaxed);
+        self.settings.metrics.decode_errors(n_errors);
     }
 
     /// Whether the detectors have room again; if not, `wake` is called once they have.

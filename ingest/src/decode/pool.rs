@@ -4,7 +4,7 @@
 //! others. Keyframes that stand alone are decoded by the thread's own decoder of that coding: an idle camera owns none.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -14,10 +14,10 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 
 use crate::{
-    access_unit::{AccessUnit, Codec},
     decode::{
-        chain::{Chain, ChainError, Picture},
+        chain::DecoderSettings,
         lane::{Lane, Turn, Wake},
+        stills::ThreadDecoders,
     },
     gate::Job,
     threads::Threads,
@@ -53,13 +53,13 @@ struct RunState {
 }
 
 impl DecoderPool {
-    /// Starts `n_threads` decoding threads; at most `max_leases` cameras have a stream decoder at once.
-    pub fn start(n_threads: usize, max_leases: usize) -> std::io::Result<Self> {
+    /// Starts `n_threads` decoding threads, whose decoders `settings` describes; at most `max_leases` cameras have a stream decoder at once.
+    pub fn start(n_threads: usize, max_leases: usize, settings: DecoderSettings) -> std::io::Result<Self> {
         let queue = Arc::new(RunQueue::default());
         let threads = Threads::default();
         for index in 0..n_threads {
             let queue = Arc::clone(&queue);
-            threads.spawn(format!("decode-{index}"), move || serve(&queue))?;
+            threads.spawn(format!("decode-{index}"), move || serve(&queue, settings))?;
         }
         Ok(Self { queue, leases: Arc::default(), max_leases, threads })
     }
@@ -138,31 +138,18 @@ impl RunQueue {
     }
 }
 
-fn serve(queue: &Arc<RunQueue>) {
-    let mut stills = StillDecoders::default();
+fn serve(queue: &Arc<RunQueue>, settings: DecoderSettings) {
+    let mut decoders = ThreadDecoders::new(settings);
     while let Some(lane) = queue.next() {
-        let turn = lane.serve(&mut |unit| stills.decode(unit));
+        let turn = lane.serve(&mut decoders);
         queue.done(&lane, turn);
-    }
-}
-
-/// One thread's decoders for keyframes that stand alone, one per coding, shared by all cameras.
-#[derive(Default)]
-struct StillDecoders(HashMap<Codec, Chain>);
-
-impl StillDecoders {
-    fn decode(&mut self, unit: &AccessUnit) -> Result<Option<Picture>, ChainError> {
-        let chain = match self.0.entry(unit.codec) {
-            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::hash_map::Entry::Vacant(entry) => entry.insert(Chain::new(unit.codec)?),
-        };
-        Ok(chain.decode_still(unit))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access_unit::{AccessUnit, Codec};
 
     #[test]
     fn a_stopped_pool_lets_go_of_lanes_that_waited() {
@@ -176,7 +163,7 @@ mod tests {
                 true
             }
         }
-        let pool = DecoderPool::start(1, 1).unwrap();
+        let pool = DecoderPool::start(1, 1, DecoderSettings::default()).unwrap();
         let metrics = crate::metrics::Metrics::new(&prometheus::Registry::new()).unwrap().camera("gate");
         let masks = xueliang_inference::PrivacyMasks::none();
         let settings = crate::decode::LaneSettings { masks, analysis_fps: 5.0, metrics };
@@ -194,7 +181,7 @@ mod tests {
 
     #[test]
     fn leases_are_bounded_and_come_back() {
-        let pool = DecoderPool::start(1, 2).unwrap();
+        let pool = DecoderPool::start(1, 2, DecoderSettings::default()).unwrap();
         let first = pool.lease().unwrap();
         let _second = pool.lease().unwrap();
         assert!(pool.lease().is_none());

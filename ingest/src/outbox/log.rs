@@ -10,6 +10,8 @@ use std::{
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::memory::{self, Remember, Remembered};
+
 /// Rows dropped at a time when the log is at its bound.
 const DROP_STEP: i64 = 256;
 
@@ -99,13 +101,14 @@ impl Log {
                  UPDATE held SET events = events - 1, bytes = bytes - length(old.body);
              END;",
         )?;
+        connection.execute_batch(memory::TABLES)?;
         let id = uuid::Uuid::new_v4().to_string();
         connection.execute("INSERT OR IGNORE INTO log VALUES (1, ?1)", [id])?;
         Ok(Self { connection, max_bytes })
     }
 
-    /// Appends all records or none; how many old ones had to go for them.
-    pub fn append(&mut self, records: &[Record]) -> Result<u64, LogError> {
+    /// Appends all records, with what is to be remembered of them, or none; how many old ones had to go for them.
+    pub fn append(&mut self, records: &[Record], remember: &[Remember]) -> Result<u64, LogError> {
         let transaction = self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         {
             let mut insert = transaction
@@ -114,6 +117,7 @@ impl Log {
                 insert.execute(params![record.droppable, record.topic, record.key, record.body])?;
             }
         }
+        remember.iter().try_for_each(|remember| memory::write(&transaction, remember))?;
         let n_dropped = make_room(&transaction, self.max_bytes)?;
         transaction.commit()?;
         Ok(n_dropped)
@@ -144,6 +148,11 @@ impl LogReader {
     /// The log's own id: positions count within it.
     pub fn id(&self) -> Result<String, LogError> {
         Ok(self.connection.query_row("SELECT id FROM log", [], |row| row.get(0))?)
+    }
+
+    /// What was remembered of readings.
+    pub fn remembered(&self) -> Result<Remembered, LogError> {
+        Ok(memory::read(&self.connection)?)
     }
 
     /// The oldest events behind `position`.
@@ -216,11 +225,11 @@ mod tests {
     #[test]
     fn forgotten_positions_are_never_used_again() {
         let (_folder, path, mut log) = log(1 << 20);
-        log.append(&[record(false, 10), record(false, 10)]).unwrap();
+        log.append(&[record(false, 10), record(false, 10)], &[]).unwrap();
         let reader = LogReader::open(&path).unwrap();
         reader.forget_through(2).unwrap();
         assert_eq!(reader.held().unwrap(), (0, 0));
-        log.append(&[record(false, 10)]).unwrap();
+        log.append(&[record(false, 10)], &[]).unwrap();
         let positions: Vec<i64> = reader.read_after(0, 9).unwrap().iter().map(|event| event.position).collect();
         assert_eq!(positions, [3]);
     }
@@ -228,13 +237,13 @@ mod tests {
     #[test]
     fn occupancy_goes_first_and_nothing_else_goes() {
         let (_folder, path, mut log) = log(1000);
-        log.append(&[record(true, 400), record(false, 400)]).unwrap();
-        assert_eq!(log.append(&[record(false, 400)]).unwrap(), 1);
-        assert!(matches!(log.append(&[record(false, 400)]), Err(LogError::Full { .. })));
+        log.append(&[record(true, 400), record(false, 400)], &[]).unwrap();
+        assert_eq!(log.append(&[record(false, 400)], &[]).unwrap(), 1);
+        assert!(matches!(log.append(&[record(false, 400)], &[]), Err(LogError::Full { .. })));
         let reader = LogReader::open(&path).unwrap();
         assert_eq!(reader.held().unwrap(), (2, 800));
         reader.forget_through(2).unwrap();
-        assert_eq!(log.append(&[record(false, 400)]).unwrap(), 0);
+        assert_eq!(log.append(&[record(false, 400)], &[]).unwrap(), 0);
     }
 
     #[test]

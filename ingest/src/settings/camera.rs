@@ -9,6 +9,8 @@ use xueliang_inference::{
 };
 use xueliang_settings::Reader;
 
+use crate::session::Endpoint;
+
 /// How RTP is carried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamTransport {
@@ -36,6 +38,8 @@ pub struct Credentials {
     pub username: String,
     /// The password.
     pub password: String,
+    /// True when they may be sent readable by anyone on the way, to cameras that know nothing better than basic.
+    pub allow_basic: bool,
 }
 
 impl fmt::Debug for Credentials {
@@ -115,13 +119,24 @@ impl CameraSettings {
         })
     }
 
+    /// What a session of its main stream connects to.
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint { url: self.url.clone(), credentials: self.credentials.clone(), transport: self.transport }
+    }
+
+    /// True when both are pulled and watched in the same way, wherever they are written.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let placeless = |camera: &Self| format!("{:?}", Self { file: PathBuf::new(), line: 0, ..camera.clone() });
+        self.credentials == other.credentials && placeless(self) == placeless(other)
+    }
+
     /// The masks as the decoder's rim paints them.
     pub fn privacy_masks(&self) -> PrivacyMasks {
         PrivacyMasks::new(self.masks.clone())
     }
 }
 
-fn read_names(camera: &mut Reader<'_>) -> BTreeMap<String, String> {
+pub(super) fn read_names(camera: &mut Reader<'_>) -> BTreeMap<String, String> {
     let mut name = camera.section("name");
     let mut names = BTreeMap::new();
     for language in ["zh", "en"] {
@@ -158,7 +173,7 @@ fn read_url(camera: &mut Reader<'_>) -> Option<Url> {
 }
 
 /// The outer `None` means that a mistake was reported.
-fn read_credentials(camera: &mut Reader<'_>) -> Option<Option<Credentials>> {
+pub(super) fn read_credentials(camera: &mut Reader<'_>) -> Option<Option<Credentials>> {
     if !camera.has("credentials") {
         camera.section("credentials");
         return Some(None);
@@ -167,6 +182,7 @@ fn read_credentials(camera: &mut Reader<'_>) -> Option<Option<Credentials>> {
     let username = section.required::<String>("username");
     let file = section.optional::<PathBuf>("password_file");
     let variable = section.optional::<String>("password_env");
+    let allow_basic = section.or("allow_basic", false);
     section.finish();
     let base = section.file().parent().map(PathBuf::from).unwrap_or_default();
     let password = match (file, variable) {
@@ -179,7 +195,7 @@ fn read_credentials(camera: &mut Reader<'_>) -> Option<Option<Credentials>> {
         _ => Err(("username", "the password's place is missing or doubled".to_owned())),
     };
     match password {
-        Ok(password) => Some(Some(Credentials { username: username?, password })),
+        Ok(password) => Some(Some(Credentials { username: username?, password, allow_basic })),
         Err((key, problem)) => {
             section.refuse(key, problem, "name one of password_file (mode 0600) or password_env, and let it exist");
             None

@@ -1,11 +1,13 @@
-//! A TCP relay between two real parts, with a switch: pass, stall with the sockets open, or cut.
+//! A TCP relay between two real parts, with a switch: pass, stall with the sockets open, cut, reset, delay or
+//! narrow.
 
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
@@ -18,6 +20,16 @@ pub enum Flow {
     Stall,
     /// Connections are closed, new ones at once.
     Cut,
+    /// Connections are closed after so many further bytes from the server, wherever that is.
+    CutAfter(usize),
+    /// Connections are reset, new ones closed at once.
+    Reset,
+    /// The server's ends are closed, and nobody tells the clients.
+    HalfOpen,
+    /// Bytes come so late.
+    Late(Duration),
+    /// So many bytes a second pass in each direction.
+    Narrow(u32),
 }
 
 /// A relay on loopback, until it is dropped.
@@ -43,7 +55,7 @@ impl Relay {
                         return;
                     }
                     // An unreachable target shows to the client as a connection that closes at once.
-                    if current(&flow) != Flow::Cut
+                    if !matches!(current(&flow), Flow::Cut | Flow::Reset)
                         && let Ok(server) = TcpStream::connect(target)
                     {
                         join(&client, &server, &flow, &ends).ok();
@@ -78,13 +90,21 @@ impl Drop for Relay {
 }
 
 const TICK: Duration = Duration::from_millis(50);
+const SHORT_TICK: Duration = Duration::from_millis(5);
 
 /// Starts one thread for each direction.
 fn join(client: &TcpStream, server: &TcpStream, flow: &Arc<Mutex<Flow>>, ends: &Arc<AtomicBool>) -> Result<()> {
     for (from, to) in [(client, server), (server, client)] {
-        let direction =
-            Direction { from: from.try_clone()?, to: to.try_clone()?, flow: Arc::clone(flow), ends: Arc::clone(ends) };
-        direction.from.set_read_timeout(Some(TICK))?;
+        let direction = Direction {
+            from: from.try_clone()?,
+            to: to.try_clone()?,
+            from_server: std::ptr::eq(from, server),
+            flow: Arc::clone(flow),
+            ends: Arc::clone(ends),
+            waiting: VecDeque::new(),
+            n_passed: 0,
+            seen: current(flow),
+        };
         std::thread::spawn(move || direction.run());
     }
     Ok(())
@@ -93,28 +113,78 @@ fn join(client: &TcpStream, server: &TcpStream, flow: &Arc<Mutex<Flow>>, ends: &
 struct Direction {
     from: TcpStream,
     to: TcpStream,
+    from_server: bool,
     flow: Arc<Mutex<Flow>>,
     ends: Arc<AtomicBool>,
+    waiting: VecDeque<(Instant, Vec<u8>)>,
+    n_passed: usize,
+    seen: Flow,
 }
 
 impl Direction {
     fn run(mut self) {
-        let mut buffer = vec![0; 64 * 1024];
         while !self.ends.load(Ordering::SeqCst) {
-            match current(&self.flow) {
+            let flow = current(&self.flow);
+            if flow != self.seen {
+                (self.seen, self.n_passed) = (flow, 0);
+            }
+            match flow {
                 Flow::Stall => std::thread::sleep(TICK),
                 Flow::Cut => break,
-                Flow::Pass => match self.from.read(&mut buffer) {
-                    Ok(0) => break,
-                    Ok(n_bytes) if self.to.write_all(&buffer[..n_bytes]).is_ok() => {}
-                    Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-                    Ok(_) | Err(_) => break,
-                },
+                Flow::Reset => return self.reset(),
+                Flow::HalfOpen => {
+                    let server = if self.from_server { &self.from } else { &self.to };
+                    // An error means that it is closed already.
+                    let _ = server.shutdown(Shutdown::Both);
+                    std::thread::sleep(TICK);
+                }
+                Flow::Pass | Flow::CutAfter(_) | Flow::Late(_) | Flow::Narrow(_) => {
+                    if self.pass(flow).is_err() {
+                        break;
+                    }
+                }
             }
         }
         // The other direction sees the end of its stream; an error means that it was first.
         let _ = self.from.shutdown(Shutdown::Both);
         let _ = self.to.shutdown(Shutdown::Both);
+    }
+
+    /// Reads what there is and writes what is due.
+    fn pass(&mut self, flow: Flow) -> std::io::Result<()> {
+        let late = if let Flow::Late(late) = flow { late } else { Duration::ZERO };
+        let mut buffer = vec![0; if matches!(flow, Flow::Narrow(_)) { 4096 } else { 64 * 1024 }];
+        self.from.set_read_timeout(Some(if late.is_zero() { TICK } else { SHORT_TICK }))?;
+        match self.from.read(&mut buffer) {
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(n_bytes) => self.waiting.push_back((Instant::now() + late, buffer[..n_bytes].to_vec())),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(error) => return Err(error),
+        }
+        while self.waiting.front().is_some_and(|(due, _)| *due <= Instant::now()) {
+            let Some((_, bytes)) = self.waiting.pop_front() else { break };
+            let n_left = match flow {
+                Flow::CutAfter(n_bytes) if self.from_server => n_bytes.saturating_sub(self.n_passed),
+                _ => usize::MAX,
+            };
+            self.to.write_all(&bytes[..bytes.len().min(n_left)])?;
+            self.n_passed += bytes.len();
+            if bytes.len() >= n_left {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            if let Flow::Narrow(per_second) = flow {
+                std::thread::sleep(Duration::from_secs_f64(bytes.len() as f64 / f64::from(per_second.max(1))));
+            }
+        }
+        Ok(())
+    }
+
+    /// Both directions let go of their sockets; the last one that does so resets.
+    fn reset(self) {
+        for socket in [&self.from, &self.to] {
+            // An error means that the socket is gone already.
+            let _ = rustix::net::sockopt::set_socket_linger(socket, Some(Duration::ZERO));
+        }
     }
 }
 

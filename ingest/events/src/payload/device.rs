@@ -107,6 +107,14 @@ pub struct CameraRegistered {
     pub transport: Transport,
 }
 
+/// A camera as the workers of a city shall pull it: where it is, and where its credentials are found; never a credential.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CameraConfigured {
+    /// The keys of `[[camera]]` in a settings file; the worker reads them by the same rules and refuses unknown ones.
+    pub settings: serde_json::Map<String, serde_json::Value>,
+}
+
 /// A sensor in the registry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -1,0 +1,43 @@
+//! A fleet for tests: everything is real but the detectors.
+
+use std::{sync::Arc, time::Duration};
+
+use prometheus::Registry;
+
+use crate::{
+    decode::DecoderPool,
+    fleet::{Fleet, Parts},
+    metrics::Metrics,
+    outbox::{Outbox, Writer},
+    scheduler::Scheduler,
+    session::Deadlines,
+    snapshots::SnapshotStore,
+    status::StatusBoard,
+};
+
+/// A fleet with everything real but detectors.
+pub struct Bed {
+    pub folder: tempfile::TempDir,
+    pub registry: Registry,
+    pub fleet: Fleet,
+    pub writer: Writer,
+}
+
+pub fn bed() -> Bed {
+    let folder = tempfile::tempdir().unwrap();
+    let registry = Registry::new();
+    let metrics = Metrics::new(&registry).unwrap();
+    let path = folder.path().join("outbox.db");
+    let (outbox, writer) = Outbox::open(&path, 1 << 30, metrics.clone(), Arc::default()).unwrap();
+    let fleet = Fleet::new(Parts {
+        admission: crate::backoff::Admission::default(),
+        deadlines: Deadlines { connect: Duration::from_secs(1), stall: Duration::from_secs(1) },
+        decoders: Arc::new(DecoderPool::start(1, 1, crate::decode::DecoderSettings::default()).unwrap()),
+        scheduler: Arc::new(Scheduler::start(Vec::new(), &metrics).unwrap()),
+        outbox,
+        snapshots: SnapshotStore::new(folder.path().join("snapshots"), 1 << 20, metrics.clone()),
+        board: StatusBoard::default(),
+        metrics,
+    });
+    Bed { folder, registry, fleet, writer }
+}

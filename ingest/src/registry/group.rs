@@ -1,0 +1,91 @@
+//! This worker's part in the group: partitions come and go through these callbacks, on the polling thread.
+//!
+//! Rebalancing is cooperative: only partitions that move are named here, cameras of all others are not touched.
+
+use std::{sync::Arc, time::Duration};
+
+use rdkafka::{
+    ClientContext, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer, ConsumerContext},
+    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    types::RDKafkaRespErr,
+};
+use tokio::runtime::Handle;
+
+use crate::registry::{ANSWER, held::Held};
+
+/// Longest wait for cameras to end before their partition is given up.
+const HAND_OVER: Duration = Duration::from_secs(3);
+
+/// The consumer's context.
+pub(super) struct Group {
+    topic: String,
+    held: Arc<Held>,
+    runtime: Handle,
+}
+
+impl Group {
+    pub fn new(topic: String, held: Arc<Held>, runtime: Handle) -> Self {
+        Self { topic, held, runtime }
+    }
+
+    fn assign(&self, consumer: &BaseConsumer<Self>, list: &mut TopicPartitionList) -> KafkaResult<()> {
+        let numbers = numbers(list);
+        if list.count() > 0 {
+            list.set_all_offsets(Offset::Beginning)?;
+        }
+        self.held.assign(&numbers);
+        tracing::info!(partitions = ?numbers, "partitions of the registry assigned");
+        consumer.incremental_assign(list)
+    }
+
+    fn revoke(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) -> KafkaResult<()> {
+        let numbers = numbers(list);
+        if consumer.assignment_lost() || topic_is_missing(consumer, &self.topic) {
+            tracing::warn!(partitions = ?numbers, "partitions of the registry lost");
+            self.held.lose(&numbers);
+        } else {
+            tracing::info!(partitions = ?numbers, "partitions of the registry revoked");
+            let changes = self.held.give_up(&numbers);
+            let settled = async {
+                for change in changes {
+                    change.settled().await;
+                }
+            };
+            let in_time = async { tokio::time::timeout(HAND_OVER, settled).await };
+            if self.runtime.block_on(in_time).is_err() {
+                tracing::warn!(waited = ?HAND_OVER, "cameras have not said their last event yet; they pull no more");
+            }
+        }
+        consumer.incremental_unassign(list)
+    }
+}
+
+/// True when the brokers answer that there is no such topic.
+pub(super) fn topic_is_missing(consumer: &BaseConsumer<Group>, topic: &str) -> bool {
+    let Ok(metadata) = consumer.fetch_metadata(Some(topic), ANSWER) else { return false };
+    let error = metadata.topics().first().and_then(rdkafka::metadata::MetadataTopic::error);
+    error.is_some_and(|error| RDKafkaErrorCode::from(error) == RDKafkaErrorCode::UnknownTopicOrPartition)
+}
+
+fn numbers(list: &TopicPartitionList) -> Vec<i32> {
+    list.elements().iter().map(|element| element.partition()).collect()
+}
+
+impl ClientContext for Group {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "registry");
+    }
+}
+
+impl ConsumerContext for Group {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let done = match event {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.assign(consumer, list),
+            _ => self.revoke(consumer, list),
+        };
+        if let Err(error) = done {
+            tracing::error!(%error, "the registry's partitions can't be changed");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Very many plain cameras behind one port: one task each, no footage, the sizes of a quiet 1080p street.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::packets::Packetizer;
+
+const KEYFRAME: usize = 60_000;
+const OTHER: usize = 1_200;
+/// Units from keyframe to keyframe.
+const GOP: usize = 50;
+const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=crowd\r\nt=0 0\r\n\
+    m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\na=control:v\r\n";
+
+/// A running crowd, until it is dropped.
+pub struct Crowd {
+    address: SocketAddr,
+    n_connected: Arc<AtomicUsize>,
+    runtime: Option<tokio::runtime::Runtime>,
+}
+
+impl Crowd {
+    /// Cameras of so many pictures a second, as many as connect.
+    pub fn start(pictures_per_second: u32) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).context("no free port on loopback")?;
+        let address = listener.local_addr()?;
+        let n_connected = Arc::new(AtomicUsize::new(0));
+        let interval = Duration::from_secs(1) / pictures_per_second;
+        runtime.spawn({
+            let n_connected = Arc::clone(&n_connected);
+            async move {
+                while let Ok((stream, _)) = listener.accept().await {
+                    n_connected.fetch_add(1, Ordering::SeqCst);
+                    // A client that hangs up ends its conversation with an error, as it should.
+                    tokio::spawn(hold(stream, interval));
+                }
+            }
+        });
+        Ok(Self { address, n_connected, runtime: Some(runtime) })
+    }
+
+    /// The URL of any of them.
+    pub fn url(&self) -> String {
+        format!("rtsp://{}/cam", self.address)
+    }
+
+    /// Connections so far.
+    pub fn n_connected(&self) -> usize {
+        self.n_connected.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+async fn hold(stream: TcpStream, interval: Duration) -> Result<()> {
+    let mut stream = BufReader::with_capacity(2048, stream);
+    while answer(&mut stream).await? != "PLAY" {}
+    let (mut packetizer, ticks) = (Packetizer::new(), (interval.as_secs_f64() * 90_000.0) as u32);
+    let mut due = tokio::time::interval(interval);
+    for nth in 0usize.. {
+        due.tick().await;
+        let (head, size) = if nth % GOP == 0 { (0x65, KEYFRAME) } else { (0x41, OTHER) };
+        let unit = [&[0, 0, 0, 1, head][..], &vec![0x55; size]].concat();
+        let packets = packetizer.unit(&unit, ticks.wrapping_mul(nth as u32)).concat();
+        stream.get_mut().write_all(&packets).await?;
+    }
+    Ok(())
+}
+
+/// Answers one request; returns its method.
+async fn answer(stream: &mut BufReader<TcpStream>) -> Result<String> {
+    let (mut method, mut sequence) = (String::new(), String::new());
+    loop {
+        let mut line = String::new();
+        anyhow::ensure!(stream.read_line(&mut line).await? > 0, "the client hung up");
+        match line.trim() {
+            "" => break,
+            first if method.is_empty() => first.split(' ').next().unwrap_or_default().clone_into(&mut method),
+            header => {
+                let field = header.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("cseq"));
+                if let Some((_, value)) = field {
+                    value.trim().clone_into(&mut sequence);
+                }
+            }
+        }
+    }
+    let rest = match method.as_str() {
+        "DESCRIBE" => format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}", SDP.len()),
+        "SETUP" => "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\nSession: 1;timeout=3600\r\n\r\n".to_owned(),
+        _ => "Session: 1\r\n\r\n".to_owned(),
+    };
+    stream.get_mut().write_all(format!("RTSP/1.0 200 OK\r\nCSeq: {sequence}\r\n{rest}").as_bytes()).await?;
+    Ok(method)
+}

@@ -1,0 +1,105 @@
+//! What cameras in the field do, each by its name.
+
+/// One quirk of a camera that otherwise plays real footage well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quirk {
+    /// None: the good camera that stands beside the others.
+    Plain,
+
+    /// The description has no parameter sets.
+    NoParameterSets,
+    /// The description's parameter sets are no base64.
+    WrongParameterSets,
+    /// The description names a clock of 8,000 ticks a second; the packets count 90,000.
+    WrongClockRate,
+    /// The description has no `a=control` and no framing lines beyond what a player needs.
+    BareDescription,
+    /// The description is empty.
+    EmptyDescription,
+    /// The description never ends.
+    EndlessDescription,
+    /// The description offers only sound and a coding that nobody decodes.
+    NoVideo,
+
+    /// No RTCP at all.
+    NoSenderReport,
+    /// The camera's clock is set an hour ahead after two seconds.
+    ClockJumpsForward,
+    /// The camera's clock is set an hour back after two seconds.
+    ClockJumpsBack,
+
+    /// Every 25th packet is missing.
+    LostPackets,
+    /// Two packets of every few pictures change places.
+    ReorderedPackets,
+    /// Every packet comes twice.
+    DoubledPackets,
+    /// Bytes leave in pieces of one to nine.
+    SplitAnywhere,
+    /// The connection ends in the middle of a packet after two seconds.
+    CutHalfway,
+    /// Another source number after two seconds, as after an encoder's restart.
+    SourceChanges,
+    /// The sequence numbers begin anew, far back, after two seconds.
+    SequenceJumps,
+
+    /// Other footage with other parameter sets after two seconds.
+    ResolutionSwitches,
+    /// Keyframes are left out.
+    NoIdr,
+    /// After a second, one picture of 20 MB.
+    HugePicture,
+    /// After a second, a picture that never ends.
+    EndlessPicture,
+    /// A hundred times the speed.
+    HundredfoldSpeed,
+
+    /// Digest as RFC 2617 has it.
+    DigestQop,
+    /// Digest as RFC 2069 had it.
+    DigestWithoutQop,
+    /// Digest with SHA-256.
+    DigestSha256,
+    /// Basic and digest, in this order.
+    BasicAndDigest,
+    /// Basic and nothing else.
+    BasicOnly,
+    /// The first connection's nonce is stale when SETUP uses it.
+    StaleNonce,
+    /// Every nonce is stale.
+    AlwaysStale,
+
+    /// DESCRIBE redirects to another path of this camera.
+    Redirects,
+    /// DESCRIBE redirects to itself.
+    RedirectsInCircles,
+    /// DESCRIBE redirects to another camera.
+    RedirectsAway,
+
+    /// The session ends after two seconds without a keepalive, as announced.
+    ShortTimeout,
+    /// Keepalives are not answered.
+    IgnoresKeepalive,
+    /// The first keepalive is answered 401, and the connection closes.
+    UnauthorizedInSession,
+    /// The first keepalive is answered 454, and the connection closes.
+    SessionNotFound,
+    /// Nothing comes after two seconds; the socket stays open.
+    StallsLater,
+}
+
+impl Quirk {
+    /// True when the camera asks for an account.
+    pub(super) fn asks(self) -> bool {
+        matches!(
+            self,
+            Quirk::DigestQop
+                | Quirk::DigestWithoutQop
+                | Quirk::DigestSha256
+                | Quirk::BasicAndDigest
+                | Quirk::BasicOnly
+                | Quirk::StaleNonce
+                | Quirk::AlwaysStale
+        )
+    }
+}

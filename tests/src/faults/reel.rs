@@ -1,0 +1,76 @@
+//! Coded pictures as plain bytes, for cameras that are scripted down to the packet.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::simcam::Footage;
+
+/// H.264 access units in an endless loop; clones share them.
+#[derive(Clone)]
+pub struct Reel(Arc<Units>);
+
+struct Units {
+    units: Vec<Vec<u8>>,
+    interval: Duration,
+}
+
+impl Reel {
+    /// All units of H.264 footage.
+    pub fn of(footage: &Footage) -> Result<Self> {
+        let n_units = footage.duration().as_nanos() / footage.interval().as_nanos();
+        let units = (0..usize::try_from(n_units)?).map(|index| footage.bytes(index)).collect::<Result<_>>()?;
+        Ok(Self(Arc::new(Units { units, interval: footage.interval() })))
+    }
+
+    /// An Annex B stream whose units begin with delimiters, at ten units a second.
+    pub fn read(stream: &[u8]) -> Result<Self> {
+        let nals = split(stream);
+        let mut units: Vec<Vec<u8>> = Vec::new();
+        for nal in nals {
+            if nal[0] & 0x1f == 9 {
+                units.push(Vec::new());
+            }
+            if let Some(unit) = units.last_mut() {
+                unit.extend_from_slice(&[0, 0, 0, 1]);
+                unit.extend_from_slice(nal);
+            }
+        }
+        ensure!(!units.is_empty(), "the stream has no delimiters");
+        Ok(Self(Arc::new(Units { units, interval: Duration::from_millis(100) })))
+    }
+
+    /// The access unit at a place of the endless loop.
+    pub fn unit(&self, index: usize) -> &[u8] {
+        &self.0.units[index % self.0.units.len()]
+    }
+
+    /// True when that unit holds an IDR picture.
+    pub fn is_keyframe(&self, index: usize) -> bool {
+        split(self.unit(index)).iter().any(|nal| nal[0] & 0x1f == 5)
+    }
+
+    /// Time from one access unit to the next.
+    pub fn interval(&self) -> Duration {
+        self.0.interval
+    }
+
+    /// The parameter sets of the first unit as a description writes them.
+    pub(super) fn parameter_sets(&self) -> String {
+        let nals = split(self.unit(0));
+        let sets = nals.iter().filter(|nal| matches!(nal[0] & 0x1f, 7 | 8)).map(|nal| STANDARD.encode(nal));
+        sets.collect::<Vec<_>>().join(",")
+    }
+}
+
+/// NAL units between start codes.
+pub(super) fn split(unit: &[u8]) -> Vec<&[u8]> {
+    let marks: Vec<usize> = unit.windows(3).enumerate().filter(|(_, w)| *w == [0, 0, 1]).map(|(at, _)| at).collect();
+    let ends = marks.iter().skip(1).copied().chain([unit.len()]);
+    let nals = marks.iter().zip(ends).map(|(start, end)| &unit[start + 3..end]);
+    let trimmed = nals.map(|nal| &nal[..nal.len() - nal.iter().rev().take_while(|byte| **byte == 0).count()]);
+    trimmed.filter(|nal| !nal.is_empty()).collect()
+}
