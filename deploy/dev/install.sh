@@ -23,6 +23,7 @@ if [[ ${1:-} == check ]]; then
     part_kafka
     part_python
     part_cargo_deny
+    part_openvino
     PYTHON=$PYTHON inference/tests/reference/prepare.sh "$CACHE"
 fi
 part_settings >"$CACHE/settings.sh"

@@ -21,15 +21,15 @@ const ROUNDS: usize = 5;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let cache = PathBuf::from(env::var_os("XUELIANG_CACHE").ok_or("XUELIANG_CACHE is not set")?);
-    let small = frames(&cache, SIZE, |bytes| bytes.to_vec())?;
-    let large = frames(&cache, (2 * SIZE.0, 2 * SIZE.1), doubled)?;
+    let small = frames(&cache, SIZE)?;
+    let sizes = [frames(&cache, (1280, 960))?, frames(&cache, (1920, 1080))?];
     println!(
         "{:<22} {:>10} {:>11} {:>8} {:>8} {:>8} {:>8}",
         "model", "frame", "preprocess", "infer", "decode", "share", "objects"
     );
     for model in env::args().skip(1) {
         let mut detector = detector(&cache, &model)?;
-        for frames in [&small, &large] {
+        for frames in std::iter::once(&small).chain(&sizes) {
             report(&model, &mut detector, frames)?;
         }
     }
@@ -86,23 +86,30 @@ fn detector(cache: &Path, model: &str) -> Result<Detector, Box<dyn Error>> {
     Ok(Detector::new(Model::load(&runtime, &manifest, &cache.join("models"), &SessionSettings::default())?))
 }
 
-fn frames(cache: &Path, size: (u32, u32), make: fn(&[u8]) -> Vec<u8>) -> Result<Vec<Frame>, Box<dyn Error>> {
+fn frames(cache: &Path, size: (u32, u32)) -> Result<Vec<Frame>, Box<dyn Error>> {
     let raw = fs::read(cache.join("parity/frames_768x576.i420"))?;
     let mut frames = Vec::new();
     for bytes in raw.chunks_exact((SIZE.0 * SIZE.1 * 3 / 2) as usize) {
-        let decoded = DecodedFrame::from_i420(make(bytes), size, Colour::default(), Timestamp::UNIX_EPOCH)?;
+        let decoded = DecodedFrame::from_i420(stretched(bytes, size), size, Colour::default(), Timestamp::UNIX_EPOCH)?;
         frames.push(mask::paint(decoded, &PrivacyMasks::none()));
     }
     Ok(frames)
 }
 
-/// Each pixel twice in both directions: a frame of about 1080p.
-fn doubled(bytes: &[u8]) -> Vec<u8> {
-    let (width, height) = (SIZE.0 as usize, SIZE.1 as usize);
-    let (luma, chroma) = bytes.split_at(width * height);
-    let planes = luma.chunks_exact(width).chain(chroma.chunks_exact(width / 2));
-    let doubled_row = |row: &[u8]| row.iter().flat_map(|value| [*value, *value]).collect::<Vec<u8>>();
-    planes.flat_map(|row| [doubled_row(row), doubled_row(row)].concat()).collect()
+/// The footage at another size, each pixel the nearest one's.
+fn stretched(bytes: &[u8], (width, height): (u32, u32)) -> Vec<u8> {
+    let plane = |plane: &[u8], from: (u32, u32), to: (u32, u32)| {
+        let nearest = |place: u32, from: u32, to: u32| (u64::from(place) * u64::from(from) / u64::from(to)) as usize;
+        let row = |y| &plane[nearest(y, from.1, to.1) * from.0 as usize..][..from.0 as usize];
+        (0..to.1).flat_map(|y| (0..to.0).map(move |x| row(y)[nearest(x, from.0, to.0)])).collect::<Vec<u8>>()
+    };
+    let halved = |(width, height): (u32, u32)| (width.div_ceil(2), height.div_ceil(2));
+    let (luma, chroma) = bytes.split_at((SIZE.0 * SIZE.1) as usize);
+    let mut stretched = plane(luma, SIZE, (width, height));
+    for chroma in chroma.chunks_exact(chroma.len() / 2) {
+        stretched.extend(plane(chroma, halved(SIZE), halved((width, height))));
+    }
+    stretched
 }
 
 /// In milliseconds.

@@ -50,7 +50,7 @@ impl Thumbnail {
     pub fn of(frame: &Frame) -> Self {
         let picture = frame.picture();
         let (width, height) = (picture.width(), picture.height());
-        let [luma, _, _] = picture.planes();
+        let luma = picture.luma();
         let row_step = (height / (4 * GRID.1)).max(1);
         let edges: Vec<usize> = (0..=GRID.0).map(|column| column * width / GRID.0).collect();
         let mut sums = vec![0u32; GRID.0 * GRID.1];

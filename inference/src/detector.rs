@@ -1,6 +1,7 @@
-//! Frame → detections: preprocess, infer, decode, suppress. One detector per inference thread; it owns its tensors.
-//! How long each stage took comes back with the result, for metrics and the bench.
+//! Frame → detections: preprocess, infer, decode, suppress. One detector per inference thread; the model it owns has a
+//! network for each shape of frame, which holds its tensor. How long each stage took comes back with the result, for metrics and the bench.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
@@ -10,14 +11,13 @@ use crate::decode::{BoxInModel, Candidate};
 use crate::detection::Detection;
 use crate::frame::Frame;
 use crate::geometry::BBox;
-use crate::model::Model;
+use crate::model::{Model, NetworkFacts};
 use crate::nms;
-use crate::preprocess::{FrameFromModel, Preprocessor};
+use crate::preprocess::FrameFromModel;
 
 /// Runs one model.
 pub struct Detector {
     model: Model,
-    preprocessor: Preprocessor,
 }
 
 /// What counts as found.
@@ -34,6 +34,7 @@ pub struct DetectSettings {
 pub struct Detections {
     /// How long it took.
     pub timings: Timings,
+    network: Option<Arc<NetworkFacts>>,
     unsuppressed: Vec<Detection>,
     candidates: Vec<Detection>,
     n_confident: usize,
@@ -64,8 +65,7 @@ pub enum DetectError {
 impl Detector {
     /// A detector that runs this model.
     pub fn new(model: Model) -> Self {
-        let preprocessor = Preprocessor::new(model.input().clone());
-        Self { model, preprocessor }
+        Self { model }
     }
 
     /// The model.
@@ -80,16 +80,19 @@ impl Detector {
 
     /// What the frame holds.
     pub fn detect(&mut self, frame: &Frame, settings: &DetectSettings) -> Result<Detections, DetectError> {
+        let network = self.model.network(frame);
+        let facts = Arc::clone(network.facts());
         let started = Instant::now();
-        let (tensor, frame_from_model) = self.preprocessor.fill(frame);
+        let prepared = network.prepare(frame);
         let preprocessed = Instant::now();
-        let mut inferred = preprocessed;
-        let outputs = self.model.infer(tensor, |outputs, decoder| {
+        let (mut inferred, frame_from_model) = (preprocessed, prepared.frame_from_model);
+        let outputs = prepared.infer(|outputs, decoder| {
             inferred = Instant::now();
             decoder.decode(outputs)
         });
         let found = outputs.map_err(DetectError::Infer)??;
         let mut detections = Detections::of(&found, frame_from_model, settings);
+        detections.network = Some(facts);
         detections.timings =
             Timings { preprocess: preprocessed - started, infer: inferred - preprocessed, decode: inferred.elapsed() };
         Ok(detections)
@@ -97,6 +100,11 @@ impl Detector {
 }
 
 impl Detections {
+    /// What found them.
+    pub fn network(&self) -> Option<&NetworkFacts> {
+        self.network.as_deref()
+    }
+
     /// From the settings' threshold on, best first: what people are shown.
     pub fn confident(&self) -> &[Detection] {
         &self.candidates[..self.n_confident]
@@ -115,7 +123,7 @@ impl Detections {
     #[cfg(test)]
     pub(crate) fn for_test(found: &[Detection]) -> Self {
         let (unsuppressed, candidates) = (found.to_vec(), found.to_vec());
-        Self { timings: Timings::default(), unsuppressed, candidates, n_confident: 0 }
+        Self { timings: Timings::default(), network: None, unsuppressed, candidates, n_confident: 0 }
     }
 
     fn of(found: &[Candidate], frame_from_model: FrameFromModel, settings: &DetectSettings) -> Self {
@@ -129,7 +137,7 @@ impl Detections {
         nms::sort_by_confidence(&mut unsuppressed);
         let candidates = nms::suppress(&unsuppressed, settings.nms_iou);
         let n_confident = candidates.partition_point(|found| found.confidence >= settings.score_threshold);
-        Self { timings: Timings::default(), unsuppressed, candidates, n_confident }
+        Self { timings: Timings::default(), network: None, unsuppressed, candidates, n_confident }
     }
 }
 

@@ -1,4 +1,4 @@
-//! One decoded picture, as packed I420 in memory of its own.
+//! One decoded picture, packed as I420 or NV12, as the decoder gave it, in memory of its own.
 //!
 //! RULES P06 and P11 are types here: a decoder makes a [`DecodedFrame`], whose only way on is `mask::paint`; that makes
 //! a [`Frame`], whose planes only this crate's detector and redactor read. Neither can be cloned, printed or serialised:
@@ -137,30 +137,53 @@ pub enum FrameError {
     },
 }
 
-/// Packed I420: luma, then Cb, then Cr, rows without padding.
+/// Luma, then chroma, rows without padding.
 pub(crate) struct Picture {
     bytes: Vec<u8>,
     width: usize,
     height: usize,
     colour: Colour,
+    order: ChromaOrder,
+}
+
+/// How the chroma of a picture lies in memory.
+#[derive(Clone, Copy)]
+enum ChromaOrder {
+    Planar,
+    Paired,
+}
+
+/// The chroma of a picture, half its width and height.
+#[derive(Clone, Copy)]
+pub(crate) enum ChromaPlanes<'a> {
+    /// A plane each.
+    Planar { u: &'a [u8], v: &'a [u8] },
+    /// Cb, Cr pairs.
+    Paired(&'a [u8]),
 }
 
 impl DecodedFrame {
-    /// Copies a decoder's buffer once, so that the decoder has it back at once; NV12 chroma is separated on the way.
+    /// Copies a decoder's buffer once, so that the decoder has it back at once.
     pub fn copy_from(planes: &Planes<'_>, colour: Colour, captured_at: Timestamp) -> Result<Self, FrameError> {
         check_size(planes.width, planes.height)?;
         let (width, height) = (planes.width as usize, planes.height as usize);
-        let mut picture = Picture { bytes: vec![0; packed_len(width, height)], width, height, colour };
-        let [y, u, v] = picture.planes_mut();
-        copy_rows(y, width, planes.luma, "luma")?;
-        match planes.chroma {
-            Chroma::I420 { u: from_u, v: from_v } => {
-                copy_rows(u, width.div_ceil(2), from_u, "Cb")?;
-                copy_rows(v, width.div_ceil(2), from_v, "Cr")?;
+        let (chroma_w, n_chroma) = (width.div_ceil(2), width.div_ceil(2) * height.div_ceil(2));
+        let mut bytes = vec![0; packed_len(width, height)];
+        let (luma, chroma) = bytes.split_at_mut(width * height);
+        copy_rows(luma, width, planes.luma, "luma")?;
+        let order = match planes.chroma {
+            Chroma::I420 { u, v } => {
+                let (to_u, to_v) = chroma.split_at_mut(n_chroma);
+                copy_rows(to_u, chroma_w, u, "Cb")?;
+                copy_rows(to_v, chroma_w, v, "Cr")?;
+                ChromaOrder::Planar
             }
-            Chroma::Nv12 { uv } => separate_rows([u, v], width.div_ceil(2), uv)?,
-        }
-        Ok(Self { picture, captured_at })
+            Chroma::Nv12 { uv } => {
+                copy_rows(chroma, 2 * chroma_w, uv, "CbCr")?;
+                ChromaOrder::Paired
+            }
+        };
+        Ok(Self { picture: Picture { bytes, width, height, colour, order }, captured_at })
     }
 
     /// Takes a packed I420 buffer as it is.
@@ -176,7 +199,8 @@ impl DecodedFrame {
         if bytes.len() != expected {
             return Err(FrameError::PackedLength { expected, actual: bytes.len() });
         }
-        Ok(Self { picture: Picture { bytes, width, height, colour }, captured_at })
+        let picture = Picture { bytes, width, height, colour, order: ChromaOrder::Planar };
+        Ok(Self { picture, captured_at })
     }
 
     pub(crate) fn into_frame(mut self, paint: impl FnOnce(&mut Picture)) -> Frame {
@@ -224,19 +248,51 @@ impl Picture {
         (self.width.div_ceil(2), self.height.div_ceil(2))
     }
 
-    /// Luma, Cb, Cr.
-    pub(crate) fn planes(&self) -> [&[u8]; 3] {
-        let (chroma_w, chroma_h) = self.chroma_size();
-        let (luma, chroma) = self.bytes.split_at(self.width * self.height);
-        let (u, v) = chroma.split_at(chroma_w * chroma_h);
-        [luma, u, v]
+    pub(crate) fn luma(&self) -> &[u8] {
+        &self.bytes[..self.width * self.height]
     }
 
-    pub(crate) fn planes_mut(&mut self) -> [&mut [u8]; 3] {
+    pub(crate) fn chroma(&self) -> ChromaPlanes<'_> {
+        let chroma = &self.bytes[self.width * self.height..];
+        match self.order {
+            ChromaOrder::Planar => {
+                let (u, v) = chroma.split_at(chroma.len() / 2);
+                ChromaPlanes::Planar { u, v }
+            }
+            ChromaOrder::Paired => ChromaPlanes::Paired(chroma),
+        }
+    }
+
+    /// Gives columns `start..end` of a row of luma this value.
+    pub(crate) fn fill_luma(&mut self, row: usize, (start, end): (usize, usize), luma: u8) {
+        self.bytes[row * self.width..][start..end].fill(luma);
+    }
+
+    /// Gives chroma columns `start..end` of a chroma row these values.
+    pub(crate) fn fill_chroma(&mut self, row: usize, (start, end): (usize, usize), [u, v]: [u8; 2]) {
         let (chroma_w, chroma_h) = self.chroma_size();
-        let (luma, chroma) = self.bytes.split_at_mut(self.width * self.height);
-        let (u, v) = chroma.split_at_mut(chroma_w * chroma_h);
-        [luma, u, v]
+        let chroma = &mut self.bytes[self.width * self.height..];
+        match self.order {
+            ChromaOrder::Planar => {
+                let (of_u, of_v) = chroma.split_at_mut(chroma_w * chroma_h);
+                of_u[row * chroma_w..][start..end].fill(u);
+                of_v[row * chroma_w..][start..end].fill(v);
+            }
+            ChromaOrder::Paired => {
+                let pairs = chroma[2 * row * chroma_w..][2 * start..2 * end].chunks_exact_mut(2);
+                pairs.for_each(|pair| pair.copy_from_slice(&[u, v]));
+            }
+        }
+    }
+}
+
+impl ChromaPlanes<'_> {
+    /// Cb and Cr of one place.
+    pub(crate) fn at(self, place: usize) -> [u8; 2] {
+        match self {
+            Self::Planar { u, v } => [u[place], v[place]],
+            Self::Paired(uv) => [uv[2 * place], uv[2 * place + 1]],
+        }
     }
 }
 
@@ -273,17 +329,6 @@ fn copy_rows(to: &mut [u8], row: usize, from: Plane<'_>, name: &'static str) -> 
     Ok(())
 }
 
-fn separate_rows([u, v]: [&mut [u8]; 2], row: usize, uv: Plane<'_>) -> Result<(), FrameError> {
-    let uv_rows = rows(uv, 2 * row, u.len() / row, "CbCr")?;
-    for ((u_row, v_row), uv_row) in u.chunks_exact_mut(row).zip(v.chunks_exact_mut(row)).zip(uv_rows) {
-        for ((u, v), pair) in u_row.iter_mut().zip(v_row).zip(uv_row.chunks_exact(2)) {
-            *u = pair[0];
-            *v = pair[1];
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -304,9 +349,16 @@ mod tests {
         let uv = [1, 5, 2, 6, 99, 99, 3, 7, 4, 8];
         let i420 = Chroma::I420 { u: plane(&u, 3), v: plane(&v, 3) };
         let nv12 = Chroma::Nv12 { uv: plane(&uv, 6) };
-        let of = |chroma| copy(&Planes { width: 3, height: 4, luma, chroma }).map(|frame| frame.picture.bytes).unwrap();
-        assert_eq!(of(i420), of(nv12));
-        assert_eq!(of(i420), [0, 1, 2, 10, 11, 12, 20, 21, 22, 30, 31, 32, 1, 2, 3, 4, 5, 6, 7, 8]);
+        for chroma in [i420, nv12] {
+            let mut picture = copy(&Planes { width: 3, height: 4, luma, chroma }).unwrap().picture;
+            let chroma_of = |picture: &Picture| (0..4).map(|place| picture.chroma().at(place)).collect::<Vec<_>>();
+            assert_eq!(picture.luma(), [0, 1, 2, 10, 11, 12, 20, 21, 22, 30, 31, 32]);
+            assert_eq!(chroma_of(&picture), [[1, 5], [2, 6], [3, 7], [4, 8]]);
+            picture.fill_luma(2, (1, 3), 77);
+            picture.fill_chroma(1, (1, 2), [88, 99]);
+            assert_eq!(picture.luma()[6..9], [20, 77, 77]);
+            assert_eq!(chroma_of(&picture), [[1, 5], [2, 6], [3, 7], [88, 99]]);
+        }
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub use manifest::{
     Anchors, ColourOrder, Decoder, Fit, InputSpec, Layout, Manifest, ManifestError, OutputSpec, Source,
 };
 pub use mask::PrivacyMasks;
-pub use model::{Model, ModelError};
+pub use model::{Model, ModelError, NetworkFacts, Tensors};
 pub use picture_health::{FaultSince, PictureFault, PictureHealth, PictureHealthSettings, PictureVerdict};
 pub use runtime::{Provider, Runtime, RuntimeError, SessionSettings, UnknownProvider, init_runtime};
 pub use scene::{

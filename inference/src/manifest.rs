@@ -68,6 +68,9 @@ pub struct InputSpec {
     pub offset: f32,
     /// How a frame of another shape is made to fit.
     pub fit: Fit,
+    /// Whether the graph is fully convolutional, so that width and height may follow the frame's shape: sides are then
+    /// multiples of the largest stride, and at most these.
+    pub rectangular: bool,
 }
 
 /// Order of the input's dimensions after the batch.
@@ -221,6 +224,10 @@ impl Manifest {
         if !(output.nms_iou > 0.0 && output.nms_iou <= 1.0) {
             return refuse("output.nms_iou", "must be above 0 and at most 1");
         }
+        let follows_shape = matches!((&output.decoder, self.input.fit), (Decoder::Yolox { .. }, Fit::Letterbox { .. }));
+        if self.input.rectangular && !follows_shape {
+            return refuse("input.rectangular", "needs decoder \"yolox\" and a letterbox: other grids can't follow");
+        }
         match &output.decoder {
             Decoder::Yolox { strides, .. } => {
                 let fits = |&stride: &usize| {
@@ -342,6 +349,11 @@ anchors = { file = "a.f32", bytes = 16, sha256 = "695e750a5d5754bb5a8d5325643b59
             ("index = 2", "index = 80", "not below"),
             ("score_threshold = 0.35", "score_threshold = 0.05", "at least 0.1"),
             ("width = 64", "width = 0", "between 32 and 4096"),
+            (
+                "fit = { kind = \"letterbox\", pad = 114 }",
+                "fit = { kind = \"stretch\" }\nrectangular = true",
+                "a letterbox",
+            ),
             ("decoder = \"yolox\"", "decoder = \"ocr\"", "ocr"),
         ] {
             assert!(YOLOX.contains(from), "{from}");

@@ -5,8 +5,10 @@
 use crate::frame::{DecodedFrame, Frame, Picture};
 use crate::geometry::Polygon;
 
-/// Luma and chroma of a painted pixel: black in limited range.
-const PAINTED: [u8; 3] = [16, 128, 128];
+/// Luma of a painted pixel: black in limited range.
+const PAINTED_LUMA: u8 = 16;
+/// Cb and Cr of a painted pixel.
+const PAINTED_CHROMA: [u8; 2] = [128, 128];
 
 /// What a camera must not show.
 #[derive(Clone, Debug)]
@@ -38,17 +40,14 @@ pub fn paint(decoded: DecodedFrame, masks: &PrivacyMasks) -> Frame {
 /// Works in pairs of rows, which share a chroma row.
 fn paint_polygon(picture: &mut Picture, polygon: &Polygon) {
     let (width, height) = (picture.width(), picture.height());
-    let (chroma_w, chroma_h) = picture.chroma_size();
-    let [luma, u, v] = picture.planes_mut();
+    let (_, chroma_h) = picture.chroma_size();
     for chroma_y in 0..chroma_h {
         let rows = 2 * chroma_y..(2 * chroma_y + 2).min(height);
         for (start, end) in touched_spans(polygon, (width, height), &rows) {
             for y in rows.clone() {
-                luma[y * width + start..y * width + end].fill(PAINTED[0]);
+                picture.fill_luma(y, (start, end), PAINTED_LUMA);
             }
-            let chroma = chroma_y * chroma_w + start / 2..chroma_y * chroma_w + end.div_ceil(2);
-            u[chroma.clone()].fill(PAINTED[1]);
-            v[chroma].fill(PAINTED[2]);
+            picture.fill_chroma(chroma_y, (start / 2, end.div_ceil(2)), PAINTED_CHROMA);
         }
     }
 }
@@ -123,10 +122,10 @@ mod tests {
     #[test]
     fn outside_the_mask_nothing_changes() {
         let (_, frame) = painted(&[(0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75)]).unwrap();
-        let [luma, u, _] = frame.picture().planes();
+        let (luma, chroma) = (frame.picture().luma(), frame.picture().chroma());
         assert_eq!(luma[0], 200);
         assert_eq!(luma[24 * WIDTH + 32], 16);
-        assert_eq!(u[12 * WIDTH / 2 + 16], 128);
+        assert_eq!(chroma.at(12 * WIDTH / 2 + 16), [128, 128]);
         let n_painted = luma.iter().filter(|&&value| value == 16).count();
         assert!((32 * 24..=36 * 28).contains(&n_painted), "{n_painted} pixels for a mask of 32×24");
     }
@@ -137,12 +136,12 @@ mod tests {
             points in proptest::collection::vec((0.0f32..=1.0, 0.0f32..=1.0), 3..7)
         ) {
             if let Some((polygon, frame)) = painted(&points) {
-                let [luma, u, v] = frame.picture().planes();
+                let (luma, chroma) = (frame.picture().luma(), frame.picture().chroma());
                 for (y, x) in (0..HEIGHT).flat_map(|y| (0..WIDTH).map(move |x| (y, x))) {
                     let centre = Point { x: (x as f32 + 0.5) / WIDTH as f32, y: (y as f32 + 0.5) / HEIGHT as f32 };
                     if polygon.contains(centre) {
-                        let chroma = (y / 2) * (WIDTH / 2) + x / 2;
-                        prop_assert_eq!([luma[y * WIDTH + x], u[chroma], v[chroma]], PAINTED);
+                        let chroma_at = (y / 2) * (WIDTH / 2) + x / 2;
+                        prop_assert_eq!((luma[y * WIDTH + x], chroma.at(chroma_at)), (PAINTED_LUMA, PAINTED_CHROMA));
                     }
                 }
             }

@@ -3,20 +3,28 @@
 //! (RULES P09).
 
 mod contract;
+mod graph;
+mod inspect;
+mod network;
+mod placement;
+mod recipe;
+mod shapes;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use ort::ep;
-use ort::ep::ExecutionProviderDispatch;
-use ort::session::Session;
-use ort::session::builder::SessionBuilder;
-use ort::value::TensorRef;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::decode::{DecodeError, OutputDecoder};
-use crate::manifest::{Decoder, InputSpec, Layout, Manifest};
+pub use self::inspect::Tensors;
+pub(crate) use self::network::Network;
+pub use self::network::NetworkFacts;
+use self::recipe::Recipe;
+use self::shapes::Shapes;
+use crate::decode::DecodeError;
+use crate::frame::Frame;
+use crate::manifest::Manifest;
 use crate::runtime::{Provider, Runtime, SessionSettings};
 
 /// A loaded, verified model.
@@ -25,11 +33,9 @@ pub struct Model {
     licence: String,
     sha256: String,
     provider: Provider,
-    input: InputSpec,
     score_threshold: f32,
     nms_iou: f32,
-    decoder: OutputDecoder,
-    session: Session,
+    shapes: Shapes,
 }
 
 /// Why a model can't be used.
@@ -83,9 +89,33 @@ pub enum ModelError {
         #[source]
         source: ort::Error,
     },
+    /// A provider that registered and, as a profiled run shows, leaves nodes to another, where it is required.
+    #[error(
+        "provider {provider} is required and does not run the whole model: {instead}; \
+         unset require to accept that, or choose another provider"
+    )]
+    ProviderNotRunning {
+        /// Which one.
+        provider: Provider,
+        /// What runs instead.
+        instead: String,
+    },
     /// None of the list is there.
     #[error("none of the listed execution providers is there: add cpu to the list")]
     NoProvider,
+    /// A graph that can't take another input size.
+    #[error("model {model} can't be had at {width}×{height}")]
+    Size {
+        /// Which model.
+        model: String,
+        /// Asked width.
+        width: usize,
+        /// Asked height.
+        height: usize,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// Inputs or outputs that are not the decoder's.
     #[error("model {model} is refused: {problem}")]
     Contract {
@@ -104,25 +134,17 @@ impl Model {
         models_folder: &Path,
         settings: &SessionSettings,
     ) -> Result<Self, ModelError> {
-        let bytes = read_pinned(&models_folder.join(&manifest.file), &manifest.sha256)?;
-        let decoder = load_decoder(manifest, models_folder)?;
-        let failed = |source| ModelError::Session { model: manifest.name.clone(), source };
-        let (mut builder, provider) = choose_provider(runtime, settings, &failed)?;
-        let session = builder.commit_from_memory(&bytes).map_err(failed)?;
-        let dims = input_dims(&manifest.input);
-        contract::check(&session, (&manifest.input.tensor, &dims), &decoder.outputs())
-            .map_err(|problem| ModelError::Contract { model: manifest.name.clone(), problem })?;
-        tracing::info!(model = manifest.name, %provider, "model loaded");
+        let recipe = Recipe::read(runtime, manifest, models_folder, settings)?;
+        let full = recipe.full()?;
+        let provider = full.facts().provider;
         Ok(Self {
             name: manifest.name.clone(),
             licence: manifest.licence.clone(),
             sha256: manifest.sha256.clone(),
             provider,
-            input: manifest.input.clone(),
             score_threshold: manifest.output.score_threshold,
             nms_iou: manifest.output.nms_iou,
-            decoder,
-            session,
+            shapes: Shapes::new(full, recipe.on(provider)),
         })
     }
 
@@ -141,13 +163,24 @@ impl Model {
         &self.sha256
     }
 
-    /// The provider that was really chosen.
+    /// The provider that really runs it, as a profiled run shows.
     pub fn provider(&self) -> Provider {
         self.provider
     }
 
-    pub(crate) fn input(&self) -> &InputSpec {
-        &self.input
+    /// Each network that was made so far, the one of the manifest's own size first.
+    pub fn networks(&self) -> Vec<Arc<NetworkFacts>> {
+        self.shapes.made().map(|network| Arc::clone(network.facts())).collect()
+    }
+
+    /// Width and height of each input size that was made so far, the manifest's own first.
+    pub fn sizes(&self) -> Vec<(usize, usize)> {
+        self.shapes.made().map(Network::size).collect()
+    }
+
+    /// The network of this frame's shape.
+    pub(crate) fn network(&mut self, frame: &Frame) -> &mut Network {
+        self.shapes.network((frame.width() as usize, frame.height() as usize))
     }
 
     pub(crate) fn score_threshold(&self) -> f32 {
@@ -156,35 +189,6 @@ impl Model {
 
     pub(crate) fn nms_iou(&self) -> f32 {
         self.nms_iou
-    }
-
-    /// Runs the model on one input tensor and hands over the outputs in the decoder's order.
-    pub(crate) fn infer<T>(
-        &mut self,
-        input: &[f32],
-        read: impl FnOnce(&[&[f32]], &OutputDecoder) -> T,
-    ) -> ort::Result<T> {
-        let tensor = TensorRef::from_array_view((input_dims(&self.input), input))?;
-        let outputs = self.session.run(ort::inputs![tensor])?;
-        let mut slices = Vec::with_capacity(2);
-        for wanted in self.decoder.outputs() {
-            let value = outputs.get(wanted.name);
-            let value = value.ok_or_else(|| ort::Error::new(format!("output {} is missing", wanted.name)))?;
-            let (shape, slice) = value.try_extract_tensor::<f32>()?;
-            if shape[..] != wanted.dims {
-                return Err(ort::Error::new(format!("output {} has shape {shape}", wanted.name)));
-            }
-            slices.push(slice);
-        }
-        Ok(read(&slices, &self.decoder))
-    }
-}
-
-fn input_dims(input: &InputSpec) -> [i64; 4] {
-    let (width, height) = (input.width as i64, input.height as i64);
-    match input.layout {
-        Layout::Nchw => [1, 3, height, width],
-        Layout::Nhwc => [1, height, width, 3],
     }
 }
 
@@ -195,56 +199,4 @@ fn read_pinned(path: &Path, expected: &str) -> Result<Vec<u8>, ModelError> {
         return Ok(bytes);
     }
     Err(ModelError::Digest { path: path.to_owned(), expected: expected.to_owned(), actual })
-}
-
-fn load_decoder(manifest: &Manifest, models_folder: &Path) -> Result<OutputDecoder, ModelError> {
-    match &manifest.output.decoder {
-        Decoder::Yolox { tensor, strides } => Ok(OutputDecoder::yolox(manifest, tensor, strides)),
-        Decoder::Ssd { boxes, scores, anchors } => {
-            let path = models_folder.join(&anchors.file);
-            let bytes = read_pinned(&path, &anchors.sha256)?;
-            let decoder = OutputDecoder::ssd(manifest, (boxes, scores), &bytes);
-            decoder.map_err(|source| ModelError::Anchors { path, source })
-        }
-    }
-}
-
-/// The first provider of the list that registers, and a builder with it.
-fn choose_provider(
-    runtime: &Runtime,
-    settings: &SessionSettings,
-    failed: &impl Fn(ort::Error) -> ModelError,
-) -> Result<(SessionBuilder, Provider), ModelError> {
-    let mut chosen = None;
-    for &provider in &settings.providers {
-        let builder = session_builder(runtime, settings).map_err(failed)?;
-        match builder.with_execution_providers([dispatch(provider)]) {
-            Ok(builder) => chosen = chosen.or(Some((builder, provider))),
-            Err(error) => {
-                let source = ort::Error::from(error);
-                if settings.require {
-                    return Err(ModelError::ProviderMissing { provider, source });
-                }
-                tracing::warn!(%provider, error = %source, "execution provider missing, trying the next");
-            }
-        }
-    }
-    chosen.ok_or(ModelError::NoProvider)
-}
-
-fn session_builder(runtime: &Runtime, settings: &SessionSettings) -> ort::Result<SessionBuilder> {
-    let builder = Session::builder(&runtime.environment)?;
-    // Threads that spin while they wait take the cores that other cameras need.
-    let builder = builder.with_intra_op_spinning(false)?;
-    Ok(builder.with_intra_threads(settings.intra_threads.max(1))?)
-}
-
-fn dispatch(provider: Provider) -> ExecutionProviderDispatch {
-    let dispatch = match provider {
-        Provider::TensorRt => ep::TensorRT::default().build(),
-        Provider::Cuda => ep::CUDA::default().build(),
-        Provider::OpenVino => ep::OpenVINO::default().build(),
-        Provider::Cpu => ep::CPU::default().build(),
-    };
-    dispatch.error_on_failure()
 }

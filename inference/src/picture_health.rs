@@ -223,7 +223,7 @@ impl Scene {
         (streaks, settings): (&mut [Streak; Symptom::COUNT], &PictureHealthSettings),
     ) {
         let full_range = frame.picture().colour().range == Range::Full;
-        let sample = Sample::take(frame.picture().planes()[0], &self.grid);
+        let sample = Sample::take(frame.picture().luma(), &self.grid);
         let found = symptoms::find(&sample, &self.last_sums, (&self.view, &self.grid), full_range);
         self.last_sums.clone_from(&sample.sums);
         let patience = Patience { confirm: settings.confirm_after, clear: settings.clear_after, n_pictures: 3 };

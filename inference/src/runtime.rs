@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
 use ort::environment::Environment;
+use ort::ep::{self, ExecutionProvider as _};
 use thiserror::Error;
 
 /// The variable that names the library when no setting does.
@@ -40,7 +41,7 @@ pub enum Provider {
 pub struct SessionSettings {
     /// Tried in this order; the first that is there runs the model.
     pub providers: Vec<Provider>,
-    /// Whether a provider of the list that is missing is an error.
+    /// Whether it is an error that a provider of the list is missing, or that the first of them leaves nodes to another.
     pub require: bool,
     /// Threads of one inference.
     pub intra_threads: usize,
@@ -112,6 +113,17 @@ impl Runtime {
         &self.library
     }
 
+    /// The providers that the library was built with; whether the machine has the hardware is another question.
+    pub fn providers(&self) -> Vec<Provider> {
+        let has = |provider: &Provider| match provider {
+            Provider::TensorRt => ep::TensorRT::is_available(),
+            Provider::Cuda => ep::CUDA::is_available(),
+            Provider::OpenVino => ep::OpenVINO::is_available(),
+            Provider::Cpu => Ok(true),
+        };
+        Provider::ALL.into_iter().filter(|provider| has(provider).unwrap_or(false)).collect()
+    }
+
     /// What the library says of its build.
     pub fn build(&self) -> &'static str {
         ort::info()
@@ -129,6 +141,16 @@ impl Provider {
             Self::Cuda => "cuda",
             Self::OpenVino => "openvino",
             Self::Cpu => "cpu",
+        }
+    }
+
+    /// ONNX Runtime's name of it.
+    pub(crate) fn onnx_name(self) -> &'static str {
+        match self {
+            Self::TensorRt => "TensorrtExecutionProvider",
+            Self::Cuda => "CUDAExecutionProvider",
+            Self::OpenVino => "OpenVINOExecutionProvider",
+            Self::Cpu => "CPUExecutionProvider",
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod failure;
 pub mod files;
 pub mod gate;
 pub mod metrics;
+pub mod networks;
 pub mod offline;
 pub mod outbox;
 pub mod publish;

@@ -12,7 +12,10 @@ use prometheus::{
 };
 use xueliang_inference::{Detections, Timings};
 
-use crate::gate::{Evidence, Job, Mode, Purpose};
+use crate::{
+    gate::{Evidence, Job, Mode, Purpose},
+    networks::Networks,
+};
 
 pub use sensor::SensorMetrics;
 use stream::StreamGauges;
@@ -39,6 +42,7 @@ pub struct Metrics {
     reloads: IntCounterVec,
     stream: StreamGauges,
     stage_seconds: HistogramVec,
+    networks: Networks,
     events: IntCounterVec,
     outbox_dropped: IntCounter,
     outbox_events: IntGauge,
@@ -111,6 +115,7 @@ impl Metrics {
             )?,
             stream: StreamGauges::new(registry)?,
             stage_seconds: registered(registry, stage_histogram()?)?,
+            networks: Networks::new(registered(registry, provider_info()?)?),
             events: counters(registry, "xueliang_events_total", "Events written to the outbox.", &["type"])?,
             outbox_dropped: counter(
                 registry,
@@ -149,6 +154,7 @@ impl Metrics {
             decode_errors: of(&self.decode_errors),
             inferred: of(&self.inferred),
             inference_errors: of(&self.inference_errors),
+            networks: self.networks.clone(),
             detections: self.detections.clone(),
             dropped_before_decode: self.dropped.with_label_values(&[camera, "decode"]),
             dropped_before_detection: self.dropped.with_label_values(&[camera, "detect"]),
@@ -193,6 +199,11 @@ impl Metrics {
         self.stage("preprocess", timings.preprocess);
         self.stage("infer", timings.infer);
         self.stage("postprocess", timings.decode);
+    }
+
+    /// The networks that run.
+    pub fn networks(&self) -> &Networks {
+        &self.networks
     }
 
     pub(crate) fn analyse_timer(&self) -> HistogramTimer {
@@ -263,6 +274,7 @@ pub struct CameraMetrics {
     decode_errors: IntCounter,
     inferred: IntCounter,
     inference_errors: IntCounter,
+    networks: Networks,
     detections: IntCounterVec,
     dropped_before_decode: IntCounter,
     dropped_before_detection: IntCounter,
@@ -313,6 +325,9 @@ impl CameraMetrics {
 
     pub(crate) fn inferred(&self, detections: &Detections) {
         self.inferred.inc();
+        if let Some(facts) = detections.network() {
+            self.networks.saw(facts);
+        }
         for detection in detections.confident() {
             self.detections.with_label_values(&[self.camera.as_str(), detection.class.as_str()]).inc();
         }
@@ -341,6 +356,12 @@ impl CameraMetrics {
     pub(crate) fn up(&self, delivers: bool) {
         self.up.set(i64::from(delivers));
     }
+}
+
+fn provider_info() -> prometheus::Result<IntGaugeVec> {
+    let options =
+        Opts::new("xueliang_inference_provider_info", "1 for each network that runs, by what really runs it.");
+    IntGaugeVec::new(options, &["provider", "model", "shape"])
 }
 
 fn stage_histogram() -> prometheus::Result<HistogramVec> {

@@ -29,6 +29,7 @@ use crate::{
         kept::Kept,
     },
     metrics::{Metrics, SensorMetrics},
+    networks::Networks,
     outbox::{LogError, LogReader, Outbox, Trouble, Writer},
     publish::{Forwarder, Health, Sink},
     registry::{Contact, follow},
@@ -40,6 +41,8 @@ use crate::{
     status::StatusBoard,
 };
 
+/// Cameras come and go while the worker runs: so many can come without a higher limit of open files.
+const ROOM_FOR_CAMERAS: usize = 1000;
 /// Time for events that still wait at shutdown.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 /// How often the snapshot folder is swept.
@@ -99,6 +102,8 @@ pub struct Worker {
     following: Option<tokio::task::JoinHandle<()>>,
     /// Brokers, HTTP push and their sensors.
     pub sensors: Sensors,
+    /// Which networks run, and on what.
+    pub networks: Networks,
     outbox: Outbox,
     writer: Writer,
     stop_sources: CancellationToken,
@@ -113,9 +118,11 @@ impl Worker {
     /// Loads the model, opens the outbox, starts all cameras. Events go to `sink`. Must be called within a tokio runtime.
     pub fn start(settings: IngestSettings, sink: Sink, registry: &Registry) -> Result<Self, WorkerError> {
         let metrics = Metrics::new(registry)?;
-        files::raise_limit(settings.cameras.len());
+        files::raise_limit(ROOM_FOR_CAMERAS.max(settings.cameras.len()));
         check_decoders(settings.decoder)?;
         let (detectors, provider) = load_detectors(&settings)?;
+        let networks = metrics.networks().clone();
+        detectors.iter().flat_map(|detector| detector.model().networks()).for_each(|facts| networks.saw(&facts));
         let scheduler = Arc::new(Scheduler::start(detectors, &metrics)?);
         let decoders =
             Arc::new(DecoderPool::start(settings.n_decode_threads, settings.n_stream_decoders, settings.decoder)?);
@@ -178,6 +185,7 @@ impl Worker {
             registry,
             following,
             sensors,
+            networks,
             outbox,
             writer,
             stop_sources,
@@ -259,7 +267,6 @@ fn load_detectors(settings: &IngestSettings) -> Result<(Vec<Detector>, Provider)
     for _ in 0..settings.n_detectors {
         let model = Model::load(&runtime, &manifest, folder, session)?;
         provider = model.provider();
-        tracing::info!(model = model.name(), provider = %provider, runtime = runtime.build(), "model loaded");
         detectors.push(Detector::new(model));
     }
     Ok((detectors, provider))

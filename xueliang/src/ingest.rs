@@ -55,7 +55,7 @@ pub fn notes(worker: &Worker) -> Vec<Part> {
             let first = mistakes.first()?;
             Some(format!("{} mistakes were refused, what ran goes on; the first: {first}", mistakes.len()))
         };
-        Part { name: "settings", trouble: Arc::new(told) }
+        Part::new("settings", told)
     };
     worker.reload.clone().map(note).into_iter().collect()
 }
@@ -68,13 +68,14 @@ fn tell(reloaded: Option<Reloaded>) {
 
 /// A worker's parts for readiness. A camera that is away is the camera's state, not the worker's.
 pub fn probes(worker: &Worker) -> Vec<Part> {
-    let (publishing, writing, registry) = (worker.publishing.clone(), worker.writing(), worker.registry.clone());
-    let registry = registry.map(|contact| Part { name: "registry", trouble: Arc::new(move || contact.trouble_now()) });
+    let (publishing, writing, networks) = (worker.publishing.clone(), worker.writing(), worker.networks.clone());
+    let running: Arc<dyn Fn() -> String + Send + Sync> = Arc::new(move || networks.describe());
+    let registry = worker.registry.clone().map(|contact| Part::new("registry", move || contact.trouble_now()));
     let parts = [
-        Part { name: "analysis", trouble: Arc::new(worker.analysing()) },
-        Part { name: "mqtt", trouble: Arc::new(worker.sensors.connecting()) },
-        Part { name: "outbox", trouble: Arc::new(move || writing.now()) },
-        Part { name: "publisher", trouble: Arc::new(move || publishing.trouble()) },
+        Part { working: Some(running), ..Part::new("analysis", worker.analysing()) },
+        Part::new("mqtt", worker.sensors.connecting()),
+        Part::new("outbox", move || writing.now()),
+        Part::new("publisher", move || publishing.trouble()),
     ];
     parts.into_iter().chain(registry).collect()
 }

@@ -13,6 +13,8 @@ mod config;
 mod fleet_api;
 #[cfg(feature = "ingest")]
 mod ingest;
+#[cfg(feature = "ingest")]
+mod model;
 mod ops;
 #[cfg(feature = "ingest")]
 mod sensor;
@@ -52,6 +54,10 @@ enum Command {
     #[cfg(feature = "ingest")]
     #[command(subcommand)]
     Sensor(sensor::Command),
+    /// Look at a detection model: what it is, whether it may run here, how fast it runs.
+    #[cfg(feature = "ingest")]
+    #[command(subcommand)]
+    Model(model::Command),
     /// Check the settings and say everything that is wrong with them; starts nothing.
     Validate(Settings),
     /// Measure what this box carries: cameras, detector, stages, sessions; `bench --help` has examples.
@@ -97,6 +103,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Camera(command) => camera::run(command).await,
             #[cfg(feature = "ingest")]
             Command::Sensor(command) => sensor::run(command).await,
+            #[cfg(feature = "ingest")]
+            Command::Model(command) => tokio::task::block_in_place(|| model::run(&command)),
             Command::Validate(settings) => config::validate(&settings.config),
             #[cfg(feature = "bench")]
             Command::Bench(_) => Ok(()),

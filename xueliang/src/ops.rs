@@ -20,6 +20,15 @@ pub struct Part {
     pub name: &'static str,
     /// What is wrong with it now, if anything; asked anew each time.
     pub trouble: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+    /// What to say of it while nothing is wrong.
+    pub working: Option<Arc<dyn Fn() -> String + Send + Sync>>,
+}
+
+impl Part {
+    /// A part with nothing to say while nothing is wrong.
+    pub fn new(name: &'static str, trouble: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        Self { name, trouble: Arc::new(trouble), working: None }
+    }
 }
 
 /// What the endpoints ask.
@@ -54,11 +63,15 @@ pub async fn serve(
 }
 
 async fn ready(State(probes): State<Probes>) -> impl IntoResponse {
-    let troubles: Vec<_> = probes.parts.iter().map(|part| (part.name, (part.trouble)())).collect();
+    let troubles: Vec<_> = probes.parts.iter().map(|part| (part, (part.trouble)())).collect();
     let is_ready = troubles.iter().all(|(_, trouble)| trouble.is_none());
     let mut rows: Vec<_> = troubles
-        .iter()
-        .map(|(name, trouble)| serde_json::json!({ "name": name, "ok": trouble.is_none(), "detail": trouble }))
+        .into_iter()
+        .map(|(part, trouble)| {
+            let ok = trouble.is_none();
+            let detail = trouble.or_else(|| part.working.as_ref().map(|working| working()));
+            serde_json::json!({ "name": part.name, "ok": ok, "detail": detail })
+        })
         .collect();
     let notes = probes.notes.iter();
     rows.extend(notes.map(|note| serde_json::json!({ "name": note.name, "ok": true, "detail": (note.trouble)() })));

@@ -64,7 +64,7 @@ pub async fn run(file: &Path) -> anyhow::Result<()> {
 }
 
 fn probe(part: Part) -> Probe {
-    Probe { name: part.name, trouble: part.trouble }
+    Probe { name: part.name, trouble: part.trouble, working: part.working }
 }
 
 /// Turns ingest's batches into alerting's deliveries: neither half knows the other.

@@ -20,6 +20,8 @@ pub struct Probe {
     pub name: &'static str,
     /// Asked anew each time.
     pub trouble: Arc<dyn Fn() -> Option<String> + Send + Sync>,
+    /// What to say of it while nothing is wrong.
+    pub working: Option<Arc<dyn Fn() -> String + Send + Sync>>,
 }
 
 impl std::fmt::Debug for Probe {
@@ -57,7 +59,8 @@ pub(super) async fn ready(State(api): State<Api>) -> impl IntoResponse {
     ];
     parts.extend(api.probes.iter().map(|probe| {
         let trouble = (probe.trouble)();
-        Part { name: probe.name, ok: trouble.is_none(), detail: trouble.unwrap_or_else(|| "works".to_owned()) }
+        let working = || probe.working.as_ref().map_or_else(|| "works".to_owned(), |working| working());
+        Part { name: probe.name, ok: trouble.is_none(), detail: trouble.unwrap_or_else(working) }
     }));
     let ready = parts.iter().all(|part| part.ok);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

@@ -52,6 +52,8 @@ struct InputTable {
     scale: f32,
     offset: f32,
     fit: FitTable,
+    #[serde(default)]
+    rectangular: bool,
 }
 
 #[derive(Deserialize)]
@@ -142,6 +144,7 @@ impl InputTable {
                 FitTable::Letterbox { pad } => Fit::Letterbox { pad },
                 FitTable::Stretch {} => Fit::Stretch,
             },
+            rectangular: self.rectangular,
         }
     }
 }

@@ -83,7 +83,7 @@ fn open_blocks((width, height): (usize, usize), block: usize, masks: &PrivacyMas
     let plain =
         DecodedFrame::from_i420(vec![UNPAINTED; n_bytes], size, Colour::default(), Timestamp::UNIX_EPOCH).ok()?;
     let painted = mask::paint(plain, masks);
-    let [luma, _, _] = painted.picture().planes();
+    let luma = painted.picture().luma();
     let (columns, rows) = (width / block, height / block);
     let is_open = |index: usize| {
         let (left, top) = (index % columns * block, index / columns * block);

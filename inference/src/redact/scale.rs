@@ -19,7 +19,7 @@ impl Scaled {
         let (source_w, source_h) = (picture.width(), picture.height());
         let height = (height as usize).clamp(1, source_h);
         let width = (source_w * height / source_h).max(1);
-        let [luma, u, v] = picture.planes();
+        let (luma, chroma) = (picture.luma(), picture.chroma());
         let (chroma_w, chroma_h) = picture.chroma_size();
         let channels = colour::rgb(picture.colour());
         let mut rgb = Vec::with_capacity(width * height * 3);
@@ -27,9 +27,8 @@ impl Scaled {
             let (rows, chroma_rows) = (part(y, height, source_h), part(y, height, chroma_h));
             for x in 0..width {
                 let chroma_columns = part(x, width, chroma_w);
-                let y = mean(luma, source_w, &rows, &part(x, width, source_w));
-                let u = mean(u, chroma_w, &chroma_rows, &chroma_columns);
-                let v = mean(v, chroma_w, &chroma_rows, &chroma_columns);
+                let [y] = mean(|place| [luma[place]], source_w, &rows, &part(x, width, source_w));
+                let [u, v] = mean(|place| chroma.at(place), chroma_w, &chroma_rows, &chroma_columns);
                 rgb.extend(channels.map(|channel| channel.of(y, u, v).round().clamp(0.0, 255.0) as u8));
             }
         }
@@ -65,14 +64,20 @@ fn part(i: usize, n: usize, source: usize) -> Range<usize> {
     start..end
 }
 
-fn mean(plane: &[u8], width: usize, rows: &Range<usize>, columns: &Range<usize>) -> f32 {
-    let mut sum = 0u32;
+fn mean<const N: usize>(
+    at: impl Fn(usize) -> [u8; N],
+    width: usize,
+    rows: &Range<usize>,
+    columns: &Range<usize>,
+) -> [f32; N] {
+    let mut sums = [0u32; N];
     for row in rows.clone() {
-        for &value in &plane[row * width + columns.start..row * width + columns.end] {
-            sum += u32::from(value);
+        for column in columns.clone() {
+            let values = at(row * width + column);
+            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += u32::from(value));
         }
     }
-    sum as f32 / (rows.len() * columns.len()) as f32
+    sums.map(|sum| sum as f32 / (rows.len() * columns.len()) as f32)
 }
 
 #[cfg(test)]

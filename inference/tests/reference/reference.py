@@ -3,7 +3,8 @@
 
 Written from the models' own descriptions with numpy, and on purpose the slow, literal way: the whole picture becomes
 8-bit BGR first, then it is resized, then everything is decoded. Nothing here is shared with the Rust code but the
-manifest. `--cv2` resizes and converts with OpenCV, to check the numpy resizer itself.
+manifest. `--cv2` resizes and converts with OpenCV, to check the numpy resizer itself. `--rectangular` gives the model an
+input that follows the frames' shape instead of the manifest's square.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import pathlib
 import tomllib
 
 import numpy as np
+import onnx
 import onnxruntime
 
 FLOOR = 0.1
@@ -122,6 +124,25 @@ def detections(boxes, scores, manifest):
     return sorted(found, key=lambda row: -row[1])
 
 
+def follow_shape(manifest, width, height):
+    """Makes the manifest's input the smallest one, in steps of the largest stride, that holds a scaled frame."""
+    spec, step = manifest["input"], max(manifest["output"]["strides"])
+    ratio = min(spec["height"] / height, spec["width"] / width)
+    spec["width"], spec["height"] = (-(-int(side * ratio) // step) * step for side in (width, height))
+
+
+def model_bytes(path, spec):
+    """The model with its input's height and width as the manifest has them now."""
+    model = onnx.load(path)
+    dims = next(i for i in model.graph.input if i.name == spec["tensor"]).type.tensor_type.shape.dim
+    if (dims[2].dim_value, dims[3].dim_value) != (spec["height"], spec["width"]):
+        dims[2].dim_value, dims[3].dim_value = spec["height"], spec["width"]
+        del model.graph.value_info[:]
+        for output in model.graph.output:
+            output.type.tensor_type.ClearField("shape")
+    return model.SerializeToString()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--manifest", type=pathlib.Path, required=True)
@@ -130,13 +151,17 @@ def main():
     parser.add_argument("--size", required=True, help="WIDTHxHEIGHT of the frames")
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--cv2", action="store_true", help="convert and resize with OpenCV")
+    parser.add_argument("--rectangular", action="store_true", help="let the input follow the frames' shape")
     args = parser.parse_args()
 
     manifest = tomllib.loads(args.manifest.read_text())
     width, height = map(int, args.size.split("x"))
+    if args.rectangular:
+        follow_shape(manifest, width, height)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(args.models / manifest["file"]), options, ["CPUExecutionProvider"])
+    model = model_bytes(args.models / manifest["file"], manifest["input"])
+    session = onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
     ssd = manifest["output"]["decoder"] == "ssd"
     wanted = [manifest["output"][key] for key in (("boxes", "scores") if ssd else ("tensor",))]
 

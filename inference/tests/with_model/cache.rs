@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use xueliang_inference::{
-    Colour, DecodedFrame, Detector, Frame, Manifest, Model, PrivacyMasks, Runtime, SessionSettings, init_runtime, mask,
+    Colour, DecodedFrame, Detector, Frame, Manifest, Model, PrivacyMasks, Provider, Runtime, SessionSettings,
+    init_runtime, mask,
 };
 
 /// Width and height of the footage.
@@ -32,11 +33,29 @@ pub fn runtime() -> Runtime {
     init_runtime(library.as_deref()).expect("ONNX Runtime")
 }
 
-pub fn detector(model: &str) -> Detector {
+/// Names the provider that the tests run on; the processor without it.
+pub const PROVIDER_VARIABLE: &str = "XUELIANG_TEST_PROVIDER";
+
+/// The provider under test, and no other.
+pub fn session_settings() -> SessionSettings {
+    let provider = env::var(PROVIDER_VARIABLE).map_or(Provider::Cpu, |name| name.parse().expect("a provider"));
+    SessionSettings { providers: vec![provider], require: true, ..SessionSettings::default() }
+}
+
+pub fn manifest(model: &str) -> Manifest {
     let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
-    let manifest = Manifest::read(&manifests.join(format!("{model}.toml"))).expect("manifest");
-    let model = Model::load(&runtime(), &manifest, &cache().join("models"), &SessionSettings::default());
-    Detector::new(model.expect("model"))
+    Manifest::read(&manifests.join(format!("{model}.toml"))).expect("manifest")
+}
+
+pub fn detector(model: &str) -> Detector {
+    detector_of(&manifest(model))
+}
+
+pub fn detector_of(manifest: &Manifest) -> Detector {
+    let model = Model::load(&runtime(), manifest, &cache().join("models"), &session_settings());
+    let model = model.expect("model");
+    assert_eq!(model.provider(), session_settings().providers[0]);
+    Detector::new(model)
 }
 
 /// The prepared frames of the footage.

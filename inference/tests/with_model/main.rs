@@ -8,4 +8,8 @@ mod parity;
 #[cfg(test)]
 mod privacy;
 #[cfg(test)]
+mod providers;
+#[cfg(test)]
 mod refusal;
+#[cfg(test)]
+mod shapes;

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use xueliang_inference::DecodedFrame;
 use xueliang_ingest::{
     access_unit::{AccessUnit, Codec},
-    decode::chain::Chain,
+    decode::{DecoderSettings, chain::Chain},
 };
 
 use crate::footage::Plane;
@@ -18,7 +18,7 @@ const GOP: usize = 2 * FPS;
 /// Encodes with x264 at the given rate control; each keyframe with its second.
 pub fn keyframes(planes: &[Plane], rate_control: &[&str], start: Timestamp) -> Vec<(i64, DecodedFrame)> {
     gstreamer::init().unwrap();
-    let mut chain = Chain::new(Codec::H264).unwrap();
+    let mut chain = Chain::new(Codec::H264, DecoderSettings::default()).unwrap();
     let units = units(&encode(planes, rate_control));
     assert_eq!(units.len(), planes.len());
     let keyframes = units.into_iter().enumerate().step_by(GOP);
@@ -26,7 +26,8 @@ pub fn keyframes(planes: &[Plane], rate_control: &[&str], start: Timestamp) -> V
         .map(|(index, bytes)| {
             let seconds = (index / FPS) as i64;
             let captured_at = start + SignedDuration::from_secs(seconds);
-            let unit = AccessUnit { codec: Codec::H264, keyframe: true, captured_at, lost_packets: 0, bytes };
+            let unit =
+                AccessUnit { codec: Codec::H264, keyframe: true, captured_at, lost_packets: 0, bytes: bytes.into() };
             (seconds, chain.decode_still(&unit).expect("a picture").to_frame().unwrap())
         })
         .collect()
