@@ -260,7 +260,7 @@ mod tests {
     #[test]
     fn events_pair_once_by_kind_place_and_time() {
         let wanted = [seen("entered a", 0, 10), seen("entered a", 1000, 1010), seen("exited a", 9000, 9010)];
-        let found = [seen("entered a", 1100, 1510), seen("entered b", 0, 0), seen("exited a", 12_000, 12_000)];
+        let found = [seen("entered a", 1100, 1510), seen("entered b", 0, 0), seen("exited a", 12_001, 12_001)];
         let matched = Match::of(&wanted, &found);
         assert_eq!((matched.asked, matched.delays_ms.as_slice(), matched.surplus), (3, &[500.0][..], 2));
         assert_eq!(matched.missed.len(), 2);
