@@ -40,7 +40,7 @@ struct Arrived {
 
 fn draft(camera: u64, second: u64, session: SessionId) -> Draft {
     let at = Timestamp::from_second(i64::try_from(second).unwrap()).unwrap();
-    let payload: Payload = if second % STATUS_EVERY == 0 {
+    let payload: Payload = if second.is_multiple_of(STATUS_EVERY) {
         DeviceStatus { state: DeviceState::Live, cause: None, since: at, heartbeat: true }.into()
     } else {
         let counts = Counts::default();
@@ -85,7 +85,7 @@ async fn hour(max_bytes: u64) -> (Arrived, u64) {
         if second == SECONDS / 10 {
             resident = resident_bytes();
         }
-        if second % 600 == 0 {
+        if second.is_multiple_of(600) {
             let (_, n_bytes) = held.held().unwrap();
             assert!(u64::try_from(n_bytes).unwrap() <= max_bytes, "{n_bytes} bytes are held, at most {max_bytes}");
         }

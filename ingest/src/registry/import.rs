@@ -22,6 +22,9 @@ pub struct ImportRow {
     pub read: Result<(CameraId, Map<String, Value>), Mistakes>,
 }
 
+/// A row's place and its keys.
+type Placed = (String, Map<String, Value>);
+
 /// Reads a file; `Err` when it is as a whole no such file.
 pub fn read_import(file: &Path) -> Result<Vec<ImportRow>, Mistakes> {
     let refused = |problem: String| {
@@ -34,14 +37,14 @@ pub fn read_import(file: &Path) -> Result<Vec<ImportRow>, Mistakes> {
     Ok(rows.into_iter().map(|(place, settings)| ImportRow { read: check(file, settings), place }).collect())
 }
 
-fn toml_rows(text: &str) -> Result<Vec<(String, Map<String, Value>)>, String> {
+fn toml_rows(text: &str) -> Result<Vec<Placed>, String> {
     let document: Map<String, Value> = toml::from_str(text).map_err(|error| error.to_string())?;
     let cameras = document.get("camera").and_then(Value::as_array).ok_or("no [[camera]] stands in it")?;
     let row = |(index, camera): (usize, &Value)| Some((format!("camera[{index}]"), camera.as_object()?.clone()));
     cameras.iter().enumerate().map(|camera| row(camera).ok_or_else(|| "camera is no [[camera]]".to_owned())).collect()
 }
 
-fn csv_rows(text: &str) -> Result<Vec<(String, Map<String, Value>)>, String> {
+fn csv_rows(text: &str) -> Result<Vec<Placed>, String> {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).comment(Some(b'#')).from_reader(text.as_bytes());
     let header = reader.headers().map_err(|error| error.to_string())?.clone();
     let mut rows = Vec::new();

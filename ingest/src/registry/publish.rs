@@ -39,6 +39,9 @@ pub enum RegistryError {
     Json(#[from] serde_json::Error),
 }
 
+/// A camera's settings, or why its record is none.
+pub type Listed = Result<Map<String, Value>, String>;
+
 /// The writing end of a registry.
 pub struct Registry {
     config: ClientConfig,
@@ -86,7 +89,7 @@ impl Registry {
     }
 
     /// All cameras by id, with their settings, or why a record is none.
-    pub fn list(&self) -> Result<BTreeMap<String, Result<Map<String, Value>, String>>, RegistryError> {
+    pub fn list(&self) -> Result<BTreeMap<String, Listed>, RegistryError> {
         let mut config = self.config.clone();
         config.remove("partitioner");
         let consumer: BaseConsumer = config
