@@ -187,11 +187,11 @@ fn mistake(file: &Path, key: &str, (problem, cure): (&str, &str)) -> Mistake {
     Mistake { file: file.to_owned(), line: 1, key, problem, cure }
 }
 
-/// Each file's inode, length and time of change; `None`: it can't be looked at.
-type Signature = Vec<(PathBuf, Option<(u64, u64, i64, i64)>)>;
+/// A file's inode, length and time of change.
+type Stamp = (u64, u64, i64, i64);
 
 /// What tells whether a file changed without reading it: also right where a mount swaps a link.
-fn signature(files: &CameraFiles) -> Signature {
+fn signature(files: &CameraFiles) -> Vec<(PathBuf, Option<Stamp>)> {
     use std::os::unix::fs::MetadataExt;
     let mut paths = vec![files.settings.clone()];
     if let Some(folder) = &files.folder {

@@ -22,6 +22,9 @@ pub struct ImportRow {
     pub read: Result<(CameraId, Map<String, Value>), Mistakes>,
 }
 
+/// A row's place and its keys.
+type Placed = (String, Map<String, Value>);
+
 /// Reads a file; `Err` when it is as a whole no such file.
 pub fn read_import(file: &Path) -> Result<Vec<ImportRow>, Mistakes> {
     let refused = |problem: String| {
@@ -33,9 +36,6 @@ pub fn read_import(file: &Path) -> Result<Vec<ImportRow>, Mistakes> {
     let rows = if is_csv { csv_rows(&text) } else { toml_rows(&text) }.map_err(refused)?;
     Ok(rows.into_iter().map(|(place, settings)| ImportRow { read: check(file, settings), place }).collect())
 }
-
-/// Where a row stands, and its settings.
-type Placed = (String, Map<String, Value>);
 
 fn toml_rows(text: &str) -> Result<Vec<Placed>, String> {
     let document: Map<String, Value> = toml::from_str(text).map_err(|error| error.to_string())?;

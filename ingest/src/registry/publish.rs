@@ -15,9 +15,6 @@ use rdkafka::{
 use serde_json::{Map, Value};
 use xueliang_events::{CameraId, Event, Payload, SessionId, Source, payload::CameraConfigured};
 
-/// Cameras by id, with their settings, or why a record is none.
-pub type Listed = BTreeMap<String, Result<Map<String, Value>, String>>;
-
 /// Longest wait for the brokers.
 const ANSWER: Duration = Duration::from_secs(15);
 /// The brokers' own default number of replicas.
@@ -41,6 +38,9 @@ pub enum RegistryError {
     #[error("the record has no JSON form")]
     Json(#[from] serde_json::Error),
 }
+
+/// A camera's settings, or why its record is none.
+pub type Listed = Result<Map<String, Value>, String>;
 
 /// The writing end of a registry.
 pub struct Registry {
@@ -89,7 +89,7 @@ impl Registry {
     }
 
     /// All cameras by id, with their settings, or why a record is none.
-    pub fn list(&self) -> Result<Listed, RegistryError> {
+    pub fn list(&self) -> Result<BTreeMap<String, Listed>, RegistryError> {
         let mut config = self.config.clone();
         config.remove("partitioner");
         let consumer: BaseConsumer = config
