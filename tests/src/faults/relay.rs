@@ -16,6 +16,8 @@ pub enum Flow {
     Pass,
     /// Connections stay open, new ones are accepted, nothing moves.
     Stall,
+    /// What the server says passes; what the client says is held back.
+    Mute,
     /// Connections are closed, new ones at once.
     Cut,
 }
@@ -81,9 +83,9 @@ const TICK: Duration = Duration::from_millis(50);
 
 /// Starts one thread for each direction.
 fn join(client: &TcpStream, server: &TcpStream, flow: &Arc<Mutex<Flow>>, ends: &Arc<AtomicBool>) -> Result<()> {
-    for (from, to) in [(client, server), (server, client)] {
-        let direction =
-            Direction { from: from.try_clone()?, to: to.try_clone()?, flow: Arc::clone(flow), ends: Arc::clone(ends) };
+    for (from, to, is_clients) in [(client, server, true), (server, client, false)] {
+        let (flow, ends) = (Arc::clone(flow), Arc::clone(ends));
+        let direction = Direction { from: from.try_clone()?, to: to.try_clone()?, is_clients, flow, ends };
         direction.from.set_read_timeout(Some(TICK))?;
         std::thread::spawn(move || direction.run());
     }
@@ -93,6 +95,7 @@ fn join(client: &TcpStream, server: &TcpStream, flow: &Arc<Mutex<Flow>>, ends: &
 struct Direction {
     from: TcpStream,
     to: TcpStream,
+    is_clients: bool,
     flow: Arc<Mutex<Flow>>,
     ends: Arc<AtomicBool>,
 }
@@ -103,8 +106,9 @@ impl Direction {
         while !self.ends.load(Ordering::SeqCst) {
             match current(&self.flow) {
                 Flow::Stall => std::thread::sleep(TICK),
+                Flow::Mute if self.is_clients => std::thread::sleep(TICK),
                 Flow::Cut => break,
-                Flow::Pass => match self.from.read(&mut buffer) {
+                Flow::Pass | Flow::Mute => match self.from.read(&mut buffer) {
                     Ok(0) => break,
                     Ok(n_bytes) if self.to.write_all(&buffer[..n_bytes]).is_ok() => {}
                     Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
