@@ -122,6 +122,19 @@ impl City {
         .unwrap()
     }
 
+    /// The same, once it has not changed for a few seconds: workers that join one after the other share anew each time.
+    fn settled_owners(&self) -> BTreeMap<String, usize> {
+        let (mut known, mut since) = (self.wait_for_one_owner_each(START), Instant::now());
+        wait::until("owners that stay", START, || {
+            let now = self.wait_for_one_owner_each(START);
+            if now != known {
+                (known, since) = (now, Instant::now());
+            }
+            Ok((since.elapsed() > SETTLED_AFTER).then(|| known.clone()))
+        })
+        .unwrap()
+    }
+
     /// The highest epoch of each camera in Kafka; checks that each session's events stand in order.
     fn epochs(&self) -> BTreeMap<String, u64> {
         let mut epochs: BTreeMap<String, u64> = BTreeMap::new();
@@ -146,7 +159,7 @@ impl City {
 #[test]
 fn a_killed_workers_cameras_live_elsewhere_and_a_lost_broker_stops_nobody() {
     let mut city = City::new();
-    let owners = city.wait_for_one_owner_each(START);
+    let owners = city.settled_owners();
     let counts = (0..N_WORKERS).map(|index| owners.values().filter(|owner| **owner == index).count());
     println!("cameras per worker: {:?}", counts.collect::<Vec<_>>());
     let victim = owners["street-1"];
