@@ -46,9 +46,10 @@ impl Stage {
         Self { folder, deployment }
     }
 
-    /// A camera on the street; `sub` is the URL of its sub-stream.
-    fn add(&self, id: &str, url: &str, more: &str, sub: Option<&str>) {
-        let sub = sub.map(|url| format!("[camera.sub]\nurl = \"{url}\"\n")).unwrap_or_default();
+    /// A camera on the street; `sub` is the URL of its sub-stream and what it is for.
+    fn add(&self, id: &str, url: &str, more: &str, sub: Option<(&str, &str)>) {
+        let sub = sub.map(|(url, used_for)| format!("[camera.sub]\nurl = \"{url}\"\nuse = \"{used_for}\"\n"));
+        let sub = sub.unwrap_or_default();
         let text = format!("[[camera]]\nid = \"{id}\"\nurl = \"{url}\"\n{more}\n{STREET}\n{sub}");
         self.deployment.write(&format!("cameras/{id}.toml"), &text, &[]).unwrap();
     }
@@ -72,18 +73,15 @@ impl Stage {
         self.folder.path().join("state/alerting")
     }
 
-    /// What happened in zones and at lines, each kind once; occupancy apart, whose counts waver.
+    /// What people did in zones and at lines, each kind once.
     fn kinds(&self, camera: &str) -> BTreeSet<String> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let events = store::events(&self.data_dir(), camera).into_iter().filter(|event| {
-            let kind = text(&event["type"]);
-            kind.contains(".zone.entered.") || kind.contains(".zone.exited.") || kind.contains(".line.")
-        });
+        let events =
+            store::events(&self.data_dir(), camera).into_iter().filter(|event| event["data"]["class"] == "person");
         events
             .map(|event| {
                 let data = &event["data"];
-                let place = text(&data["zone"]) + &text(&data["line"]) + &text(&data["direction"]);
-                format!("{} {place} {}", text(&event["type"]), text(&data["class"]))
+                format!("{} {}{}", text(&event["type"]), text(&data["zone"]), text(&data["line"]))
             })
             .collect()
     }
@@ -136,34 +134,46 @@ fn street(path: &str) -> Camera {
 fn a_large_sub_stream_is_all_that_is_pulled_and_a_failing_one_leaves_the_main_stream() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap();
     nobody.set_nonblocking(true).unwrap();
-    let cameras = ["/large", "/main", "/other"].map(street).into();
-    let (main, sub) = (SimCam::start(0, None, cameras).unwrap(), SimCam::start(0, None, vec![street("/sub")]).unwrap());
+    let cameras = ["/large", "/main", "/other", "/more"].map(street).into();
+    let (main, sub) = (SimCam::start(0, None, cameras).unwrap(), SimCam::start(0, None, subs()).unwrap());
     let stage = Stage::new();
     let unused = format!("rtsp://{}/main", nobody.local_addr().unwrap());
-    stage.add("large", &unused, "", Some(&main.url("/large")));
-    stage.add("wrong", &main.url("/main"), "", Some(&main.url("/nowhere")));
-    stage.add("leaves", &main.url("/other"), "", Some(&sub.url("/sub")));
-    let leaves = std::fs::read_to_string(stage.folder.path().join("cameras/leaves.toml")).unwrap();
-    stage.deployment.write("cameras/leaves.toml", &(leaves + "use = \"gate\"\n"), &[]).unwrap();
+    stage.add("large", &unused, "", Some((&sub.url("/large"), "auto")));
+    stage.add("wrong", &main.url("/main"), "", Some((&sub.url("/nowhere"), "auto")));
+    stage.add("gated", &main.url("/other"), "", Some((&sub.url("/gate"), "gate")));
+    stage.add("alone", &main.url("/more"), "", Some((&sub.url("/detect"), "detect")));
     let (process, client) = stage.up();
 
-    ["large", "wrong", "leaves"].iter().for_each(|camera| wait_for_people(&client, camera));
+    ["large", "wrong", "gated", "alone"].iter().for_each(|camera| wait_for_people(&client, camera));
     wait_for_state(&client, "large", "live", "");
     wait_for_state(&client, "wrong", "degraded", "the sub-stream is not used");
-    wait_for_state(&client, "leaves", "live", "");
-    stage.wait_for_evidence("leaves", &["sub_keyframes", "sub_sizes"]);
+    wait_for_state(&client, "gated", "live", "");
+    stage.wait_for_evidence("gated", &["sub_keyframes", "sub_sizes"]);
 
     let port = sub.port();
     drop(sub);
-    wait_for_state(&client, "leaves", "degraded", "the sub-stream is not used");
-    let _sub = SimCam::start(port, None, vec![street("/sub")]).unwrap();
-    wait_for_state(&client, "leaves", "live", "");
+    ["gated", "alone"]
+        .iter()
+        .for_each(|camera| wait_for_state(&client, camera, "degraded", "the sub-stream is not used"));
+    assert!(nobody.accept().is_err(), "a main stream that nothing needs is not even connected to");
+    let _sub = SimCam::start(port, None, subs()).unwrap();
+    ["gated", "alone"].iter().for_each(|camera| wait_for_state(&client, camera, "live", ""));
+    let reconnects = |camera| of_camera(&client, "xueliang_reconnects_total", camera);
+    assert_eq!(["wrong", "gated", "alone"].map(reconnects), [0.0, 0.0, 1.0]);
 
-    assert!(nobody.accept().is_err(), "the main stream is not even connected to");
-    for camera in ["large", "wrong", "leaves"] {
-        assert_eq!(of_camera(&client, "xueliang_reconnects_total", camera), 0.0, "{camera}");
-    }
+    drop(main);
+    wait_for_state(&client, "wrong", "unreachable", "");
+    let n_decoded = of_camera(&client, "xueliang_frames_decoded_total", "alone");
+    wait::until("its sub-stream to be decoded", QUICKLY, || {
+        Ok((of_camera(&client, "xueliang_frames_decoded_total", "alone") > n_decoded + 25.0).then_some(()))
+    })
+    .unwrap();
+    assert_eq!(reconnects("alone"), 1.0);
     stage.end(process);
+}
+
+fn subs() -> Vec<Camera> {
+    ["/large", "/gate", "/detect"].map(street).into()
 }
 
 /// One street as three cameras have it: all decoded, gated, and gated by a small sub-stream.
@@ -179,7 +189,7 @@ fn an_adaptive_gate_closes_on_a_quiet_street_and_finds_the_same_as_decoding_all(
     let street = SimCam::start(0, None, cameras.into()).unwrap();
     stage.add("always", &street.url("/always"), "gate = \"always\"", None);
     stage.add("gated", &street.url("/gated"), "gate = \"adaptive\"", None);
-    stage.add("by-sub", &street.url("/main"), "gate = \"adaptive\"", Some(&street.url("/sub")));
+    stage.add("by-sub", &street.url("/main"), "gate = \"adaptive\"", Some((&street.url("/sub"), "auto")));
     let (process, client) = stage.up();
 
     for camera in ["gated", "by-sub"] {
