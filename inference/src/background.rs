@@ -116,18 +116,18 @@ impl Background {
         Change::of((0..differing.len()).map(counts).collect())
     }
 
-    /// Takes the picture in, `weight` of it (0..1).
-    pub fn absorb(&mut self, now: &Thumbnail, weight: f32) {
+    /// Takes the picture in, `weight` of it (0..1), but not where these boxes are.
+    pub fn absorb(&mut self, now: &Thumbnail, weight: f32, except: &[BBox]) {
         let Some(learned) = &mut self.learned else {
             self.learned = Some(Learned { mean: now.cells.clone(), spread: vec![1.0; now.cells.len()] });
             return;
         };
         let residuals = learned.residuals(now);
-        for ((spread, residual), (mean, cell)) in
-            learned.spread.iter_mut().zip(residuals).zip(learned.mean.iter_mut().zip(&now.cells))
-        {
-            *spread += 0.5 * weight * (residual.abs() - *spread);
-            *mean += weight * (cell - *mean);
+        let mut spared = vec![false; now.cells.len()];
+        except.iter().for_each(|bbox| cells_of(bbox).for_each(|index| spared[index] = true));
+        for index in (0..now.cells.len()).filter(|&index| !spared[index]) {
+            learned.spread[index] += 0.5 * weight * (residuals[index].abs() - learned.spread[index]);
+            learned.mean[index] += weight * (now.cells[index] - learned.mean[index]);
         }
     }
 }
@@ -157,11 +157,16 @@ impl Change {
 
     /// Whether a box covers a cell that differs.
     pub fn touches(&self, bbox: &BBox) -> bool {
-        let clipped = bbox.clipped();
-        let (left, top) = position(Point { x: clipped.x, y: clipped.y });
-        let (right, bottom) = position(Point { x: clipped.x + clipped.w, y: clipped.y + clipped.h });
-        (top..=bottom).any(|row| self.cells[row * GRID.0 + left..=row * GRID.0 + right].contains(&true))
+        cells_of(bbox).any(|index| self.cells[index])
     }
+}
+
+/// The cells that a box covers, also in part.
+fn cells_of(bbox: &BBox) -> impl Iterator<Item = usize> + use<> {
+    let clipped = bbox.clipped();
+    let (left, top) = position(Point { x: clipped.x, y: clipped.y });
+    let (right, bottom) = position(Point { x: clipped.x + clipped.w, y: clipped.y + clipped.h });
+    (top..=bottom).flat_map(move |row| row * GRID.0 + left..=row * GRID.0 + right)
 }
 
 /// Least squares of `now = gain · before + offset`; a flat picture has gain 1.
@@ -263,7 +268,7 @@ mod tests {
 
     fn learned(area: WatchedArea) -> Background {
         let mut background = Background::new(area);
-        (1..10).for_each(|noise| background.absorb(&picture(1.0, noise, None), 0.3));
+        (1..10).for_each(|noise| background.absorb(&picture(1.0, noise, None), 0.3, &[]));
         background
     }
 
@@ -294,8 +299,15 @@ mod tests {
     #[test]
     fn what_is_absorbed_becomes_background() {
         let mut background = learned(everywhere());
-        (0..12).for_each(|noise| background.absorb(&picture(1.0, noise + 1, Some(PERSON)), 0.3));
+        (0..12).for_each(|noise| background.absorb(&picture(1.0, noise + 1, Some(PERSON)), 0.3, &[]));
         assert!(background.compare(&picture(1.0, 50, Some(PERSON))).is_empty());
+    }
+
+    #[test]
+    fn what_is_spared_stays_a_change() {
+        let mut background = learned(everywhere());
+        (0..12).for_each(|noise| background.absorb(&picture(1.0, noise + 1, Some(PERSON)), 0.3, &[PERSON]));
+        assert!(background.compare(&picture(1.0, 50, Some(PERSON))).touches(&PERSON));
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub struct Seen {
     pub facts: Vec<Fact>,
     /// What the gate is to know; `None` when the picture had been analysed before.
     pub finding: Option<Finding>,
+    /// Whether nothing in the zones waits for time to pass.
+    pub is_settled: bool,
 }
 
 /// One camera's tracker, scene and attention.
@@ -91,7 +93,7 @@ impl Analysis {
     ) -> Seen {
         if purpose == Purpose::Check {
             return match self.attention.check(frame, detections) {
-                Checked::New => Seen { facts: Vec::new(), finding: Some(Finding::Moving) },
+                Checked::New => Seen { facts: Vec::new(), finding: Some(Finding::Moving), is_settled: false },
                 Checked::AsBefore(found) => self.confirm(frame.captured_at(), &found),
             };
         }
@@ -109,9 +111,9 @@ impl Analysis {
             Worth::Count if is_recent => None,
             Worth::Count | Worth::Object => self.snapshot(frame, detections, &tracks, snapshots),
         };
-        let finding = self.attention.follow(frame, &tracks, detections.candidates(), self.scene.is_settled());
+        let finding = self.attention.follow(frame, &tracks, detections.candidates());
         facts.extend(self.facts(observations, snapshot.as_ref()));
-        Seen { facts, finding: Some(finding) }
+        Seen { facts, finding: Some(finding), is_settled: self.scene.is_settled() }
     }
 
     /// The camera went away: what was inside its zones is said to have left.
@@ -128,7 +130,7 @@ impl Analysis {
         let finding = self.attention.confirm(&tracks);
         let observations = self.scene.observe(at, &tracks);
         facts.extend(self.facts(observations, None));
-        Seen { facts, finding: Some(finding) }
+        Seen { facts, finding: Some(finding), is_settled: self.scene.is_settled() }
     }
 
     /// Goes on to this time; `None` when it was there before. A clock that was set back ends what was going on.

@@ -24,6 +24,8 @@ const MOVED: f32 = 0.3;
 const MAYBE_NEW: f32 = 0.2;
 /// Score from which a detection that no track explains is somebody new.
 const SURELY_NEW: f32 = 0.5;
+/// Whoever moved within this time is not background.
+const STANDS_AFTER: SignedDuration = SignedDuration::from_secs(3);
 /// Overlap of one and the same who stands still.
 const SAME_PLACE: f32 = 0.5;
 
@@ -31,11 +33,17 @@ const SAME_PLACE: f32 = 0.5;
 pub struct Attention {
     background: Background,
     classes: ClassSet,
-    places: HashMap<TrackHandle, BBox>,
+    places: HashMap<TrackHandle, Place>,
     /// Everyone who was visible when last looked at.
     visible: Vec<Track>,
     detected_at: Option<Timestamp>,
     learned_at: Option<Timestamp>,
+}
+
+/// Where a track stood when it last moved.
+struct Place {
+    bbox: BBox,
+    moved_at: Timestamp,
 }
 
 /// What a checked picture comes to.
@@ -79,7 +87,7 @@ impl Attention {
         if !self.background.compare(&now).is_empty() {
             return None;
         }
-        self.background.absorb(&now, ABSORBED.0);
+        self.background.absorb(&now, ABSORBED.0, &[]);
         Some(self.visible.iter().map(standing).collect())
     }
 
@@ -92,35 +100,38 @@ impl Attention {
         if found.iter().any(|found| self.is_new(found, &change)) || self.is_anyone_gone(found, &change) {
             return Checked::New;
         }
-        self.background.absorb(&now, ABSORBED.1);
+        self.background.absorb(&now, ABSORBED.1, &[]);
         let unseen = self.visible.iter().filter(|track| !change.touches(&track.bbox) && !is_among(found, &track.bbox));
         let carried: Vec<_> = unseen.map(standing).collect();
         Checked::AsBefore(found.iter().copied().chain(carried).collect())
     }
 
-    /// A picture that was analysed: what the gate is to know. `is_settled`: nothing in the zones waits for time to pass.
-    pub fn follow(&mut self, frame: &Frame, tracks: &[Track], found: &[Detection], is_settled: bool) -> Finding {
+    /// A picture that was analysed: what the gate is to know. Only where the picture changed can anybody have moved: a detector
+    /// that finds a parked car now and then moves nothing.
+    pub fn follow(&mut self, frame: &Frame, tracks: &[Track], found: &[Detection]) -> Finding {
+        let at = frame.captured_at();
+        let now = Thumbnail::of(frame);
+        let change = self.background.compare(&now);
         let relevant: Vec<&Track> = tracks.iter().filter(|track| self.matters(track.class, &track.bbox)).collect();
-        let mut moves = !is_settled || relevant.iter().any(|track| !track.visible);
-        for track in &relevant {
-            moves |= self.has_moved(track);
-        }
-        moves |= found.iter().any(|found| {
+        let gone = relevant.iter().any(|track| !track.visible && change.touches(&track.bbox));
+        let new = found.iter().any(|found| {
             found.confidence >= SURELY_NEW
                 && self.matters(found.class, &found.bbox)
+                && change.touches(&found.bbox)
                 && !tracks.iter().any(|track| track.bbox.iou(&found.bbox) > 0.0)
         });
-        self.remember(frame.captured_at(), tracks);
-        match (moves, relevant.is_empty()) {
+        let mut moved = false;
+        for track in tracks {
+            moved |= self.has_moved(at, track) && change.touches(&track.bbox) && self.matters(track.class, &track.bbox);
+        }
+        self.detected_at = Some(at);
+        self.places.retain(|handle, _| tracks.iter().any(|track| track.handle == *handle));
+        self.learn(at, &now, tracks);
+        self.visible = tracks.iter().filter(|track| track.visible).copied().collect();
+        match (gone || new || moved, relevant.is_empty()) {
             (true, _) => Finding::Moving,
-            (false, false) => {
-                self.learn(frame);
-                Finding::Standing
-            }
-            (false, true) => {
-                self.learn(frame);
-                Finding::Nobody
-            }
+            (false, false) => Finding::Standing,
+            (false, true) => Finding::Nobody,
         }
     }
 
@@ -131,29 +142,28 @@ impl Attention {
         if anyone { Finding::Standing } else { Finding::Nobody }
     }
 
-    fn remember(&mut self, at: Timestamp, tracks: &[Track]) {
-        self.detected_at = Some(at);
-        self.visible = tracks.iter().filter(|track| track.visible).copied().collect();
-        self.places.retain(|handle, _| tracks.iter().any(|track| track.handle == *handle));
-    }
-
-    fn learn(&mut self, frame: &Frame) {
-        let at = frame.captured_at();
-        if self.learned_at.is_none_or(|last| at.duration_since(last).abs() >= LEARN_EVERY) {
-            self.background.absorb(&Thumbnail::of(frame), ABSORBED.1);
-            self.learned_at = Some(at);
+    /// Everything but who moved of late becomes background, slowly.
+    fn learn(&mut self, at: Timestamp, now: &Thumbnail, tracks: &[Track]) {
+        if self.learned_at.is_some_and(|last| at.duration_since(last).abs() < LEARN_EVERY) {
+            return;
         }
+        self.learned_at = Some(at);
+        let moves = |track: &&Track| {
+            self.places.get(&track.handle).is_none_or(|place| at.duration_since(place.moved_at).abs() < STANDS_AFTER)
+        };
+        let moving: Vec<BBox> = tracks.iter().filter(moves).map(|track| track.bbox.dilated(0.1)).collect();
+        self.background.absorb(now, ABSORBED.1, &moving);
     }
 
-    fn has_moved(&mut self, track: &Track) -> bool {
+    fn has_moved(&mut self, at: Timestamp, track: &Track) -> bool {
         let bbox = track.bbox;
         let stays = self.places.get(&track.handle).is_some_and(|place| {
-            let (was, is) = (place.anchor(), bbox.anchor());
-            let reach = MOVED * place.h;
-            (is.x - was.x).hypot(is.y - was.y) <= reach && (bbox.h - place.h).abs() <= reach
+            let (was, is) = (place.bbox.anchor(), bbox.anchor());
+            let reach = MOVED * place.bbox.h;
+            (is.x - was.x).hypot(is.y - was.y) <= reach && (bbox.h - place.bbox.h).abs() <= reach
         });
         if !stays {
-            self.places.insert(track.handle, bbox);
+            self.places.insert(track.handle, Place { bbox, moved_at: at });
         }
         !stays
     }

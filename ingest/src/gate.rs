@@ -70,6 +70,8 @@ pub struct Verdict {
     pub purpose: Purpose,
     /// What was found.
     pub finding: Finding,
+    /// Whether nothing in the zones waits for time to pass.
+    pub is_settled: bool,
 }
 
 /// What a gate goes by, for status and metrics.

@@ -188,8 +188,8 @@ impl Offline {
                 analysis.observe(&frame, purpose, &detections, &self.snapshots)
             }
         };
-        let Seen { facts, finding } = seen;
-        Ok((finding.map(|finding| Verdict { at: frame.captured_at(), purpose, finding }), facts))
+        let Seen { facts, finding, is_settled } = seen;
+        Ok((finding.map(|finding| Verdict { at: frame.captured_at(), purpose, finding, is_settled }), facts))
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use xueliang_tests::client::Client;
 use xueliang_tests::deployment::{Deployment, free_port};
+use xueliang_tests::faults::{Flow, Relay};
 use xueliang_tests::mosquitto::Mosquitto;
 use xueliang_tests::process::Process;
 use xueliang_tests::simcam::Login;
@@ -242,9 +243,42 @@ fn nothing_is_lost_or_doubled_across_kill_and_broker_restart() {
     stage.wait_stored("w-1", &all(150));
     stage.wait_stored("w-2", &all(150));
     assert_eq!(client.metric("xueliang_readings_refused_total", "").unwrap(), 0.0);
-    println!("recognised after the kills: {}", client.metric("xueliang_readings_repeated_total", "").unwrap());
     process.terminate(SOON).unwrap();
     store::check_sequences(&stage.folder.path().join("state/alerting"));
+}
+
+#[test]
+fn what_is_on_disk_but_not_acknowledged_counts_once() {
+    let stage = Stage::new();
+    let relay = Relay::start(stage.broker.tls_socket()).unwrap();
+    let settings = fs::read_to_string(stage.folder.path().join("xueliang.toml")).unwrap();
+    let through_relay = settings.replace(&stage.broker.tls_address(), &format!("localhost:{}", relay.address().port()));
+    fs::write(stage.folder.path().join("xueliang.toml"), through_relay).unwrap();
+    let (mut process, client) = stage.up();
+    relay.set(Flow::Mute);
+    let connected = || Ok((client.metric("xueliang_mqtt_connected", "")? == 1.0).then_some(()));
+    wait::holds("the connection, while the relay turns", Duration::from_millis(300), connected).unwrap();
+    stage.publish("w-1", &[1.0, 2.0, 3.0]);
+    let timeless: Vec<_> = (1..=3).map(|n| ("city/water/w-2/reading", reading(f64::from(n), None))).collect();
+    stage.broker.publish(&timeless, false).unwrap();
+    stage.wait_stored("w-1", &[1, 2, 3]);
+    stage.wait_stored("w-2", &[1, 2, 3]);
+    process.kill().unwrap();
+    // The acknowledgements that the relay holds go down with the connection.
+    relay.set(Flow::Cut);
+    wait::holds("the cut", Duration::from_millis(300), || Ok(Some(()))).unwrap();
+    relay.set(Flow::Pass);
+    let (mut process, client) = stage.up();
+    wait::until("all to be recognised", SOON, || {
+        let n = client.metric("xueliang_readings_repeated_total", "")?;
+        anyhow::ensure!(n >= 6.0, "{n} were");
+        Ok(Some(()))
+    })
+    .unwrap();
+    stage.wait_stored("w-1", &[1, 2, 3]);
+    stage.wait_stored("w-2", &[1, 2, 3]);
+    assert_eq!(client.metric("xueliang_readings_total", "").unwrap(), 0.0);
+    process.terminate(SOON).unwrap();
 }
 
 #[test]

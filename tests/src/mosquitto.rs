@@ -1,6 +1,7 @@
 //! A real Mosquitto on loopback: TLS and a password for the program under test, persistence, and a switch to stop and start it.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -41,6 +42,11 @@ impl Mosquitto {
     /// `host:port` that speaks TLS.
     pub fn tls_address(&self) -> String {
         format!("localhost:{}", self.ports.0)
+    }
+
+    /// The same as a socket's address, for a relay to lead to.
+    pub fn tls_socket(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.ports.0))
     }
 
     /// The CA that its certificate is from.

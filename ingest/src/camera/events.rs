@@ -59,12 +59,13 @@ impl CameraEvents {
     }
 
     fn tell(&self, frame: &Frame, purpose: Purpose, seen: Seen) {
-        for fact in seen.facts {
+        let Seen { facts, finding, is_settled } = seen;
+        for fact in facts {
             self.outbox.append_blocking(self.draft(fact));
         }
-        if let Some(finding) = seen.finding {
+        if let Some(finding) = finding {
             // Nobody listens once the camera has stopped.
-            let _ = self.verdicts.try_send(Verdict { at: frame.captured_at(), purpose, finding });
+            let _ = self.verdicts.try_send(Verdict { at: frame.captured_at(), purpose, finding, is_settled });
         }
     }
 

@@ -16,7 +16,7 @@ use crate::access_unit::AccessUnit;
 /// The gate closes after so long without movement.
 const HOLD: SignedDuration = SignedDuration::from_secs(2);
 /// While sizes are trusted and nobody is there, a keyframe is looked at so often.
-const CHECK_EVERY: SignedDuration = SignedDuration::from_secs(4);
+const CHECK_EVERY: SignedDuration = SignedDuration::from_secs(10);
 /// Keyframes that come faster than this are not all looked at.
 const CHECK_AT_MOST_EVERY: SignedDuration = SignedDuration::from_millis(900);
 /// Keyframes come a little early or late.
@@ -167,7 +167,7 @@ impl Adaptive {
                 self.occupied = verdict.finding != Finding::Nobody;
                 let active_at = if moves { active_at.max(verdict.at) } else { active_at };
                 self.state = State::Open { active_at };
-                if verdict.at.duration_since(active_at) >= HOLD && self.may_close() {
+                if verdict.is_settled && verdict.at.duration_since(active_at) >= HOLD && self.may_close() {
                     jobs.push(Job::EndStream);
                     self.state = State::Closed { checked_at: Some(verdict.at), pending: None };
                 }

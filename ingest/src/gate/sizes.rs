@@ -1,6 +1,6 @@
 //! Whether the encoded sizes of a camera's access units say that something moves, learned from the camera itself.
 //!
-//! The size between keyframes, smoothed over a fifth of a second, is filed under quiet or active as the analysis labels each
+//! The size between keyframes, smoothed over half a second, is filed under quiet or active as the analysis labels each
 //! moment afterwards. Sizes are trusted only while the active ones of this camera stand out from its quiet ones: a constant
 //! bit rate, or traffic outside the zones, shows no difference and earns no trust. Pure; times are capture times.
 
@@ -9,23 +9,25 @@ use std::collections::VecDeque;
 use jiff::{SignedDuration, Timestamp};
 
 /// Time constant of the smoothing, seconds.
-const SMOOTHING: f32 = 0.12;
+const SMOOTHING: f32 = 0.5;
 /// Moments that wait for their label at most: twelve seconds at 25/s and some.
 const MAX_UNLABELLED: usize = 512;
 /// Least rise over the quiet median that counts, in powers of two.
-const MIN_RISE: f32 = 0.25;
+const MIN_RISE: f32 = 0.2;
 /// Quiet spreads (median to 95th percentile) over the median that count as movement.
-const SPREADS: f32 = 2.0;
+const SPREADS: f32 = 1.5;
 /// Quiet and active moments that must be known before sizes are trusted.
 const MIN_MOMENTS: (f32, f32) = (150.0, 40.0);
 /// Share of the active moments that must stand out.
 const MIN_STANDING_OUT: f32 = 0.7;
 /// Moments in a row above the threshold that open the gate.
 const MOMENTS_IN_A_ROW: u32 = 2;
-/// What was quiet just now, however large, stays quiet; this half-life, in seconds, lets it fade.
+/// A level that was quiet for this long just now, seconds, however large, stays quiet for a while.
+const RECENT: f32 = 1.5;
+/// The half-life, in seconds, in which that fades.
 const RECENT_HALF_LIFE: f32 = 30.0;
 /// Moments just after movement still carry some of it and are neither quiet nor active.
-const TAIL: SignedDuration = SignedDuration::from_millis(600);
+const TAIL: SignedDuration = SignedDuration::from_millis(1500);
 /// Each miss doubles the active moments needed for new trust, up to so often.
 const MAX_DOUBLINGS: u32 = 6;
 
@@ -38,6 +40,7 @@ pub struct SizeEvidence {
     active: Histogram,
     /// Median of the quiet levels, and how far above it movement begins.
     quiet_level: (f32, f32),
+    quiet_recent: Option<(Timestamp, f32)>,
     quiet_peak: Option<(Timestamp, f32)>,
     active_until: Option<Timestamp>,
     n_misses: u32,
@@ -77,8 +80,14 @@ impl SizeEvidence {
                 continue;
             }
             self.quiet.add(level);
-            let peak = self.faded_peak(at).max(level);
-            self.quiet_peak = Some((at, peak));
+            let recent = match self.quiet_recent {
+                Some((last_at, recent)) if at > last_at => {
+                    recent + (1.0 - (-seconds(last_at, at) / RECENT).exp()) * (level - recent)
+                }
+                _ => level,
+            };
+            self.quiet_recent = Some((at, recent));
+            self.quiet_peak = Some((at, self.faded_peak(at).max(recent)));
         }
         let median = self.quiet.quantile(0.5);
         let rise = MIN_RISE.max(SPREADS * (self.quiet.quantile(0.95) - median));
@@ -95,7 +104,7 @@ impl SizeEvidence {
     pub fn interrupted(&mut self) {
         self.smoothed = None;
         self.unlabelled.clear();
-        self.quiet_peak = None;
+        (self.quiet_recent, self.quiet_peak) = (None, None);
         self.n_above = 0;
     }
 

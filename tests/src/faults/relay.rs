@@ -18,6 +18,8 @@ pub enum Flow {
     Pass,
     /// Connections stay open, new ones are accepted, nothing moves.
     Stall,
+    /// What the server says passes; what the client says is held back.
+    Mute,
     /// Connections are closed, new ones at once.
     Cut,
     /// Connections are closed after so many further bytes from the server, wherever that is.
@@ -130,6 +132,7 @@ impl Direction {
             }
             match flow {
                 Flow::Stall => std::thread::sleep(TICK),
+                Flow::Mute if !self.from_server => std::thread::sleep(TICK),
                 Flow::Cut => break,
                 Flow::Reset => return self.reset(),
                 Flow::HalfOpen => {
@@ -138,7 +141,7 @@ impl Direction {
                     let _ = server.shutdown(Shutdown::Both);
                     std::thread::sleep(TICK);
                 }
-                Flow::Pass | Flow::CutAfter(_) | Flow::Late(_) | Flow::Narrow(_) => {
+                Flow::Pass | Flow::Mute | Flow::CutAfter(_) | Flow::Late(_) | Flow::Narrow(_) => {
                     if self.pass(flow).is_err() {
                         break;
                     }

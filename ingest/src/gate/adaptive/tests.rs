@@ -108,7 +108,7 @@ impl Street {
                 outcome.analysed.push(frame);
                 *seen_standing = stands;
             }
-            verdicts.push(Verdict { at: unit.captured_at, purpose, finding });
+            verdicts.push(Verdict { at: unit.captured_at, purpose, finding, is_settled: true });
         }
         verdicts
     }
@@ -237,7 +237,7 @@ proptest::proptest! {
             if heard > 0 {
                 let finding = [Finding::Nobody, Finding::Standing, Finding::Moving][usize::from(heard) - 1];
                 for purpose in [Purpose::Check, Purpose::Live] {
-                    gate.hear(Verdict { at: captured_at, purpose, finding }, may_open, &mut jobs);
+                    gate.hear(Verdict { at: captured_at, purpose, finding, is_settled: true }, may_open, &mut jobs);
                 }
             }
             for job in jobs {
