@@ -72,7 +72,7 @@ pub enum What {
 }
 
 /// Flags of every measurement.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub struct Common {
     /// Short windows, few runs, small footage: a first look, not a verdict.
     #[arg(long, global = true)]

@@ -110,6 +110,12 @@ impl From<Coding> for simcam::Codec {
     }
 }
 
+/// A file of this kind, 768×576 at constant quality with a keyframe every two seconds, for tests; made now when it is not kept yet.
+pub fn kept(kind: Kind, seconds: u32) -> Result<PathBuf> {
+    let place = Place::find(&Common::default())?;
+    Spec { kind, codec: Coding::H264, rate: Rate::Crf, gop: 50, size: Size::P576, seconds }.file(&place)
+}
+
 /// The word of a choice, as on the command line.
 pub fn word(choice: impl ValueEnum) -> String {
     choice.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()

@@ -81,21 +81,15 @@ impl CameraTask {
                 failure = self.run_once() => failure,
                 () = shutdown.cancelled() => break,
             };
-            self.reset_lanes();
-            self.gate.interrupted();
-            self.events.close().await;
+            self.end_stream().await;
             self.metrics.reconnected();
             self.metrics.failed(failure.kind());
             self.status.say(failure.state(), Some(failure.to_string())).await;
             if started.elapsed() > SETTLED_AFTER {
                 backoff.reset();
             }
-            let pause = match failure.state() {
-                DeviceState::AuthFailed => Duration::from_secs_f64(rand::rng().random_range(AUTH_PAUSE)),
-                _ => backoff.next(rand::rng().random()),
-            };
             tokio::select! {
-                () = self.pause(pause) => {}
+                () = self.pause(pause_after(&failure, &mut backoff)) => {}
                 () = shutdown.cancelled() => break,
             }
         }
@@ -109,13 +103,20 @@ impl CameraTask {
         self.sub_lane.iter().for_each(|lane| lane.reset());
     }
 
+    /// What was decoded can't be continued; whoever was in a zone is said to have left it.
+    async fn end_stream(&mut self) {
+        self.reset_lanes();
+        self.gate.interrupted();
+        self.events.close().await;
+    }
+
     /// One session, to its end.
     async fn run_once(&mut self) -> Failure {
         let mut streams = match self.open().await {
             Ok(streams) => streams,
             Err(failure) => return failure,
         };
-        self.gate.watch_sub_stream(streams.watched.is_some());
+        self.gate.watch_sub_stream(streams.is_watching());
         while self.verdicts.try_recv().is_ok() {}
         let mut lease = StreamLease { decoders: Arc::clone(&self.decoders), lease: None };
         let mut watch = Watch::new(self.lane.n_decoded(), self.deadlines.stall);
@@ -131,6 +132,12 @@ impl CameraTask {
                         self.take(unit, &mut lease, &mut watch);
                     }
                     Ok(Next::Watched(unit)) => self.watch(unit, &mut lease, &mut watch),
+                    Ok(Next::Watching(yes)) => self.gate.watch_sub_stream(yes),
+                    Ok(Next::Switched) => {
+                        self.end_stream().await;
+                        self.gate.watch_sub_stream(false);
+                        lease.keep_if(false);
+                    }
                     Err(failure) => return failure,
                 },
                 Some(verdict) = self.verdicts.recv() => {
@@ -142,7 +149,7 @@ impl CameraTask {
                     health.decode_errors(self.lane.n_errors() - std::mem::replace(&mut n_errors, self.lane.n_errors()));
                     self.metrics.stream(&health.snapshot(Instant::now()));
                     match watch.check(self.lane.n_decoded()) {
-                        Ok(true) => self.say_live(&streams).await,
+                        Ok(true) => self.say_live(streams.is_watching(), streams.trouble()).await,
                         Ok(false) => self.status.beat().await,
                         Err(failure) => return failure,
                     }
@@ -155,16 +162,21 @@ impl CameraTask {
         self.metrics.pulled(unit.bytes.len(), unit.lost_packets);
         watch.unit_at = Instant::now();
         let jobs = self.gate.take(unit, lease.is_to_be_had());
-        self.metrics.gated(self.gate.evidence(), &jobs);
+        self.metrics.gate_evidence(self.gate.evidence());
+        if jobs.is_empty() {
+            self.metrics.kept();
+        }
         self.work(jobs, lease, watch);
     }
 
     /// Takes an access unit of the sub-stream; its keyframes go their own way.
     fn watch(&mut self, unit: AccessUnit, lease: &mut StreamLease, watch: &mut Watch) {
+        self.metrics.pulled(unit.bytes.len(), unit.lost_packets);
         let jobs = self.gate.watch(unit, lease.is_to_be_had());
         let is_check = |job: &Job| matches!(job, Job::Decode { purpose: Purpose::Check, .. });
         let (checks, others): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(is_check);
         if let Some(lane) = &self.sub_lane {
+            self.metrics.gated(&checks);
             self.decoders.work(lane, checks);
         }
         self.work(others, lease, watch);
@@ -173,12 +185,13 @@ impl CameraTask {
     fn work(&mut self, jobs: Vec<Job>, lease: &mut StreamLease, watch: &mut Watch) {
         lease.keep_if(self.gate.is_open());
         watch.given(&jobs);
+        self.metrics.gated(&jobs);
         self.decoders.work(&self.lane, jobs);
     }
 
     /// Connects, repeating the status meanwhile.
     async fn open(&mut self) -> Result<Streams, Failure> {
-        let mut opening = std::pin::pin!(Streams::open(&self.camera, self.deadlines));
+        let mut opening = std::pin::pin!(Streams::open(&self.camera, self.deadlines, &self.admission));
         loop {
             tokio::select! {
                 streams = &mut opening => return streams,
@@ -187,12 +200,12 @@ impl CameraTask {
         }
     }
 
-    async fn say_live(&mut self, streams: &Streams) {
+    async fn say_live(&mut self, watches_sub: bool, trouble: Option<String>) {
         self.status.gate(self.gate.evidence().on_the_wire());
-        let of_sub = self.sub_lane.as_ref().and_then(|lane| lane.picture().worst());
+        let of_sub = self.sub_lane.as_ref().filter(|_| watches_sub).and_then(|lane| lane.picture().worst());
         if let Some(worst) = self.lane.picture().worst().or(of_sub) {
             self.status.say(DeviceState::Degraded, Some(worst.fault.advice().to_owned())).await;
-        } else if let Some(remark) = streams.trouble() {
+        } else if let Some(remark) = trouble {
             self.status.say(DeviceState::Degraded, Some(remark)).await;
         } else if self.gate.is_starved() {
             let cause = "all stream decoders are leased, only keyframes are analysed; raise ingest.stream_decoders";
@@ -208,6 +221,14 @@ impl CameraTask {
             tokio::time::sleep_until(until.min(Instant::now() + TICK)).await;
             self.status.beat().await;
         }
+    }
+}
+
+/// How long to wait before connecting again.
+fn pause_after(failure: &Failure, backoff: &mut Backoff) -> Duration {
+    match failure.state() {
+        DeviceState::AuthFailed => Duration::from_secs_f64(rand::rng().random_range(AUTH_PAUSE)),
+        _ => backoff.next(rand::rng().random()),
     }
 }
 

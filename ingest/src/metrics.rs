@@ -297,13 +297,17 @@ impl CameraMetrics {
         self.lost_packets.inc_by(u64::from(lost_packets));
     }
 
-    pub(crate) fn gated(&self, evidence: Evidence, jobs: &[Job]) {
+    pub(crate) fn gate_evidence(&self, evidence: Evidence) {
         for (gauge, known) in self.evidence.iter().zip(Evidence::ALL) {
             gauge.set(i64::from(known == evidence));
         }
-        if jobs.is_empty() {
-            self.gate[0].inc();
-        }
+    }
+
+    pub(crate) fn kept(&self) {
+        self.gate[0].inc();
+    }
+
+    pub(crate) fn gated(&self, jobs: &[Job]) {
         for job in jobs {
             if let Job::Decode { mode, purpose, .. } = job {
                 self.gate[decision(*mode, *purpose)].inc();

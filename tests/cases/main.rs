@@ -15,4 +15,5 @@ mod sensors;
 mod session_quirks;
 mod session_scale;
 mod store;
+mod streams;
 mod two_instances;

@@ -27,12 +27,17 @@ pub fn n_events(data_dir: &Path) -> usize {
     open(data_dir).query_row("SELECT count(*) FROM event", [], |row| row.get(0)).unwrap()
 }
 
-/// The values of all stored readings of a sensor.
-pub fn readings(data_dir: &Path, sensor: &str) -> Vec<f64> {
+/// All stored events of a device.
+pub fn events(data_dir: &Path, device: &str) -> Vec<Value> {
     let connection = open(data_dir);
     let mut select = connection.prepare("SELECT json FROM event WHERE device = ?1").unwrap();
-    let rows = select.query_map([sensor], |row| row.get::<_, String>(0)).unwrap();
-    let events = rows.map(|json| serde_json::from_str::<Value>(&json.unwrap()).unwrap());
+    let rows = select.query_map([device], |row| row.get::<_, String>(0)).unwrap();
+    rows.map(|json| serde_json::from_str(&json.unwrap()).unwrap()).collect()
+}
+
+/// The values of all stored readings of a sensor.
+pub fn readings(data_dir: &Path, sensor: &str) -> Vec<f64> {
+    let events = events(data_dir, sensor).into_iter();
     let readings = events.filter(|event| event["type"] == "xueliang.sensor.reading.v1");
     readings.map(|event| event["data"]["value"].as_f64().unwrap()).collect()
 }

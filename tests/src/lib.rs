@@ -3,7 +3,7 @@
 //! Simulated cameras play real footage over real RTSP; Kafka is Apache Kafka; the program under test is the built
 //! binary. Nothing here replaces a part of the program. Every process dies with the test that started it.
 
-pub use xueliang_bench::simcam;
+pub use xueliang_bench::{args::Kind, simcam};
 
 pub mod faults;
 

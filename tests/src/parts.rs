@@ -1,10 +1,12 @@
 //! Where the parts lie that `./check` and `./demo` install, and the footage that every test plays.
 
-use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, OnceLock};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 
+use crate::Kind;
 use crate::simcam::{Codec, Footage};
 
 /// A file or folder of the cache (`XUELIANG_CACHE`, else `.cache` of the checkout).
@@ -53,4 +55,22 @@ pub fn street(codec: Codec) -> Result<Footage> {
     }
     let footage = Footage::read(&path(file)?, codec)?;
     Ok(slot.get_or_init(|| footage).clone())
+}
+
+/// Thirty seconds of the street, 25 pictures each: quiet with one walker, or busy all the time.
+pub fn made(kind: Kind) -> Result<PathBuf> {
+    static MAKING: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = MAKING.lock().map_err(|_| anyhow!("making footage failed"))?;
+    xueliang_bench::footage::kept(kind, 30)
+}
+
+/// The same footage as a small sub-stream of the camera, with a keyframe every second, as a file in `folder`.
+pub fn small(footage: &Path, folder: &Path) -> Result<PathBuf> {
+    let path = folder.join("small.mp4");
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-nostdin", "-v", "error", "-y", "-i"]).arg(footage).args(["-vf", "scale=352:264"]);
+    ffmpeg.args(["-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-g", "25", "-keyint_min", "25"]);
+    let status = ffmpeg.args(["-sc_threshold", "0"]).arg(&path).status().context("can't start ffmpeg")?;
+    ensure!(status.success(), "ffmpeg can't make {}", path.display());
+    Ok(path)
 }

@@ -1,9 +1,15 @@
 //! Which of a camera's streams are pulled: its only one, its sub-stream alone, or both, the gate looking at the smaller.
+//!
+//! A sub-stream that fails, at first or later, leaves the main one, which goes on; it is tried again with growing pauses.
 
+use futures::future::BoxFuture;
+
+use super::pause_after;
 use crate::{
     access_unit::AccessUnit,
+    backoff::{Admission, Backoff, Pauses},
     failure::Failure,
-    session::{Deadlines, Session},
+    session::{Deadlines, Endpoint, Session},
     settings::{CameraSettings, GatePolicy, SubStreamUse},
 };
 
@@ -14,55 +20,158 @@ const ENOUGH_WIDTH: u32 = 640;
 pub(super) struct Streams {
     /// What is decoded.
     pub decoded: Session,
-    /// What the gate looks at instead, if it does.
-    pub watched: Option<Session>,
-    /// Why the sub-stream is not used, when it should be.
-    pub remark: Option<String>,
+    sub: Sub,
 }
 
-/// An access unit and which stream it is of.
+/// What comes next.
 pub(super) enum Next {
-    /// Of the stream that is decoded.
+    /// An access unit of the stream that is decoded.
     Decoded(AccessUnit),
-    /// Of the one that the gate looks at.
+    /// One of the stream that the gate looks at.
     Watched(AccessUnit),
+    /// From now on the gate has a sub-stream to look at, or no longer.
+    Watching(bool),
+    /// From now on the sub-stream is decoded and nothing else is pulled.
+    Switched,
+}
+
+/// The sub-stream beside the one that is decoded.
+enum Sub {
+    /// There is none, or nothing to do with it.
+    Unused,
+    /// The gate looks at it.
+    Watched(Box<(Session, Plan)>),
+    /// It failed, and comes back when it can.
+    Away { cause: String, back: BoxFuture<'static, (Result<Session, Failure>, Plan)> },
+}
+
+/// How a sub-stream is connected to and what becomes of it.
+struct Plan {
+    endpoint: Endpoint,
+    deadlines: Deadlines,
+    admission: Admission,
+    used_for: SubStreamUse,
+    is_gate_adaptive: bool,
+    backoff: Backoff,
 }
 
 impl Streams {
-    /// Connects to what is needed. A sub-stream that fails leaves the main one.
-    pub async fn open(camera: &CameraSettings, deadlines: Deadlines) -> Result<Self, Failure> {
+    /// Connects to what is needed.
+    pub async fn open(camera: &CameraSettings, deadlines: Deadlines, admission: &Admission) -> Result<Self, Failure> {
         let main = camera.endpoint();
-        let (Some(sub), Some(endpoint)) = (&camera.sub, camera.sub_endpoint()) else {
-            return Ok(Self { decoded: Session::open(&main, deadlines).await?, watched: None, remark: None });
+        let Some(plan) = Plan::of(camera, deadlines, admission) else {
+            return Ok(Self { decoded: Session::open(&main, deadlines).await?, sub: Sub::Unused });
         };
-        let opened = match Session::open(&endpoint, deadlines).await {
-            Ok(session) if detects(sub.used_for, session.size()) => {
-                return Ok(Self { decoded: session, watched: None, remark: None });
-            }
-            opened => opened,
+        let sub = match Session::open(&plan.endpoint, deadlines).await {
+            Ok(session) if plan.detects_from(&session) => return Ok(Self { decoded: session, sub: Sub::Unused }),
+            Ok(session) => plan.watch(session),
+            Err(failure) => plan.come_back_after(&failure),
         };
-        let decoded = Session::open(&main, deadlines).await?;
-        let (watched, remark) = match opened {
-            // Only an adaptive gate has a use for two streams.
-            Ok(session) => (Some(session).filter(|_| camera.gate == GatePolicy::Adaptive), None),
-            Err(failure) => (None, Some(format!("the sub-stream is not used: {failure}"))),
-        };
-        Ok(Self { decoded, watched, remark })
+        Ok(Self { decoded: Session::open(&main, deadlines).await?, sub })
     }
 
-    /// The next access unit of either. Safe to cancel.
+    /// What comes next of either. Safe to cancel.
     pub async fn next(&mut self) -> Result<Next, Failure> {
-        let Some(watched) = &mut self.watched else { return self.decoded.next().await.map(Next::Decoded) };
         tokio::select! {
             unit = self.decoded.next() => unit.map(Next::Decoded),
-            unit = watched.next() => unit.map(Next::Watched),
+            next = self.sub.next() => Ok(match next {
+                SubNext::Unit(unit) => Next::Watched(unit),
+                SubNext::Watching(yes) => Next::Watching(yes),
+                SubNext::Detects(session) => {
+                    self.decoded = *session;
+                    Next::Switched
+                }
+            }),
         }
+    }
+
+    /// Whether the gate has a sub-stream to look at.
+    pub fn is_watching(&self) -> bool {
+        matches!(self.sub, Sub::Watched(_))
     }
 
     /// What is wrong although it plays.
     pub fn trouble(&self) -> Option<String> {
-        let of_watched = self.watched.as_ref().and_then(Session::remark);
-        self.decoded.remark().or_else(|| self.remark.clone()).or(of_watched)
+        self.decoded.remark().or_else(|| match &self.sub {
+            Sub::Unused => None,
+            Sub::Watched(watched) => watched.0.remark(),
+            Sub::Away { cause, .. } => Some(cause.clone()),
+        })
+    }
+}
+
+/// What a sub-stream brings.
+enum SubNext {
+    Unit(AccessUnit),
+    Watching(bool),
+    Detects(Box<Session>),
+}
+
+impl Sub {
+    async fn next(&mut self) -> SubNext {
+        loop {
+            match self {
+                Self::Unused => std::future::pending().await,
+                Self::Watched(watched) => match watched.0.next().await {
+                    Ok(unit) => return SubNext::Unit(unit),
+                    Err(failure) => {
+                        self.lose(&failure);
+                        return SubNext::Watching(false);
+                    }
+                },
+                Self::Away { back, .. } => match back.await {
+                    (Ok(session), plan) if plan.detects_from(&session) => {
+                        *self = Self::Unused;
+                        return SubNext::Detects(Box::new(session));
+                    }
+                    (Ok(session), plan) => {
+                        *self = plan.watch(session);
+                        return SubNext::Watching(matches!(self, Self::Watched(_)));
+                    }
+                    (Err(failure), plan) => *self = plan.come_back_after(&failure),
+                },
+            }
+        }
+    }
+
+    fn lose(&mut self, failure: &Failure) {
+        if let Self::Watched(watched) = std::mem::replace(self, Self::Unused) {
+            *self = watched.1.come_back_after(failure);
+        }
+    }
+}
+
+impl Plan {
+    fn of(camera: &CameraSettings, deadlines: Deadlines, admission: &Admission) -> Option<Self> {
+        let (sub, endpoint) = (camera.sub.as_ref()?, camera.sub_endpoint()?);
+        Some(Self {
+            endpoint,
+            deadlines,
+            admission: admission.clone(),
+            used_for: sub.used_for,
+            is_gate_adaptive: camera.gate == GatePolicy::Adaptive,
+            backoff: Backoff::new(Pauses::default()),
+        })
+    }
+
+    fn detects_from(&self, session: &Session) -> bool {
+        detects(self.used_for, session.size())
+    }
+
+    /// Only an adaptive gate has a use for two streams.
+    fn watch(self, session: Session) -> Sub {
+        if self.is_gate_adaptive { Sub::Watched(Box::new((session, self))) } else { Sub::Unused }
+    }
+
+    fn come_back_after(mut self, failure: &Failure) -> Sub {
+        let cause = format!("the sub-stream is not used: {failure}");
+        let pause = pause_after(failure, &mut self.backoff);
+        let back = async move {
+            tokio::time::sleep(pause).await;
+            self.admission.wait().await;
+            (Session::open(&self.endpoint, self.deadlines).await, self)
+        };
+        Sub::Away { cause, back: Box::pin(back) }
     }
 }
 
