@@ -20,6 +20,8 @@ const N_CAMERAS: usize = 6;
 const N_WORKERS: usize = 3;
 const TAKE_OVER: Duration = Duration::from_secs(15);
 const START: Duration = Duration::from_secs(60);
+/// Owners that stayed for so long stay.
+const SETTLED_AFTER: Duration = Duration::from_secs(5);
 const SESSION: Duration = Duration::from_secs(6);
 
 const CAMERA: &str = "[[camera]]\n\
