@@ -94,7 +94,8 @@ fn chosen<'a>(bench: &Bench, what: &'a What) -> Vec<(&'static str, Measurement<'
 }
 
 fn cameras_of<'a>(bench: &Bench, args: &'a CamerasArgs) -> Vec<(&'static str, Measurement<'a>)> {
-    let mut chosen: Vec<(&'static str, Measurement<'a>)> = vec![("cameras", Box::new(|bench| cameras::run(bench, args)))];
+    let mut chosen: Vec<(&'static str, Measurement<'a>)> =
+        vec![("cameras", Box::new(|bench| cameras::run(bench, args)))];
     if bench.common.reference {
         chosen.push(("ratio", Box::new(|bench| ratio::run(bench, args.footage.kind))));
     }
