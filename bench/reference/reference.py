@@ -197,7 +197,11 @@ def main():
     parser.add_argument("--video", type=pathlib.Path)
     parser.add_argument("--urls", nargs="*", default=[])
     args = parser.parse_args()
-    throughput(args) if args.mode == "throughput" else pipeline(args)
+    try:
+        throughput(args) if args.mode == "throughput" else pipeline(args)
+    except KeyboardInterrupt:
+        # The bench was interrupted and says so itself.
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -74,6 +74,13 @@ pub enum What {
     Soak(SoakArgs),
 }
 
+impl What {
+    /// Whether it looks at pictures.
+    pub fn needs_model(&self) -> bool {
+        !matches!(self, What::Bus(_) | What::Compare { .. } | What::Serve(_) | What::Sessions(_))
+    }
+}
+
 /// Flags of every measurement.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Common {
@@ -110,8 +117,8 @@ pub struct Common {
     /// ONNX Runtime's shared library [default: ORT_DYLIB_PATH, then the cache's].
     #[arg(long, global = true, value_name = "FILE", env = "XUELIANG_ONNXRUNTIME")]
     pub onnxruntime: Option<PathBuf>,
-    /// Execution provider: cpu, openvino, cuda or tensorrt.
-    #[arg(long, global = true, default_value = "cpu")]
+    /// Execution provider.
+    #[arg(long, global = true, default_value = "cpu", value_parser = ["cpu", "openvino", "cuda", "tensorrt"])]
     pub provider: String,
     /// Threads of one inference, ours and the reference's.
     #[arg(long, global = true, default_value_t = 1)]
@@ -209,8 +216,8 @@ pub struct CamerasArgs {
     /// Which footage.
     #[command(flatten)]
     pub footage: FootageArgs,
-    /// What is decoded: always, keyframes or adaptive.
-    #[arg(long, default_value = "adaptive")]
+    /// What is decoded: what the gate finds worth it, everything, or keyframes.
+    #[arg(long, default_value = "adaptive", value_parser = ["adaptive", "always", "keyframes"])]
     pub gate: String,
     /// Frames analysed a second.
     #[arg(long, default_value_t = 5.0)]

@@ -12,6 +12,8 @@ mod pull;
 mod ratio;
 mod sessions;
 
+use std::time::Instant;
+
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
@@ -42,13 +44,24 @@ impl Found {
     }
 }
 
+/// What to do without a model or what runs it.
+const MODEL_CURE: &str = "the model can't be used; ./check and ./demo fetch it and ONNX Runtime where this looks for them, or name them with \
+     --model, --weights and --onnxruntime";
+
 /// Runs what is asked for; what fails is told at the end.
 pub fn run(bench: &Bench, what: &What, report: &mut Report) -> Result<()> {
+    if what.needs_model() {
+        detector::load(bench).context(MODEL_CURE)?;
+    }
     let mut failed = Vec::new();
-    for (name, measurement) in chosen(what) {
+    for (name, measurement) in chosen(bench, what) {
         progress::say(&format!("── {name}"));
+        let started = Instant::now();
         match measurement(bench) {
-            Ok(found) => report.add(name, found),
+            Ok(found) => {
+                progress::say(&format!("   took {:.0} s", started.elapsed().as_secs_f64()));
+                report.add(name, found);
+            }
             Err(error) => {
                 progress::check()?;
                 progress::say(&format!("{name} failed: {error:#}"));
@@ -65,9 +78,9 @@ pub fn run(bench: &Bench, what: &What, report: &mut Report) -> Result<()> {
 
 type Measurement<'a> = Box<dyn Fn(&Bench) -> Result<Found> + 'a>;
 
-fn chosen(what: &What) -> Vec<(&'static str, Measurement<'_>)> {
+fn chosen<'a>(bench: &Bench, what: &'a What) -> Vec<(&'static str, Measurement<'a>)> {
     match what {
-        What::Cameras(args) => with_ratio("cameras", args),
+        What::Cameras(args) => cameras_of(bench, args),
         What::Detector => vec![("detector", Box::new(detector::run))],
         What::Accuracy => vec![("accuracy", Box::new(accuracy::run))],
         What::Pipeline => vec![("pipeline", Box::new(pipeline::run)), ("idle", Box::new(idle::run))],
@@ -75,20 +88,21 @@ fn chosen(what: &What) -> Vec<(&'static str, Measurement<'_>)> {
         What::Sessions(args) => vec![("sessions", Box::new(|bench| sessions::run(bench, args)))],
         What::Gate(args) => vec![("gate", Box::new(|bench| gate::run(bench, args)))],
         What::Memory(args) => vec![("memory", Box::new(|bench| memory::run(bench, args)))],
-        What::All => all(),
+        What::All => all(bench),
         What::Compare { .. } | What::Serve(_) | What::Pull(_) | What::Soak(_) => Vec::new(),
     }
 }
 
-fn with_ratio<'a>(name: &'static str, args: &'a CamerasArgs) -> Vec<(&'static str, Measurement<'a>)> {
-    let ratio: Measurement<'a> = Box::new(|bench| match bench.common.reference {
-        true => ratio::run(bench, args.footage.kind),
-        false => Ok(Found::default()),
-    });
-    vec![(name, Box::new(|bench| cameras::run(bench, args))), ("ratio", ratio)]
+fn cameras_of<'a>(bench: &Bench, args: &'a CamerasArgs) -> Vec<(&'static str, Measurement<'a>)> {
+    let mut chosen: Vec<(&'static str, Measurement<'a>)> =
+        vec![("cameras", Box::new(|bench| cameras::run(bench, args)))];
+    if bench.common.reference {
+        chosen.push(("ratio", Box::new(|bench| ratio::run(bench, args.footage.kind))));
+    }
+    chosen
 }
 
-fn all() -> Vec<(&'static str, Measurement<'static>)> {
+fn all(bench: &Bench) -> Vec<(&'static str, Measurement<'static>)> {
     let mut all: Vec<(&'static str, Measurement<'static>)> = vec![
         ("detector", Box::new(detector::run)),
         ("accuracy", Box::new(accuracy::run)),
@@ -98,14 +112,9 @@ fn all() -> Vec<(&'static str, Measurement<'static>)> {
         ("sessions", Box::new(|bench| sessions::run(bench, &Default::default()))),
         ("bus", Box::new(|bench| bus::run(bench, &Default::default()))),
     ];
-    for (name, kind) in [("quiet ratio", Kind::Quiet), ("busy ratio", Kind::Busy)] {
-        all.push((
-            name,
-            Box::new(move |bench| match bench.common.reference {
-                true => ratio::run(bench, kind),
-                false => Ok(Found::default()),
-            }),
-        ));
+    if bench.common.reference {
+        all.push(("quiet ratio", Box::new(|bench| ratio::run(bench, Kind::Quiet))));
+        all.push(("busy ratio", Box::new(|bench| ratio::run(bench, Kind::Busy))));
     }
     all.push(("memory", Box::new(|bench| memory::run(bench, &Default::default()))));
     all.push(("cameras", Box::new(|bench| cameras::run(bench, &usual_cameras(bench)))));

@@ -60,7 +60,9 @@ pub fn run(bench: &Bench, args: &MemoryArgs) -> Result<Found> {
     });
     let mut found = Found { details, ..Found::default() }.with("rss_growth", &growths);
     if hours < DAY_HOURS {
-        let why = format!("{hours} h of footage a run; only 24 h (bench memory --hours 24, or --thorough) say whether the goal is met");
+        let why = format!(
+            "{hours} h of footage a run; only 24 h (bench memory --hours 24, or --thorough) say whether the goal is met"
+        );
         found.figures = found.figures.into_iter().map(|figure| figure.unproven(why.clone())).collect();
     }
     Ok(found)

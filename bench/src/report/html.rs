@@ -77,7 +77,9 @@ fn figures(report: &Report) -> String {
             html,
             "<tr><td>{}<br><small>{}</small><td class=\"n\">{}<td>{}<td>{}<td>{met}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}</tr>",
             escaped(&figure.name),
-            escaped(&figure.note.as_ref().map_or(figure.says().to_owned(), |note| format!("{}; {note}", figure.says()))),
+            escaped(
+                &figure.note.as_ref().map_or(figure.says().to_owned(), |note| format!("{}; {note}", figure.says()))
+            ),
             number(figure.value),
             escaped(&figure.unit),
             escaped(figure.goal.as_deref().unwrap_or("")),

@@ -109,7 +109,8 @@ impl Recipe {
             Provider::TensorRt => ep::TensorRT::default().build(),
             Provider::Cuda => ep::CUDA::default().build(),
             Provider::OpenVino => ep::OpenVINO::default().with_num_threads(self.n_threads()).build(),
-            Provider::Cpu => ep::CPU::default().build(),
+            // Without its arena the runtime asks the system for all intermediate results anew, each time.
+            Provider::Cpu => ep::CPU::default().with_arena_allocator(true).build(),
         };
         dispatch.error_on_failure()
     }
