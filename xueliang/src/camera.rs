@@ -9,7 +9,7 @@ use xueliang_ingest::registry::{import::read_import, publish::Registry};
 /// What to do with the registry.
 #[derive(Subcommand)]
 pub enum Camera {
-    /// Put the cameras of files into the registry: TOML with [[camera]], or CSV with a column for each key. Good rows are imported,
+    /// Put the cameras of files into the registry: TOML with `[[camera]]`, or CSV with a column for each key. Good rows are imported,
     /// bad ones are told and make the command fail.
     Import {
         /// The files.
