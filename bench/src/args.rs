@@ -96,10 +96,10 @@ pub struct Common {
     /// Runs of each figure; its value is their median [default: 5, quick: 1].
     #[arg(long, global = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub runs: Option<u32>,
-    /// Length of each measured window [default: 30, quick: 6].
+    /// Length of each measured window [default: 30, quick: 5].
     #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86400))]
     pub window: Option<u64>,
-    /// Time to settle before each window [default: 20, quick: 6].
+    /// Time to settle before each window [default: 20, quick: 4].
     #[arg(long, global = true, value_name = "SECONDS")]
     pub warmup: Option<u64>,
     /// Write the report as JSON.
@@ -139,12 +139,12 @@ impl Common {
 
     /// Seconds of a measured window.
     pub fn window(&self) -> std::time::Duration {
-        std::time::Duration::from_secs(self.window.unwrap_or(if self.quick { 6 } else { 30 }))
+        std::time::Duration::from_secs(self.window.unwrap_or(if self.quick { 5 } else { 30 }))
     }
 
     /// Seconds to settle before it.
     pub fn warmup(&self) -> std::time::Duration {
-        std::time::Duration::from_secs(self.warmup.unwrap_or(if self.quick { 6 } else { 20 }))
+        std::time::Duration::from_secs(self.warmup.unwrap_or(if self.quick { 4 } else { 20 }))
     }
 }
 
@@ -269,7 +269,7 @@ pub struct SessionsArgs {
 /// Flags of `memory`.
 #[derive(Args, Clone, Debug, Default)]
 pub struct MemoryArgs {
-    /// Footage time of each run, hours; only 24 or more say whether the goal is met [default: 1, quick: 0.1, thorough: 24].
+    /// Footage time of each run, hours; only 24 or more say whether the goal is met [default: 1, quick: 0.05, thorough: 24].
     #[arg(long)]
     pub hours: Option<f64>,
 }

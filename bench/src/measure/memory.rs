@@ -70,7 +70,7 @@ pub fn run(bench: &Bench, args: &MemoryArgs) -> Result<Found> {
 
 fn usual_hours(bench: &Bench) -> f64 {
     match (bench.common.quick, bench.common.thorough) {
-        (true, _) => 0.1,
+        (true, _) => 0.05,
         (_, true) => DAY_HOURS,
         _ => 1.0,
     }

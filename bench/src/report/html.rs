@@ -14,7 +14,7 @@ const STYLE: &str = "\
 body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}
 table{border-collapse:collapse;width:100%}td,th{padding:.35rem .6rem;text-align:left;border-bottom:1px solid var(--line)}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
+td:nth-child(4){white-space:nowrap}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
 .yes{color:#2c8a45;font-weight:600}.no{color:#c0392b;font-weight:600}small{color:var(--muted)}
 svg{width:100%;height:auto;display:block}
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(440px,100%),1fr));gap:0 1.5rem}
