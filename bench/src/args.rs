@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+/// Most sessions that can be asked for.
+pub const MOST_SESSIONS: u32 = 100_000;
+
 /// Measures what this box carries and where its time goes.
 #[derive(Args, Debug)]
 #[command(after_long_help = EXAMPLES)]
@@ -89,7 +92,7 @@ pub struct Common {
     /// Length of each measured window [default: 30, quick: 6].
     #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86400))]
     pub window: Option<u64>,
-    /// Time to settle before each window [default: 15, quick: 6].
+    /// Time to settle before each window [default: 20, quick: 6].
     #[arg(long, global = true, value_name = "SECONDS")]
     pub warmup: Option<u64>,
     /// Write the report as JSON.
@@ -134,7 +137,7 @@ impl Common {
 
     /// Seconds to settle before it.
     pub fn warmup(&self) -> std::time::Duration {
-        std::time::Duration::from_secs(self.warmup.unwrap_or(if self.quick { 6 } else { 15 }))
+        std::time::Duration::from_secs(self.warmup.unwrap_or(if self.quick { 6 } else { 20 }))
     }
 }
 
@@ -252,14 +255,14 @@ pub struct BusArgs {
 #[derive(Args, Clone, Debug, Default)]
 pub struct SessionsArgs {
     /// Sessions at once [default: 100, quick: 20].
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_SESSIONS)))]
     pub sessions: Option<u32>,
 }
 
 /// Flags of `memory`.
 #[derive(Args, Clone, Debug, Default)]
 pub struct MemoryArgs {
-    /// Footage time of all runs together, hours [default: 24, quick: 0.2].
+    /// Footage time of each run, hours; only 24 or more say whether the goal is met [default: 1, quick: 0.1, thorough: 24].
     #[arg(long)]
     pub hours: Option<f64>,
 }

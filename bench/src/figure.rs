@@ -21,6 +21,9 @@ pub struct Figure {
     pub min: f64,
     /// The largest run.
     pub max: f64,
+    /// What keeps it from saying whether the goal is met.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// Where a goal lies.
@@ -79,6 +82,7 @@ impl Figure {
             n: runs.len(),
             min,
             max,
+            note: None,
         })
     }
 
@@ -89,6 +93,11 @@ impl Figure {
             Some(spread) => Self { n: spread.n, min: spread.min, max: spread.max, ..pooled },
             None => pooled,
         })
+    }
+
+    /// The same, when it does not show whether the goal is met, and why not.
+    pub fn unproven(self, why: String) -> Self {
+        Self { met: None, note: Some(why), ..self }
     }
 
     /// What it says, for people.

@@ -59,7 +59,7 @@ impl Bench {
 
 /// Runs what the flags ask for, and writes the reports. An error when a measurement failed.
 pub fn run(args: BenchArgs) -> Result<()> {
-    usage::raise_file_limit();
+    xueliang_ingest::files::raise_limit(args::MOST_SESSIONS as usize);
     match &args.what {
         What::Compare { a, b } => return report::compare(a, b),
         What::Serve(serve) => return serve::run(serve),

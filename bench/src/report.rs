@@ -91,6 +91,9 @@ impl Report {
                 figure.name, figure.unit, figure.n
             );
         }
+        for (figure, note) in self.figures.iter().filter_map(|figure| Some((figure, figure.note.as_ref()?))) {
+            let _ = write!(text, "\n{}: {note}", figure.name);
+        }
         if self.figures.is_empty() {
             text += "\nno figure was measured";
         }

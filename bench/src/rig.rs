@@ -29,6 +29,10 @@ use crate::{Bench, progress, usage};
 const STREET: &str = include_str!("../data/street.toml");
 /// Longest until every camera delivers.
 const CONNECT: Duration = Duration::from_secs(60);
+/// Longest until the gates of an idle street have settled, and how long each look takes.
+const SETTLE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(4));
+/// Pictures decoded a second by a camera whose gate is closed: keyframes, every two seconds at most, and a little room.
+const DECODED_WHEN_IDLE: f64 = 0.6;
 
 /// How the cameras of a rig are watched.
 #[derive(Clone, Debug)]
@@ -135,6 +139,17 @@ impl<'a> Rig<'a> {
         let live = || self.read().map(|reading| reading.total("xueliang_camera_up"));
         progress::wait("the cameras to deliver", CONNECT, || Ok(live()? as usize >= self.n_cameras))
             .with_context(|| format!("{} of {} cameras deliver", live().unwrap_or(0.0), self.n_cameras))
+    }
+
+    /// Waits until every gate on an idle street is closed; an error says what is still decoded.
+    pub fn wait_until_idle(&self) -> Result<()> {
+        let mut decoded = 0.0;
+        let settled = progress::wait("the gates to close on an idle street", SETTLE.0, || {
+            let window = self.window(SETTLE.1)?;
+            decoded = window.grew("xueliang_frames_decoded_total", "") / window.seconds / self.n_cameras as f64;
+            Ok(decoded <= DECODED_WHEN_IDLE)
+        });
+        settled.with_context(|| format!("{decoded:.1} pictures a second are decoded of each camera"))
     }
 
     /// Lets it run and tells what happened.

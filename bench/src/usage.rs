@@ -27,14 +27,6 @@ pub fn memory_of_self() -> Result<u64> {
     Ok(kib * 1024)
 }
 
-/// Lets this process open as many files as the system allows: a thousand sessions need more than the usual soft limit.
-pub fn raise_file_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // Where it is refused, connections fail later and say so.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
-}
-
 /// Processor time of this process's threads so far, by what they are for.
 pub fn cpu_of_threads() -> Result<BTreeMap<&'static str, Duration>> {
     let mut by_group = BTreeMap::new();

@@ -3,7 +3,7 @@
 
 APT_BUILD=(ca-certificates pkg-config make gcc g++ libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstrtspserver-1.0-dev
     libavcodec-dev libavformat-dev libavutil-dev libswscale-dev libclang-dev)
-APT_RUN=(gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav)
+APT_RUN=(gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav libgstrtspserver-1.0-0)
 APT_FOOTAGE=(ffmpeg)
 APT_BROWSER=(chromium fonts-noto-cjk)
 APT_CHECK=(shellcheck util-linux openssl)

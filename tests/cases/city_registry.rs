@@ -20,6 +20,8 @@ const N_CAMERAS: usize = 6;
 const N_WORKERS: usize = 3;
 const TAKE_OVER: Duration = Duration::from_secs(15);
 const START: Duration = Duration::from_secs(60);
+/// Owners that stayed for so long stay.
+const SETTLED_AFTER: Duration = Duration::from_secs(5);
 const SESSION: Duration = Duration::from_secs(6);
 
 const CAMERA: &str = "[[camera]]\n\
@@ -122,6 +124,19 @@ impl City {
         .unwrap()
     }
 
+    /// The same, once it has not changed for a few seconds: workers that join one after the other share anew each time.
+    fn settled_owners(&self) -> BTreeMap<String, usize> {
+        let (mut known, mut since) = (self.wait_for_one_owner_each(START), Instant::now());
+        wait::until("owners that stay", START, || {
+            let now = self.wait_for_one_owner_each(START);
+            if now != known {
+                (known, since) = (now, Instant::now());
+            }
+            Ok((since.elapsed() > SETTLED_AFTER).then(|| known.clone()))
+        })
+        .unwrap()
+    }
+
     /// The highest epoch of each camera in Kafka; checks that each session's events stand in order.
     fn epochs(&self) -> BTreeMap<String, u64> {
         let mut epochs: BTreeMap<String, u64> = BTreeMap::new();
@@ -146,7 +161,7 @@ impl City {
 #[test]
 fn a_killed_workers_cameras_live_elsewhere_and_a_lost_broker_stops_nobody() {
     let mut city = City::new();
-    let owners = city.wait_for_one_owner_each(START);
+    let owners = city.settled_owners();
     let counts = (0..N_WORKERS).map(|index| owners.values().filter(|owner| **owner == index).count());
     println!("cameras per worker: {:?}", counts.collect::<Vec<_>>());
     let victim = owners["street-1"];

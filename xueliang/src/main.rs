@@ -4,6 +4,8 @@
 
 #[cfg(feature = "alerting")]
 mod alerting;
+#[cfg(feature = "ingest")]
+mod allocator;
 #[cfg(feature = "bench")]
 mod bench;
 #[cfg(feature = "ingest")]
@@ -65,6 +67,20 @@ enum Command {
     Bench(Box<xueliang_bench::args::BenchArgs>),
 }
 
+#[cfg(feature = "ingest")]
+impl Command {
+    fn runs_cameras(&self) -> bool {
+        match self {
+            Command::Ingest(_) => true,
+            #[cfg(feature = "alerting")]
+            Command::Up(_) => true,
+            #[cfg(feature = "bench")]
+            Command::Bench(_) => true,
+            _ => false,
+        }
+    }
+}
+
 #[derive(Args)]
 struct Settings {
     /// The settings file (TOML).
@@ -75,6 +91,10 @@ struct Settings {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     start_logging(&cli.command);
+    #[cfg(feature = "ingest")]
+    if cli.command.runs_cameras() {
+        allocator::give_pictures_back();
+    }
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

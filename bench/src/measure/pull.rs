@@ -161,6 +161,7 @@ pub fn pull(bench: &Bench, args: &PullArgs) -> Result<()> {
             let rig = Rig::start(bench, &urls, &Watch::with_gate(gate))?;
             rig.wait_until_live()?;
             progress::pause(settle)?;
+            rig.wait_until_idle()?;
             let window = rig.window(length)?;
             json!({ "cores": window.cores, "memory_bytes": usage::memory_of_self()? })
         }
@@ -180,7 +181,7 @@ pub fn pull(bench: &Bench, args: &PullArgs) -> Result<()> {
     Ok(())
 }
 
-/// Pulls these cameras in a fresh child of this program, and hears what it cost.
+/// Pulls these cameras in a fresh child of this program, and hears what it cost. With a gate the street must be idle.
 pub fn in_child(bench: &Bench, urls: &[String], gate: Option<&str>) -> Result<Value> {
     let list = tempfile::NamedTempFile::new().context("no room for a list of addresses")?;
     std::fs::write(list.path(), urls.join("\n"))?;
@@ -194,5 +195,5 @@ pub fn in_child(bench: &Bench, urls: &[String], gate: Option<&str>) -> Result<Va
     }
     arguments.extend(bench.arguments());
     let mut child = Talker::of_this_program("the pulling child", &arguments)?;
-    child.hear(CONNECT + Duration::from_secs(60 + settle + length))
+    child.hear(CONNECT + Duration::from_secs(120 + settle + length))
 }

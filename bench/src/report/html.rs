@@ -11,12 +11,14 @@ use super::{
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--line:#8884;--muted:#777}
-body{font:15px/1.5 system-ui,sans-serif;max-width:1000px;margin:2rem auto;padding:0 1rem}
+body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}
 table{border-collapse:collapse;width:100%}td,th{padding:.35rem .6rem;text-align:left;border-bottom:1px solid var(--line)}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
 .yes{color:#2c8a45;font-weight:600}.no{color:#c0392b;font-weight:600}small{color:var(--muted)}
-svg{width:100%;height:auto;max-width:720px;display:block}svg text{font:11px system-ui,sans-serif;fill:currentColor}
+svg{width:100%;height:auto;display:block}
+.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(440px,100%),1fr));gap:0 1.5rem}
+svg text{font:11px system-ui,sans-serif;fill:currentColor}
 svg .grid{stroke:#8884;stroke-width:1}
 pre{overflow:auto;font-size:12px;border:1px solid var(--line);padding:.6rem}";
 
@@ -28,9 +30,11 @@ pub fn page(report: &Report) -> String {
         machine(report)
     );
     html += &figures(report);
+    html += "<div class=\"plots\">";
     for (title, note, plot) in plots(report) {
-        let _ = write!(html, "<h2>{}</h2><p><small>{}</small></p>{plot}", escaped(&title), escaped(&note));
+        let _ = write!(html, "<section><h2>{}</h2><small>{}</small>{plot}</section>", escaped(&title), escaped(&note));
     }
+    html += "</div>";
     let details = serde_json::to_string_pretty(&report.details).unwrap_or_default();
     let _ = write!(
         html,
@@ -43,8 +47,7 @@ pub fn page(report: &Report) -> String {
 fn machine(report: &Report) -> String {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let (machine, settings) = (&report.machine, &report.settings);
-    let mut html = String::from("<p>");
-    for (label, value) in [
+    let facts = [
         ("", &machine["processor"]),
         ("cores", &machine["cores"]),
         ("memory MB", &machine["memory_mb"]),
@@ -54,10 +57,9 @@ fn machine(report: &Report) -> String {
         ("threads", &settings["threads"]),
         ("build", &settings["build"]),
         ("at", &settings["at"]),
-    ] {
-        let _ = write!(html, "{label} <b>{}</b> · ", escaped(&text(value)));
-    }
-    html + "</p>"
+    ];
+    let facts = facts.map(|(label, value)| format!("{label} <b>{}</b>", escaped(&text(value))));
+    format!("<p>{}</p>", facts.join(" · "))
 }
 
 fn figures(report: &Report) -> String {
@@ -75,7 +77,7 @@ fn figures(report: &Report) -> String {
             html,
             "<tr><td>{}<br><small>{}</small><td class=\"n\">{}<td>{}<td>{}<td>{met}<td class=\"n\">{}<td class=\"n\">{}<td class=\"n\">{}</tr>",
             escaped(&figure.name),
-            escaped(figure.says()),
+            escaped(&figure.note.as_ref().map_or(figure.says().to_owned(), |note| format!("{}; {note}", figure.says()))),
             number(figure.value),
             escaped(&figure.unit),
             escaped(figure.goal.as_deref().unwrap_or("")),

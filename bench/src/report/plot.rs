@@ -6,7 +6,10 @@ const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 260.0;
 const LEFT: f64 = 64.0;
 const BOTTOM: f64 = 44.0;
-const TOP: f64 = 14.0;
+const TOP: f64 = 32.0;
+const RIGHT: f64 = 24.0;
+/// Lines of more points are drawn without dots.
+const MOST_DOTS: usize = 24;
 const COLOURS: [&str; 6] = ["#2f6fb3", "#c2571a", "#3b8f4e", "#8a4fb0", "#a8861d", "#5b6b7a"];
 
 /// One line of a plot.
@@ -20,9 +23,9 @@ pub struct Series {
 /// Lines over common axes.
 pub fn lines(x_label: &str, y_label: &str, all: &[Series]) -> String {
     let points = || all.iter().flat_map(|series| &series.points).filter(|(x, y)| x.is_finite() && y.is_finite());
-    let x_max = points().map(|(x, _)| *x).fold(0.0, f64::max);
+    let x_max = nice(points().map(|(x, _)| *x).fold(0.0, f64::max));
     let y_max = nice(points().map(|(_, y)| *y).fold(0.0, f64::max));
-    let x_of = |x: f64| LEFT + (WIDTH - LEFT - 12.0) * x / x_max.max(f64::MIN_POSITIVE);
+    let x_of = |x: f64| LEFT + (WIDTH - LEFT - RIGHT) * x / x_max;
     let y_of = |y: f64| HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * y / y_max;
     let mut svg = axes(x_label, y_label, y_max);
     for tick in 0..=4 {
@@ -34,25 +37,18 @@ pub fn lines(x_label: &str, y_label: &str, all: &[Series]) -> String {
         let path: Vec<String> = series.points.iter().map(|(x, y)| format!("{:.1},{:.1}", x_of(*x), y_of(*y))).collect();
         let _ =
             write!(svg, r#"<polyline fill="none" stroke="{colour}" stroke-width="2" points="{}"/>"#, path.join(" "));
-        for (x, y) in &series.points {
+        for (x, y) in series.points.iter().filter(|_| series.points.len() <= MOST_DOTS) {
             let _ = write!(svg, r#"<circle cx="{:.1}" cy="{:.1}" r="3" fill="{colour}"/>"#, x_of(*x), y_of(*y));
         }
-        let at = (WIDTH - 14.0, TOP + 14.0 + 16.0 * nth as f64);
-        let _ = write!(
-            svg,
-            r#"<text x="{}" y="{}" text-anchor="end" fill="{colour}">{}</text>"#,
-            at.0,
-            at.1,
-            escaped(&series.name)
-        );
     }
+    legend(&mut svg, all);
     svg + "</svg>"
 }
 
 /// One bar for each value.
 pub fn bars(x_label: &str, y_label: &str, values: &[(String, f64)]) -> String {
     let y_max = nice(values.iter().map(|(_, value)| *value).filter(|value| value.is_finite()).fold(0.0, f64::max));
-    let step = (WIDTH - LEFT - 12.0) / values.len().max(1) as f64;
+    let step = (WIDTH - LEFT - RIGHT) / values.len().max(1) as f64;
     let mut svg = axes(x_label, y_label, y_max);
     for (nth, (label, value)) in values.iter().enumerate() {
         let height = (HEIGHT - BOTTOM - TOP) * (value / y_max).clamp(0.0, 1.0);
@@ -77,7 +73,7 @@ fn axes(x_label: &str, y_label: &str, y_max: f64) -> String {
     for tick in 0..=4 {
         let share = f64::from(tick) / 4.0;
         let y = HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * share;
-        let _ = write!(svg, r#"<line class="grid" x1="{LEFT}" x2="{}" y1="{y:.1}" y2="{y:.1}"/>"#, WIDTH - 12.0);
+        let _ = write!(svg, r#"<line class="grid" x1="{LEFT}" x2="{}" y1="{y:.1}" y2="{y:.1}"/>"#, WIDTH - RIGHT);
         text(&mut svg, (LEFT - 6.0, y + 4.0), "end", &short(y_max * share));
     }
     text(&mut svg, ((LEFT + WIDTH) / 2.0, HEIGHT - 8.0), "middle", x_label);
@@ -88,6 +84,16 @@ fn axes(x_label: &str, y_label: &str, y_max: f64) -> String {
         escaped(y_label)
     );
     svg
+}
+
+/// A swatch and the name of each line, above the plot and never across it.
+fn legend(svg: &mut String, all: &[Series]) {
+    let step = (WIDTH - LEFT - RIGHT) / all.len().max(1) as f64;
+    for (nth, series) in all.iter().enumerate() {
+        let (x, colour) = (LEFT + step * nth as f64, COLOURS[nth % COLOURS.len()]);
+        let _ = write!(svg, r#"<rect x="{x:.1}" y="8" width="10" height="10" fill="{colour}"/>"#);
+        text(svg, (x + 15.0, 17.0), "start", &series.name);
+    }
 }
 
 fn text(svg: &mut String, (x, y): (f64, f64), anchor: &str, words: &str) {

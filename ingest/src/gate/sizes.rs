@@ -19,7 +19,7 @@ const SPREADS: f32 = 1.5;
 /// Quiet and active moments that must be known before sizes are trusted.
 const MIN_MOMENTS: (f32, f32) = (150.0, 40.0);
 /// Share of the active moments that must stand out.
-const MIN_STANDING_OUT: f32 = 0.7;
+const MIN_STANDING_OUT: f32 = 0.6;
 /// Moments in a row above the threshold that open the gate.
 const MOMENTS_IN_A_ROW: u32 = 2;
 /// A level that was quiet for this long just now, seconds, however large, stays quiet for a while.
@@ -140,7 +140,7 @@ impl SizeEvidence {
 /// At this weight a histogram is halved, so that it follows the day.
 const HALVED_AT: f32 = 3000.0;
 /// Bins per power of two, and powers of two.
-const BINS: (usize, usize) = (16, 26);
+const BINS: (usize, usize) = (48, 26);
 
 /// Levels (log2 of bytes), older ones weighing less.
 struct Histogram {
