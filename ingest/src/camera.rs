@@ -119,7 +119,8 @@ impl CameraTask {
         self.gate.watch_sub_stream(streams.is_watching());
         while self.verdicts.try_recv().is_ok() {}
         let mut lease = StreamLease { decoders: Arc::clone(&self.decoders), lease: None };
-        let mut watch = Watch::new(self.lane.n_decoded(), self.deadlines.stall);
+        let mut watches =
+            Watches { main: self.new_watch(Some(&self.lane)), sub: self.new_watch(self.sub_lane.as_ref()) };
         let mut health = StreamHealth::new(Instant::now());
         let mut n_errors = self.lane.n_errors();
         let mut tick = tokio::time::interval(TICK);
@@ -129,10 +130,13 @@ impl CameraTask {
                 next = streams.next() => match next {
                     Ok(Next::Decoded(unit)) => {
                         health.unit(arrival(&unit));
-                        self.take(unit, &mut lease, &mut watch);
+                        self.take(unit, &mut lease, &mut watches);
                     }
-                    Ok(Next::Watched(unit)) => self.watch(unit, &mut lease, &mut watch),
-                    Ok(Next::Watching(yes)) => self.gate.watch_sub_stream(yes),
+                    Ok(Next::Watched(unit)) => self.watch(unit, &mut lease, &mut watches),
+                    Ok(Next::Watching(yes)) => {
+                        self.gate.watch_sub_stream(yes);
+                        watches.sub = self.new_watch(self.sub_lane.as_ref());
+                    }
                     Ok(Next::Switched) => {
                         self.end_stream().await;
                         self.gate.watch_sub_stream(false);
@@ -142,13 +146,14 @@ impl CameraTask {
                 },
                 Some(verdict) = self.verdicts.recv() => {
                     let jobs = self.gate.hear(verdict, lease.is_to_be_had());
-                    self.work(jobs, &mut lease, &mut watch);
+                    self.work(jobs, &mut lease, &mut watches);
                 }
                 _ = tick.tick() => {
                     health.clock(streams.decoded.clock_offset());
                     health.decode_errors(self.lane.n_errors() - std::mem::replace(&mut n_errors, self.lane.n_errors()));
                     self.metrics.stream(&health.snapshot(Instant::now()));
-                    match watch.check(self.lane.n_decoded()) {
+                    self.check_sub(&mut streams, &mut watches.sub);
+                    match watches.main.check(self.lane.n_decoded()) {
                         Ok(true) => self.say_live(streams.is_watching(), streams.trouble()).await,
                         Ok(false) => self.status.beat().await,
                         Err(failure) => return failure,
@@ -158,35 +163,52 @@ impl CameraTask {
         }
     }
 
-    fn take(&mut self, unit: AccessUnit, lease: &mut StreamLease, watch: &mut Watch) {
+    fn take(&mut self, unit: AccessUnit, lease: &mut StreamLease, watches: &mut Watches) {
         self.metrics.pulled(unit.bytes.len(), unit.lost_packets);
-        watch.unit_at = Instant::now();
+        watches.main.unit_at = Instant::now();
         let jobs = self.gate.take(unit, lease.is_to_be_had());
         self.metrics.gate_evidence(self.gate.evidence());
         if jobs.is_empty() {
             self.metrics.kept();
         }
-        self.work(jobs, lease, watch);
+        self.work(jobs, lease, watches);
     }
 
     /// Takes an access unit of the sub-stream; its keyframes go their own way.
-    fn watch(&mut self, unit: AccessUnit, lease: &mut StreamLease, watch: &mut Watch) {
+    fn watch(&mut self, unit: AccessUnit, lease: &mut StreamLease, watches: &mut Watches) {
+        watches.sub.unit_at = Instant::now();
         self.metrics.pulled(unit.bytes.len(), unit.lost_packets);
         let jobs = self.gate.watch(unit, lease.is_to_be_had());
         let is_check = |job: &Job| matches!(job, Job::Decode { purpose: Purpose::Check, .. });
         let (checks, others): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(is_check);
         if let Some(lane) = &self.sub_lane {
+            watches.sub.given(&checks);
             self.metrics.gated(&checks);
             self.decoders.work(lane, checks);
         }
-        self.work(others, lease, watch);
+        self.work(others, lease, watches);
     }
 
-    fn work(&mut self, jobs: Vec<Job>, lease: &mut StreamLease, watch: &mut Watch) {
+    fn work(&mut self, jobs: Vec<Job>, lease: &mut StreamLease, watches: &mut Watches) {
         lease.keep_if(self.gate.is_open());
-        watch.given(&jobs);
+        watches.main.given(&jobs);
         self.metrics.gated(&jobs);
         self.decoders.work(&self.lane, jobs);
+    }
+
+    /// A sub-stream whose keyframes show nothing would leave the gate blind.
+    fn check_sub(&mut self, streams: &mut Streams, watch: &mut Watch) {
+        let n_decoded = self.sub_lane.as_ref().map_or(0, |lane| lane.n_decoded());
+        if streams.is_watching()
+            && let Err(failure) = watch.check(n_decoded)
+        {
+            streams.leave_sub(&failure);
+            self.gate.watch_sub_stream(false);
+        }
+    }
+
+    fn new_watch(&self, lane: Option<&Arc<Lane>>) -> Watch {
+        Watch::new(lane.map_or(0, |lane| lane.n_decoded()), self.deadlines.stall)
     }
 
     /// Connects, repeating the status meanwhile.
@@ -264,12 +286,19 @@ impl StreamLease {
     }
 }
 
+/// One for what is decoded, one for what the gate looks at.
+struct Watches {
+    main: Watch,
+    sub: Watch,
+}
+
 /// Watches that access units come and that those which are decoded become pictures.
 struct Watch {
     stall: Duration,
     n_decoded: u64,
     unit_at: Instant,
-    decoded_at: Instant,
+    /// Since when what was given has not become a picture.
+    undecoded_since: Instant,
     n_units: u64,
     n_keyframes: u64,
     delivered: bool,
@@ -278,12 +307,15 @@ struct Watch {
 impl Watch {
     fn new(n_decoded: u64, stall: Duration) -> Self {
         let now = Instant::now();
-        Self { stall, n_decoded, unit_at: now, decoded_at: now, n_units: 0, n_keyframes: 0, delivered: false }
+        Self { stall, n_decoded, unit_at: now, undecoded_since: now, n_units: 0, n_keyframes: 0, delivered: false }
     }
 
     fn given(&mut self, jobs: &[Job]) {
         for job in jobs {
             let Job::Decode { unit, .. } = job else { continue };
+            if self.n_units == 0 {
+                self.undecoded_since = Instant::now();
+            }
             self.n_units += 1;
             self.n_keyframes += u64::from(unit.keyframe);
         }
@@ -292,14 +324,14 @@ impl Watch {
     /// True once pictures come.
     fn check(&mut self, n_decoded: u64) -> Result<bool, Failure> {
         if n_decoded > self.n_decoded {
-            (self.n_decoded, self.decoded_at, self.delivered) = (n_decoded, Instant::now(), true);
+            (self.n_decoded, self.delivered) = (n_decoded, true);
             (self.n_units, self.n_keyframes) = (0, 0);
         }
         if self.unit_at.elapsed() > self.stall {
             return Err(Failure::Stalled { within: self.stall });
         }
         let enough = self.n_keyframes >= UNDECODABLE_KEYFRAMES || self.n_units >= UNDECODABLE_UNITS;
-        if enough && self.decoded_at.elapsed() > self.stall {
+        if enough && self.undecoded_since.elapsed() > self.stall {
             return Err(Failure::Undecodable { n_units: self.n_units });
         }
         Ok(self.delivered)

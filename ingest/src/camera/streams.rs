@@ -90,6 +90,11 @@ impl Streams {
         matches!(self.sub, Sub::Watched(_))
     }
 
+    /// Leaves the sub-stream that the gate looked at.
+    pub fn leave_sub(&mut self, failure: &Failure) {
+        self.sub.leave(failure);
+    }
+
     /// What is wrong although it plays.
     pub fn trouble(&self) -> Option<String> {
         self.decoded.remark().or_else(|| match &self.sub {
@@ -115,7 +120,7 @@ impl Sub {
                 Self::Watched(watched) => match watched.0.next().await {
                     Ok(unit) => return SubNext::Unit(unit),
                     Err(failure) => {
-                        self.lose(&failure);
+                        self.leave(&failure);
                         return SubNext::Watching(false);
                     }
                 },
@@ -134,7 +139,7 @@ impl Sub {
         }
     }
 
-    fn lose(&mut self, failure: &Failure) {
+    fn leave(&mut self, failure: &Failure) {
         if let Self::Watched(watched) = std::mem::replace(self, Self::Unused) {
             *self = watched.1.come_back_after(failure);
         }
