@@ -10,9 +10,12 @@ mod nal;
 mod probe;
 mod quality;
 
-use std::time::{Duration, Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use jiff::SignedDuration;
 use retina::{
     client::{
@@ -130,9 +133,10 @@ impl Session {
             if Instant::now() > deadline {
                 return Err(self.stalled());
             }
-            let Ok(item) = timeout_at(deadline.into(), self.playing.next()).await else {
+            let Ok(item) = timeout_at(deadline.into(), contained("play", self.playing.next())).await else {
                 return Err(self.stalled());
             };
+            let item = item?;
             match item {
                 None => return Err(Failure::Closed),
                 Some(Err(error)) => self.survive(&error)?,
@@ -313,8 +317,14 @@ async fn step<T>(
     within: Duration,
     request: impl Future<Output = Result<T, retina::Error>>,
 ) -> Result<T, Failure> {
-    match tokio::time::timeout(within, request).await {
-        Ok(answer) => answer.map_err(|error| Failure::from_retina(&error, name)),
+    match tokio::time::timeout(within, contained(name, request)).await {
+        Ok(answer) => answer?.map_err(|error| Failure::from_retina(&error, name)),
         Err(_) => Err(Failure::NoAnswer { step: name, within }),
     }
+}
+
+/// Keeps a panic of the libraries that read a camera's bytes from ending the camera's task: some malformed descriptions make
+/// the SDP parser fail an assertion. The session is given up, as after any other answer that can't be used.
+async fn contained<T>(step: &'static str, reading: impl Future<Output = T>) -> Result<T, Failure> {
+    AssertUnwindSafe(reading).catch_unwind().await.map_err(|_| Failure::Misdescribed { step })
 }

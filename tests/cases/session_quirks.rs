@@ -167,6 +167,7 @@ fn cameras_that_fail_are_told_with_state_and_cause() {
     use Quirk::*;
     let expected = [
         (EmptyDescription, DeviceState::Refused, "lacks what RTSP demands"),
+        (MalformedDescription, DeviceState::Refused, "lacks what RTSP demands"),
         (NoVideo, DeviceState::Refused, "no H.264 or H.265"),
         (EndlessDescription, DeviceState::Stalled, "no answer within 3 s"),
         (CutHalfway, DeviceState::Unreachable, "middle of a packet"),

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::Sender;
 
 use super::packets::Packetizer;
 
@@ -66,28 +68,53 @@ impl Drop for Crowd {
 }
 
 async fn hold(stream: TcpStream, interval: Duration) -> Result<()> {
-    let mut stream = BufReader::with_capacity(2048, stream);
-    while answer(&mut stream).await? != "PLAY" {}
+    let (reader, mut writer) = stream.into_split();
+    let (answers, mut waiting) = tokio::sync::mpsc::channel(4);
+    tokio::spawn(answer_all(BufReader::with_capacity(2048, reader), answers));
+    loop {
+        let (method, answer) = waiting.recv().await.context("the client hung up")?;
+        writer.write_all(answer.as_bytes()).await?;
+        if method == "PLAY" {
+            break;
+        }
+    }
     let (mut packetizer, ticks) = (Packetizer::new(), (interval.as_secs_f64() * 90_000.0) as u32);
     let mut due = tokio::time::interval(interval);
     for nth in 0usize.. {
         due.tick().await;
+        while let Ok((_, answer)) = waiting.try_recv() {
+            writer.write_all(answer.as_bytes()).await?;
+        }
         let (head, size) = if nth % GOP == 0 { (0x65, KEYFRAME) } else { (0x41, OTHER) };
         let unit = [&[0, 0, 0, 1, head][..], &vec![0x55; size]].concat();
         let packets = packetizer.unit(&unit, ticks.wrapping_mul(nth as u32)).concat();
-        stream.get_mut().write_all(&packets).await?;
+        writer.write_all(&packets).await?;
     }
     Ok(())
 }
 
-/// Answers one request; returns its method.
-async fn answer(stream: &mut BufReader<TcpStream>) -> Result<String> {
+/// Reads requests, and hands on their methods and answers.
+async fn answer_all(mut reader: BufReader<OwnedReadHalf>, answers: Sender<(String, String)>) -> Result<()> {
+    loop {
+        let (method, sequence) = read_request(&mut reader).await?;
+        let rest = match method.as_str() {
+            "DESCRIBE" => format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}", SDP.len()),
+            "SETUP" => "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\nSession: 1;timeout=60\r\n\r\n".to_owned(),
+            "OPTIONS" => "Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN, GET_PARAMETER\r\n\r\n".to_owned(),
+            _ => "Session: 1\r\n\r\n".to_owned(),
+        };
+        answers.send((method, format!("RTSP/1.0 200 OK\r\nCSeq: {sequence}\r\n{rest}"))).await?;
+    }
+}
+
+/// A request's method and sequence number.
+async fn read_request(reader: &mut BufReader<OwnedReadHalf>) -> Result<(String, String)> {
     let (mut method, mut sequence) = (String::new(), String::new());
     loop {
         let mut line = String::new();
-        anyhow::ensure!(stream.read_line(&mut line).await? > 0, "the client hung up");
+        anyhow::ensure!(reader.read_line(&mut line).await? > 0, "the client hung up");
         match line.trim() {
-            "" => break,
+            "" => return Ok((method, sequence)),
             first if method.is_empty() => first.split(' ').next().unwrap_or_default().clone_into(&mut method),
             header => {
                 let field = header.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("cseq"));
@@ -97,11 +124,4 @@ async fn answer(stream: &mut BufReader<TcpStream>) -> Result<String> {
             }
         }
     }
-    let rest = match method.as_str() {
-        "DESCRIBE" => format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}", SDP.len()),
-        "SETUP" => "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\nSession: 1;timeout=3600\r\n\r\n".to_owned(),
-        _ => "Session: 1\r\n\r\n".to_owned(),
-    };
-    stream.get_mut().write_all(format!("RTSP/1.0 200 OK\r\nCSeq: {sequence}\r\n{rest}").as_bytes()).await?;
-    Ok(method)
 }

@@ -16,6 +16,8 @@ pub enum Quirk {
     BareDescription,
     /// The description is empty.
     EmptyDescription,
+    /// A line of the description is no line of any description.
+    MalformedDescription,
     /// The description never ends.
     EndlessDescription,
     /// The description offers only sound and a coding that nobody decodes.

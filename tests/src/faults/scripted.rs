@@ -279,6 +279,7 @@ fn sdp(quirk: Quirk, footage: &Reel) -> String {
     let parameters = match quirk {
         Quirk::NoParameterSets => "a=fmtp:96 packetization-mode=1\r\n".to_owned(),
         Quirk::BareDescription => String::new(),
+        Quirk::MalformedDescription => "and=so on\r\n".to_owned(),
         Quirk::WrongParameterSets => "a=fmtp:96 packetization-mode=1;sprop-parameter-sets=!!!,???\r\n".to_owned(),
         _ => {
             format!("a=fmtp:96 packetization-mode=1;sprop-parameter-sets={}\r\n", footage.parameter_sets())
