@@ -209,6 +209,13 @@ impl Scene {
             .all(|zone| zone.visits.values().all(|visit| visit.presence.is_settled()) && zone.teller.is_settled())
     }
 
+    /// Whether somebody who stays where they are would be told of at this time: such a moment is worth a picture.
+    pub fn is_dwell_due(&self, at: Timestamp) -> bool {
+        self.zones
+            .iter()
+            .any(|zone| zone.visits.values().any(|visit| visit.presence.is_dwell_due(at, &zone.zone.timing)))
+    }
+
     /// The camera restarts or goes away: all visits end.
     pub fn close(&mut self, at: Timestamp) -> Vec<Observation> {
         let mut told = Vec::new();

@@ -148,12 +148,17 @@ impl Presence {
         }
     }
 
+    /// Whether a period of its dwell would be over at this time.
+    pub(crate) fn is_dwell_due(&self, at: Timestamp, timing: &ZoneTiming) -> bool {
+        match self.stage {
+            Stage::Inside { entered_at, n_dwells } => n_periods(elapsed(entered_at, at), timing) > n_dwells,
+            Stage::Arriving { .. } | Stage::Leaving { .. } => false,
+        }
+    }
+
     fn dwell(&mut self, at: Timestamp, timing: &ZoneTiming, (entered_at, n_dwells): (Timestamp, u32)) -> Step {
         let dwell = elapsed(entered_at, at);
-        let Some(every) = timing.dwell_every.filter(|every| !every.is_zero()) else {
-            return Step::Nothing;
-        };
-        let n_periods = u32::try_from(dwell.as_millis() / every.as_millis().max(1)).unwrap_or(u32::MAX);
+        let n_periods = n_periods(dwell, timing);
         if n_periods <= n_dwells {
             return Step::Nothing;
         }
@@ -169,6 +174,12 @@ impl Presence {
             self.still_since = at;
         }
     }
+}
+
+/// How many whole periods a dwell has lasted.
+fn n_periods(dwell: Duration, timing: &ZoneTiming) -> u32 {
+    let every = timing.dwell_every.filter(|every| !every.is_zero());
+    every.map_or(0, |every| u32::try_from(dwell.as_millis() / every.as_millis().max(1)).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]
@@ -230,6 +241,18 @@ mod tests {
             (seconds, Step::Dwelled { dwell: Duration::from_secs_f64(seconds), still_for })
         };
         check(&path, &[(1.0, Step::Entered), dwelled(10.2, 4.2), dwelled(20.0, 14.0)]);
+    }
+
+    #[test]
+    fn a_dwell_is_due_once_per_period_and_only_inside() {
+        let (zone, here) = (left_half(), standing_at(0.3));
+        let mut presence = Presence::new(at(0.0), &here);
+        assert!(!presence.is_dwell_due(at(11.0), &zone.timing), "it has not entered yet");
+        presence.observe(at(1.0), &zone, &here);
+        assert!(!presence.is_dwell_due(at(9.9), &zone.timing));
+        assert!(presence.is_dwell_due(at(10.0), &zone.timing));
+        presence.observe(at(10.0), &zone, &here);
+        assert!(!presence.is_dwell_due(at(19.9), &zone.timing));
     }
 
     #[test]

@@ -77,10 +77,14 @@ impl Analysis {
         Ok(Self { tracker, scene, attention, redact, snapshot_at: None, analysed_at: VecDeque::new() })
     }
 
-    /// Looks at a picture that was decoded to see whether anything is new; `None`: it must be detected.
+    /// Looks at a picture that was decoded to see whether anything is new; `None`: it must be detected, because something changed
+    /// or because what is to be told is worth a snapshot.
     pub fn glance(&mut self, frame: &Frame) -> Option<Seen> {
+        if self.scene.is_dwell_due(frame.captured_at()) {
+            return None;
+        }
         let still_there = self.attention.unchanged(frame)?;
-        Some(self.confirm(frame.captured_at(), &still_there))
+        Some(self.confirm(frame, &still_there, None))
     }
 
     /// Takes one frame's detections.
@@ -94,7 +98,7 @@ impl Analysis {
         if purpose == Purpose::Check {
             return match self.attention.check(frame, detections) {
                 Checked::New => Seen { facts: Vec::new(), finding: Some(Finding::Moving), is_settled: false },
-                Checked::AsBefore(found) => self.confirm(frame.captured_at(), &found),
+                Checked::AsBefore(found) => self.confirm(frame, &found, Some((detections, snapshots))),
             };
         }
         let at = frame.captured_at();
@@ -104,13 +108,7 @@ impl Analysis {
         };
         let tracks = self.tracker.update(at, detections.candidates());
         let observations = self.scene.observe(at, &tracks);
-        let worth = observations.iter().map(worth).max().unwrap_or(Worth::Nothing);
-        let is_recent = self.snapshot_at.is_some_and(|last| at.duration_since(last) < COUNT_SNAPSHOT_INTERVAL);
-        let snapshot = match worth {
-            Worth::Nothing => None,
-            Worth::Count if is_recent => None,
-            Worth::Count | Worth::Object => self.snapshot(frame, detections, &tracks, snapshots),
-        };
+        let snapshot = self.snapshot_of(&observations, frame, &tracks, (detections, snapshots));
         let finding = self.attention.follow(frame, &tracks, detections.candidates());
         facts.extend(self.facts(observations, snapshot.as_ref()));
         Seen { facts, finding: Some(finding), is_settled: self.scene.is_settled() }
@@ -123,13 +121,20 @@ impl Analysis {
         self.facts(observations, None)
     }
 
-    /// All as before at this time: tracks and zones live on, without a picture.
-    fn confirm(&mut self, at: Timestamp, found: &[inference::Detection]) -> Seen {
+    /// All as before in this picture: tracks and zones live on.
+    fn confirm(
+        &mut self,
+        frame: &Frame,
+        found: &[inference::Detection],
+        pictured: Option<(&Detections, &SnapshotStore)>,
+    ) -> Seen {
+        let at = frame.captured_at();
         let Some(mut facts) = self.begin(at) else { return Seen::default() };
         let tracks = self.tracker.update(at, found);
         let finding = self.attention.confirm(&tracks);
         let observations = self.scene.observe(at, &tracks);
-        facts.extend(self.facts(observations, None));
+        let snapshot = pictured.and_then(|pictured| self.snapshot_of(&observations, frame, &tracks, pictured));
+        facts.extend(self.facts(observations, snapshot.as_ref()));
         Seen { facts, finding: Some(finding), is_settled: self.scene.is_settled() }
     }
 
@@ -163,6 +168,24 @@ impl Analysis {
     fn facts(&self, observations: Vec<Observation>, snapshot: Option<&SnapshotRef>) -> Vec<Fact> {
         let rate = self.analysed_fps();
         observations.into_iter().filter_map(|observation| fact(observation, snapshot, rate)).collect()
+    }
+
+    /// A snapshot where what is to be told is worth one.
+    fn snapshot_of(
+        &mut self,
+        observations: &[Observation],
+        frame: &Frame,
+        tracks: &[Track],
+        (detections, snapshots): (&Detections, &SnapshotStore),
+    ) -> Option<SnapshotRef> {
+        let worth = observations.iter().map(worth).max().unwrap_or(Worth::Nothing);
+        let since = self.snapshot_at.map(|last| frame.captured_at().duration_since(last));
+        let is_recent = since.is_some_and(|since| since < COUNT_SNAPSHOT_INTERVAL);
+        match worth {
+            Worth::Nothing => None,
+            Worth::Count if is_recent => None,
+            Worth::Count | Worth::Object => self.snapshot(frame, detections, tracks, snapshots),
+        }
     }
 
     /// A redacted snapshot; any failure means none (RULES P12).
