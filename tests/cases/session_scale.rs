@@ -169,7 +169,8 @@ async fn read_all(url: &str, n: usize, admission: Option<Admission>, during: Dur
         });
     }
     let connecting = if admission.is_some() { Duration::from_millis(20) * n as u32 } else { Duration::ZERO };
-    tokio::time::sleep(connecting + during * 3 / 4).await;
+    // Once all are connected, and before the first one ends.
+    tokio::time::sleep(connecting + during.saturating_sub(connecting) / 2).await;
     let holds = Holds::now();
     let mut gaps: Vec<Duration> = sessions.join_all().await.into_iter().flatten().collect();
     gaps.sort_unstable();
