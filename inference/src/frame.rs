@@ -16,8 +16,12 @@
 //! needs_debug::<xueliang_inference::Frame>();
 //! ```
 
+mod memory;
+
 use jiff::Timestamp;
 use thiserror::Error;
+
+use self::memory::Bytes;
 
 /// Largest side that is accepted: 16K, beyond any camera.
 const MAX_SIDE: u32 = 16_384;
@@ -139,7 +143,7 @@ pub enum FrameError {
 
 /// Luma, then chroma, rows without padding.
 pub(crate) struct Picture {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     width: usize,
     height: usize,
     colour: Colour,
@@ -168,7 +172,7 @@ impl DecodedFrame {
         check_size(planes.width, planes.height)?;
         let (width, height) = (planes.width as usize, planes.height as usize);
         let (chroma_w, n_chroma) = (width.div_ceil(2), width.div_ceil(2) * height.div_ceil(2));
-        let mut bytes = vec![0; packed_len(width, height)];
+        let mut bytes = Bytes::any(packed_len(width, height));
         let (luma, chroma) = bytes.split_at_mut(width * height);
         copy_rows(luma, width, planes.luma, "luma")?;
         let order = match planes.chroma {
@@ -199,7 +203,7 @@ impl DecodedFrame {
         if bytes.len() != expected {
             return Err(FrameError::PackedLength { expected, actual: bytes.len() });
         }
-        let picture = Picture { bytes, width, height, colour, order: ChromaOrder::Planar };
+        let picture = Picture { bytes: bytes.into(), width, height, colour, order: ChromaOrder::Planar };
         Ok(Self { picture, captured_at })
     }
 
@@ -286,6 +290,7 @@ impl Picture {
     }
 }
 
+#[cfg(test)]
 impl ChromaPlanes<'_> {
     /// Cb and Cr of one place.
     pub(crate) fn at(self, place: usize) -> [u8; 2] {

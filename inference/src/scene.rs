@@ -27,6 +27,7 @@ const LINE_MARGIN: f32 = 0.1;
 pub struct Scene {
     zones: Vec<ZoneState>,
     lines: Vec<LineState>,
+    observed_at: Option<Timestamp>,
 }
 
 /// What a scene watches.
@@ -187,12 +188,14 @@ impl Scene {
         Ok(Self {
             zones: settings.zones.into_iter().map(zone_state).collect(),
             lines: settings.lines.into_iter().map(line_state).collect(),
+            observed_at: None,
         })
     }
 
     /// Takes in one frame's tracks.
     pub fn observe(&mut self, at: Timestamp, tracks: &[Track]) -> Vec<Observation> {
         let mut told = Vec::new();
+        self.observed_at = Some(at);
         for line in &mut self.lines {
             line.observe(at, tracks, &mut told);
         }
@@ -202,11 +205,11 @@ impl Scene {
         told
     }
 
-    /// Whether nothing waits for time to pass: nobody is on the way in or out, and the counts that hold are told.
+    /// Whether nothing waits for time to pass: nobody is on the way in or out or out of sight, and the counts that hold are told.
     pub fn is_settled(&self) -> bool {
-        self.zones
-            .iter()
-            .all(|zone| zone.visits.values().all(|visit| visit.presence.is_settled()) && zone.teller.is_settled())
+        let in_sight = |visit: &Visit| self.observed_at.is_none_or(|observed_at| visit.seen_at >= observed_at);
+        let settled = |visit: &Visit| visit.presence.is_settled() && in_sight(visit);
+        self.zones.iter().all(|zone| zone.visits.values().all(settled) && zone.teller.is_settled())
     }
 
     /// Whether somebody who stays where they are would be told of at this time: such a moment is worth a picture.
@@ -214,6 +217,18 @@ impl Scene {
         self.zones
             .iter()
             .any(|zone| zone.visits.values().any(|visit| visit.presence.is_dwell_due(at, &zone.zone.timing)))
+    }
+
+    /// Nothing moved up to this time: whose dwell is over for another period.
+    pub fn carry(&mut self, at: Timestamp) -> Vec<Observation> {
+        let mut told = Vec::new();
+        for ZoneState { zone, visits, .. } in &mut self.zones {
+            for visit in visits.values_mut() {
+                let step = visit.presence.carry(at, &zone.timing);
+                told.extend(step.told(&zone.id, at, visit.subject));
+            }
+        }
+        told
     }
 
     /// The camera restarts or goes away: all visits end.

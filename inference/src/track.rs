@@ -29,6 +29,8 @@ const GROWTH_PER_SECOND: f32 = 0.75;
 const GROWTH: (f32, f32) = (0.1, 0.75);
 /// More detections than this are not tracked.
 const MAX_DETECTIONS: usize = 300;
+/// After a longer gap nobody knows how something moved; that it is looked for at all says that it stood.
+const STOPS_AFTER: Duration = Duration::from_secs(3);
 /// Longer gaps are predicted as if they were this long; what was there is lost by then.
 const MAX_PREDICTION: Duration = Duration::from_secs(10);
 
@@ -130,7 +132,9 @@ impl Tracker {
         let gap = self.last_at.map_or(Duration::ZERO, |last_at| elapsed(last_at, at)).min(MAX_PREDICTION);
         self.last_at = Some(at);
         for track in &mut self.tracks {
-            if !track.visible {
+            if gap >= STOPS_AFTER {
+                track.filter.stop();
+            } else if !track.visible {
                 track.filter.freeze_size();
             }
             track.filter.predict(gap.as_secs_f32());

@@ -139,6 +139,14 @@ impl Presence {
         }
     }
 
+    /// The track has not moved up to this time.
+    pub(crate) fn carry(&mut self, at: Timestamp, timing: &ZoneTiming) -> Step {
+        match self.stage {
+            Stage::Inside { entered_at, n_dwells } => self.dwell(at, timing, (entered_at, n_dwells)),
+            Stage::Arriving { .. } | Stage::Leaving { .. } => Step::Nothing,
+        }
+    }
+
     /// The track is gone.
     pub(crate) fn close(&self, at: Timestamp) -> Step {
         match self.stage {

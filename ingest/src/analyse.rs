@@ -29,6 +29,9 @@ const COUNT_SNAPSHOT_INTERVAL: SignedDuration = SignedDuration::from_secs(1);
 /// How often the occupancy of an unchanged zone is repeated.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
+/// A picture of whoever stands there is as good for so long.
+const PICTURE_LASTS: SignedDuration = SignedDuration::from_millis(9_500);
+
 /// Capture times that go back by more begin a new timeline; by less, the picture was analysed already.
 const NEW_TIMELINE: SignedDuration = SignedDuration::from_secs(10);
 /// The rate of analysis is told over so many pictures.
@@ -59,9 +62,12 @@ pub struct Analysis {
     scene: Scene,
     attention: Attention,
     redact: RedactSettings,
-    snapshot_at: Option<Timestamp>,
+    /// The last picture that was kept, and when it was taken.
+    pictured: Option<(Timestamp, SnapshotRef)>,
     /// When the latest pictures were taken, the last one last.
     analysed_at: VecDeque<Timestamp>,
+    /// Up to when tracks and zones have come.
+    reached: Option<Timestamp>,
 }
 
 impl Analysis {
@@ -74,13 +80,14 @@ impl Analysis {
         })?;
         let tracker = Tracker::new(TrackerSettings { frame_aspect, ..TrackerSettings::default() });
         let (attention, redact) = (Attention::new(camera), camera.redact);
-        Ok(Self { tracker, scene, attention, redact, snapshot_at: None, analysed_at: VecDeque::new() })
+        Ok(Self { tracker, scene, attention, redact, pictured: None, analysed_at: VecDeque::new(), reached: None })
     }
 
     /// Looks at a picture that was decoded to see whether anything is new; `None`: it must be detected, because something changed
     /// or because what is to be told is worth a snapshot.
     pub fn glance(&mut self, frame: &Frame) -> Option<Seen> {
-        if self.scene.is_dwell_due(frame.captured_at()) {
+        let at = frame.captured_at();
+        if self.scene.is_dwell_due(at) || self.wants_picture(at) {
             return None;
         }
         let still_there = self.attention.unchanged(frame)?;
@@ -114,9 +121,25 @@ impl Analysis {
         Seen { facts, finding: Some(finding), is_settled: self.scene.is_settled() }
     }
 
+    /// Nothing moved up to this time: what waited for time to pass comes about, dwells go on, and the last picture still shows
+    /// who stands there.
+    pub fn carry(&mut self, at: Timestamp) -> Vec<Fact> {
+        let observations = if self.scene.is_settled() {
+            self.scene.carry(at)
+        } else if self.reached.is_some_and(|reached| at > reached) {
+            self.reached = Some(at);
+            let tracks = self.tracker.update(at, &self.attention.standing());
+            self.scene.observe(at, &tracks)
+        } else {
+            Vec::new()
+        };
+        let snapshot = self.pictured.as_ref().map(|(_, snapshot)| snapshot.clone());
+        self.facts(observations, snapshot.as_ref())
+    }
+
     /// The camera went away: what was inside its zones is said to have left.
     pub fn close(&mut self) -> Vec<Fact> {
-        let Some(last_at) = self.analysed_at.back().copied() else { return Vec::new() };
+        let Some(last_at) = self.reached else { return Vec::new() };
         let observations = self.scene.close(last_at);
         self.facts(observations, None)
     }
@@ -141,7 +164,7 @@ impl Analysis {
     /// Goes on to this time; `None` when it was there before. A clock that was set back ends what was going on.
     fn begin(&mut self, at: Timestamp) -> Option<Vec<Fact>> {
         let mut facts = Vec::new();
-        if let Some(last_at) = self.analysed_at.back().copied()
+        if let Some(last_at) = self.reached
             && at <= last_at
         {
             if last_at.duration_since(at) < NEW_TIMELINE {
@@ -154,6 +177,7 @@ impl Analysis {
             self.analysed_at.pop_front();
         }
         self.analysed_at.push_back(at);
+        self.reached = Some(at);
         Some(facts)
     }
 
@@ -179,13 +203,25 @@ impl Analysis {
         (detections, snapshots): (&Detections, &SnapshotStore),
     ) -> Option<SnapshotRef> {
         let worth = observations.iter().map(worth).max().unwrap_or(Worth::Nothing);
-        let since = self.snapshot_at.map(|last| frame.captured_at().duration_since(last));
-        let is_recent = since.is_some_and(|since| since < COUNT_SNAPSHOT_INTERVAL);
+        let is_recent = self.pictured_within(frame.captured_at(), COUNT_SNAPSHOT_INTERVAL);
         match worth {
+            Worth::Nothing if self.wants_picture(frame.captured_at()) => {
+                self.snapshot(frame, detections, tracks, snapshots)
+            }
             Worth::Nothing => None,
             Worth::Count if is_recent => None,
             Worth::Count | Worth::Object => self.snapshot(frame, detections, tracks, snapshots),
         }
+    }
+
+    fn pictured_within(&self, at: Timestamp, period: SignedDuration) -> bool {
+        self.pictured.as_ref().is_some_and(|(last, _)| at.duration_since(*last).abs() < period)
+    }
+
+    /// Whether somebody stands there of whom is soon to be told, perhaps without a look at that moment.
+    fn wants_picture(&self, at: Timestamp) -> bool {
+        let soon = at.checked_add(PICTURE_LASTS).unwrap_or(at);
+        self.scene.is_settled() && self.scene.is_dwell_due(soon) && !self.pictured_within(at, PICTURE_LASTS)
     }
 
     /// A redacted snapshot; any failure means none (RULES P12).
@@ -201,7 +237,7 @@ impl Analysis {
             .and_then(|snapshot| snapshots.keep(snapshot).map_err(|error| error.to_string()));
         match made {
             Ok(reference) => {
-                self.snapshot_at = Some(frame.captured_at());
+                self.pictured = Some((frame.captured_at(), reference.clone()));
                 Some(reference)
             }
             Err(cause) => {

@@ -88,7 +88,12 @@ impl Attention {
             return None;
         }
         self.background.absorb(&now, ABSORBED.0, &[]);
-        Some(self.visible.iter().map(standing).collect())
+        Some(self.standing())
+    }
+
+    /// Who was there at the last look, as good as detected where they were.
+    pub fn standing(&self) -> Vec<Detection> {
+        self.visible.iter().map(standing).collect()
     }
 
     /// A picture that was decoded for a check, with what was detected in it.

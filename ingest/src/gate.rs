@@ -48,6 +48,11 @@ pub enum Job {
     },
     /// The stream ends; its decoder is given back.
     EndStream,
+    /// Nothing moved up to this capture time: whoever stood there at the last look stands there still.
+    Carry {
+        /// Until when.
+        at: Timestamp,
+    },
 }
 
 /// What the analysis found in the watched area of a picture.

@@ -135,11 +135,17 @@ impl Offline {
     }
 
     fn work(&mut self, job: Job) -> Result<Vec<Analysed>, OfflineError> {
-        let Job::Decode { unit, mode, purpose } = job else {
-            if matches!(job, Job::EndStream) {
+        let (unit, mode, purpose) = match job {
+            Job::Decode { unit, mode, purpose } => (unit, mode, purpose),
+            Job::BeginStream => return Ok(Vec::new()),
+            Job::EndStream => {
                 self.stream = None;
+                return Ok(Vec::new());
             }
-            return Ok(Vec::new());
+            Job::Carry { at } => {
+                let facts = self.analysis.as_mut().map(|analysis| analysis.carry(at)).unwrap_or_default();
+                return Ok(vec![(None, facts)]);
+            }
         };
         let started = Instant::now();
         let pictures = self.decode(&unit, mode)?;

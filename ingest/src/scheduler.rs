@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use parking_lot::{Condvar, Mutex};
 use xueliang_inference::{Detections, Detector, Frame};
 
@@ -30,6 +31,9 @@ pub trait DetectionSink: Send + Sync {
 
     /// Looks at a picture that was decoded to see whether anything is new; true when that settles it without the detector.
     fn settles(&self, frame: &Frame) -> bool;
+
+    /// Nothing moved up to this capture time.
+    fn carry(&self, at: Timestamp);
 }
 
 /// The shared detectors.
@@ -121,6 +125,10 @@ impl FrameSink for SlotSink {
         if !queued {
             slot.queue.put(slot);
         }
+    }
+
+    fn carry(&self, at: Timestamp) {
+        self.0.sink.carry(at);
     }
 
     fn has_room(&self, purpose: Purpose) -> bool {

@@ -1,9 +1,10 @@
-//! A frame scaled down to RGB: each pixel is the mean of the area it stands for.
+//! A frame scaled down to RGB: each pixel is the mean of the area it stands for. Rows are added up whole, which compilers
+//! turn into vector instructions, and only their sums are divided among the pixels.
 
 use std::ops::Range;
 
 use crate::colour;
-use crate::frame::Frame;
+use crate::frame::{ChromaPlanes, Frame};
 
 /// An RGB copy of a frame.
 pub(super) struct Scaled {
@@ -16,20 +17,29 @@ impl Scaled {
     /// The frame at this height, which is at most its own.
     pub(super) fn of(frame: &Frame, height: u32) -> Self {
         let picture = frame.picture();
-        let (source_w, source_h) = (picture.width(), picture.height());
-        let height = (height as usize).clamp(1, source_h);
-        let width = (source_w * height / source_h).max(1);
-        let (luma, chroma) = (picture.luma(), picture.chroma());
-        let (chroma_w, chroma_h) = picture.chroma_size();
+        let source = (picture.width(), picture.height());
+        let height = (height as usize).clamp(1, source.1);
+        let width = (source.0 * height / source.1).max(1);
+        let (mut luma, mut chroma) =
+            (Means::new(source, (width, height)), [0, 1].map(|_| Means::new(picture.chroma_size(), (width, height))));
         let channels = colour::rgb(picture.colour());
         let mut rgb = Vec::with_capacity(width * height * 3);
         for y in 0..height {
-            let (rows, chroma_rows) = (part(y, height, source_h), part(y, height, chroma_h));
-            for x in 0..width {
-                let chroma_columns = part(x, width, chroma_w);
-                let [y] = mean(|place| [luma[place]], source_w, &rows, &part(x, width, source_w));
-                let [u, v] = mean(|place| chroma.at(place), chroma_w, &chroma_rows, &chroma_columns);
-                rgb.extend(channels.map(|channel| channel.of(y, u, v).round().clamp(0.0, 255.0) as u8));
+            luma.take_row(y, picture.luma(), 1, 0);
+            match picture.chroma() {
+                ChromaPlanes::Planar { u, v } => {
+                    chroma[0].take_row(y, u, 1, 0);
+                    chroma[1].take_row(y, v, 1, 0);
+                }
+                ChromaPlanes::Paired(uv) => {
+                    chroma[0].take_row(y, uv, 2, 0);
+                    chroma[1].take_row(y, uv, 2, 1);
+                }
+            }
+            let [u, v] = &chroma;
+            for ((&y, &u), &v) in luma.row.iter().zip(&u.row).zip(&v.row) {
+                // The conversion saturates, so this rounds and clamps.
+                rgb.extend(channels.map(|channel| (channel.of(y, u, v) + 0.5) as u8));
             }
         }
         Self { width, height, rgb }
@@ -57,27 +67,48 @@ impl Scaled {
     }
 }
 
+/// The means of one plane, an output row at a time.
+struct Means {
+    source: (usize, usize),
+    height: usize,
+    columns: Vec<Range<usize>>,
+    /// Of each source column, over the rows of the output row.
+    sums: Vec<u32>,
+    row: Vec<f32>,
+}
+
+impl Means {
+    fn new(source: (usize, usize), (width, height): (usize, usize)) -> Self {
+        let columns = (0..width).map(|x| part(x, width, source.0)).collect();
+        Self { source, height, columns, sums: vec![0; source.0], row: vec![0.0; width] }
+    }
+
+    /// Computes output row `y` of the plane whose values are every `step`th byte from `first` on.
+    fn take_row(&mut self, y: usize, plane: &[u8], step: usize, first: usize) {
+        let rows = part(y, self.height, self.source.1);
+        let n_rows = rows.len();
+        let width = self.source.0 * step;
+        self.sums.fill(0);
+        for values in plane[rows.start * width..rows.end * width].chunks_exact(width) {
+            if step == 1 {
+                self.sums.iter_mut().zip(values).for_each(|(sum, &value)| *sum += u32::from(value));
+            } else {
+                let values = values.iter().skip(first).step_by(step);
+                self.sums.iter_mut().zip(values).for_each(|(sum, &value)| *sum += u32::from(value));
+            }
+        }
+        for (mean, columns) in self.row.iter_mut().zip(&self.columns) {
+            let sum: u32 = self.sums[columns.clone()].iter().sum();
+            *mean = sum as f32 / (n_rows * columns.len()) as f32;
+        }
+    }
+}
+
 /// Which source places output place `i` of `n` stands for; at least one.
 fn part(i: usize, n: usize, source: usize) -> Range<usize> {
     let start = i * source / n;
     let end = ((i + 1) * source / n).max(start + 1);
     start..end
-}
-
-fn mean<const N: usize>(
-    at: impl Fn(usize) -> [u8; N],
-    width: usize,
-    rows: &Range<usize>,
-    columns: &Range<usize>,
-) -> [f32; N] {
-    let mut sums = [0u32; N];
-    for row in rows.clone() {
-        for column in columns.clone() {
-            let values = at(row * width + column);
-            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += u32::from(value));
-        }
-    }
-    sums.map(|sum| sum as f32 / (rows.len() * columns.len()) as f32)
 }
 
 #[cfg(test)]
@@ -91,5 +122,16 @@ mod tests {
             assert_eq!((parts[0].start, parts[n - 1].end), (0, source));
             assert!(parts.windows(2).all(|pair| pair[1].start <= pair[0].end && !pair[0].is_empty()));
         }
+    }
+
+    #[test]
+    fn rows_and_pairs_have_the_means_of_their_areas() {
+        let plane: Vec<u8> = (0..24).collect();
+        let mut means = Means::new((6, 4), (2, 2));
+        means.take_row(1, &plane, 1, 0);
+        assert_eq!(means.row, [16.0, 19.0]);
+        let mut pairs = Means::new((3, 4), (1, 2));
+        pairs.take_row(0, &plane, 2, 1);
+        assert_eq!(pairs.row, [6.0]);
     }
 }

@@ -73,6 +73,13 @@ impl BoxFilter {
         self.aspect.velocity = 0.0;
     }
 
+    /// Forgets how it moved.
+    pub(super) fn stop(&mut self) {
+        for axis in [&mut self.cx, &mut self.cy, &mut self.aspect, &mut self.height] {
+            axis.velocity = 0.0;
+        }
+    }
+
     pub(super) fn bbox(&self) -> BBox {
         let h = self.height.value.max(1e-4);
         let w = (self.aspect.value * h).max(1e-4);

@@ -1,5 +1,6 @@
 //! The end of one camera's pipeline: what was detected becomes events in the outbox and verdicts for the gate.
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use xueliang_events::{SessionId, Source};
@@ -88,6 +89,11 @@ impl DetectionSink for CameraEvents {
             analysis.observe(frame, purpose, detections, &self.snapshots)
         };
         self.tell(frame, purpose, seen);
+    }
+
+    fn carry(&self, at: Timestamp) {
+        let facts = self.analysis.lock().as_mut().map(|analysis| analysis.carry(at)).unwrap_or_default();
+        facts.into_iter().for_each(|fact| self.outbox.append_blocking(self.draft(fact)));
     }
 
     fn settles(&self, frame: &Frame) -> bool {

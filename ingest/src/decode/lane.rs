@@ -10,6 +10,7 @@ use std::{
     },
 };
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use xueliang_inference::{Frame, PictureHealth, PictureHealthSettings, PictureVerdict, PrivacyMasks, mask};
 
@@ -33,6 +34,9 @@ const MAX_WAITING_BYTES: usize = 10 << 20;
 pub trait FrameSink: Send + Sync {
     /// Takes a frame; must not block.
     fn take(&self, frame: Frame, purpose: Purpose);
+
+    /// Nothing moved up to this capture time.
+    fn carry(&self, at: Timestamp);
 
     /// Whether a frame of this purpose may come now without taking the place of one that must not be skipped.
     fn has_room(&self, purpose: Purpose) -> bool;
@@ -141,6 +145,7 @@ impl Lane {
             // The chain stays: a keyframe comes next, and begins anew whatever was decoded before.
             Job::BeginStream => {}
             Job::EndStream => *self.stream.lock() = None,
+            Job::Carry { at } => self.sink.carry(at),
             Job::Decode { unit, mode, purpose } => self.decode(&unit, (mode, purpose), decoders),
         }
         Turn::Done
@@ -274,15 +279,13 @@ impl Waiting {
     fn next_purpose(&self) -> Option<Purpose> {
         match self.jobs.front()? {
             Job::Decode { purpose, .. } => Some(*purpose),
-            Job::BeginStream | Job::EndStream => None,
+            Job::BeginStream | Job::EndStream | Job::Carry { .. } => None,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
     use crate::access_unit::Codec;
 

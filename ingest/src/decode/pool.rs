@@ -155,6 +155,8 @@ mod tests {
     fn a_stopped_pool_lets_go_of_lanes_that_waited() {
         struct Nowhere;
         impl crate::decode::FrameSink for Nowhere {
+            fn carry(&self, _: jiff::Timestamp) {}
+
             fn take(&self, _: xueliang_inference::Frame, _: crate::gate::Purpose) {}
             fn has_room(&self, _: crate::gate::Purpose) -> bool {
                 true

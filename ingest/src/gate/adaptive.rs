@@ -15,10 +15,16 @@ use crate::access_unit::AccessUnit;
 
 /// The gate closes after so long without movement.
 const HOLD: SignedDuration = SignedDuration::from_secs(2);
-/// While sizes are trusted and nobody is there, a keyframe is looked at so often.
+/// The same while sizes say that nothing moves, and vouch for what still waits for time to pass.
+const HOLD_VOUCHED: SignedDuration = SignedDuration::from_secs(1);
+/// What waits for time to pass when the gate closes has waited long enough by then: lost tracks are dropped, counts are told.
+const SETTLES_WITHIN: SignedDuration = SignedDuration::from_secs(6);
+/// While sizes are trusted, a keyframe is looked at so often.
 const CHECK_EVERY: SignedDuration = SignedDuration::from_secs(10);
 /// Keyframes that come faster than this are not all looked at.
 const CHECK_AT_MOST_EVERY: SignedDuration = SignedDuration::from_millis(900);
+/// While sizes say that nothing moves, whoever stands there is carried on so often.
+const CARRY_EVERY: SignedDuration = SignedDuration::from_millis(200);
 /// Keyframes come a little early or late.
 const JITTER: SignedDuration = SignedDuration::from_millis(100);
 /// Keyframes further apart can't stand for what is between them.
@@ -48,6 +54,9 @@ pub struct Adaptive {
     too_large: bool,
     /// Whether something stands still in the watched area.
     occupied: bool,
+    carried_at: Option<Timestamp>,
+    /// What opened it, and whether that came to anything.
+    opening: Opening,
     /// It opens as soon as there is a decoder for it.
     wants_to_open: bool,
     /// Sizes and keyframes are those of a sub-stream; what is kept and decoded is the main stream.
@@ -59,14 +68,26 @@ enum State {
     /// → `Closed` after [`HOLD`] without movement, when what is left can be confirmed by keyframes.
     Open { active_at: Timestamp },
     /// → `Open` when sizes or a keyframe say so, or nothing else would do.
-    Closed { checked_at: Option<Timestamp>, pending: Option<Timestamp> },
+    Closed { closed_at: Option<Timestamp>, checked_at: Option<Timestamp>, pending: Option<Timestamp> },
+}
+
+impl State {
+    /// Closed, of which nothing is known yet.
+    const UNKNOWN: Self = Self::Closed { closed_at: None, checked_at: None, pending: None };
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Opening {
+    /// By the sizes, and nothing moved yet.
+    Alarm,
+    Other,
 }
 
 impl Adaptive {
     /// A gate that opens at once and stays open until it knows its camera.
     pub fn new() -> Self {
         Self {
-            state: State::Closed { checked_at: None, pending: None },
+            state: State::UNKNOWN,
             kept: Kept::default(),
             sizes: SizeEvidence::default(),
             last_at: None,
@@ -75,6 +96,8 @@ impl Adaptive {
             n_group_bytes: 0,
             too_large: false,
             occupied: false,
+            carried_at: None,
+            opening: Opening::Other,
             wants_to_open: true,
             watches_sub: false,
         }
@@ -151,36 +174,54 @@ impl Adaptive {
         if !opened && unit.keyframe && self.is_check_due(at) {
             self.check(unit, Purpose::Check, jobs);
         }
+        self.carry(at, jobs);
     }
 
     /// Hears what the analysis found in a picture.
     pub fn hear(&mut self, verdict: Verdict, may_open: bool, jobs: &mut Vec<Job>) {
         match (self.state, verdict.purpose) {
-            (State::Closed { checked_at, pending }, Purpose::Check) => {
+            (State::Closed { closed_at, checked_at, pending }, Purpose::Check) => {
                 let pending = pending.filter(|pending| *pending != verdict.at);
-                self.state = State::Closed { checked_at, pending };
+                self.state = State::Closed { closed_at, checked_at, pending };
                 self.hear_check(verdict, may_open, jobs);
             }
             (State::Open { active_at }, Purpose::Live | Purpose::CatchUp) => {
                 let moves = verdict.finding == Finding::Moving;
                 self.sizes.label(verdict.at, moves);
                 self.occupied = verdict.finding != Finding::Nobody;
-                let active_at = if moves { active_at.max(verdict.at) } else { active_at };
+                let mut active_at = active_at;
+                if moves {
+                    active_at = active_at.max(verdict.at);
+                    self.opening = Opening::Other;
+                }
                 self.state = State::Open { active_at };
-                if verdict.is_settled && verdict.at.duration_since(active_at) >= HOLD && self.may_close() {
-                    jobs.push(Job::EndStream);
-                    self.state = State::Closed { checked_at: Some(verdict.at), pending: None };
+                if self.is_over(&verdict, verdict.at.duration_since(active_at)) && self.may_close() {
+                    self.close(verdict.at, jobs);
                 }
             }
             _ => {}
         }
     }
 
+    /// Whether so long without movement is long enough.
+    fn is_over(&self, verdict: &Verdict, still_for: SignedDuration) -> bool {
+        let vouched = self.evidence_of_watched() == Evidence::Sizes && !self.sizes.says_movement();
+        (verdict.is_settled && still_for >= HOLD) || (vouched && still_for >= HOLD_VOUCHED)
+    }
+
+    fn close(&mut self, at: Timestamp, jobs: &mut Vec<Job>) {
+        jobs.push(Job::EndStream);
+        if self.opening == Opening::Alarm {
+            self.sizes.false_alarm(at);
+        }
+        self.state = State::Closed { closed_at: Some(at), checked_at: Some(at), pending: None };
+    }
+
     /// The session ended: what was kept can't be continued, what was learned stays.
     pub fn interrupted(&mut self) {
         self.kept.clear();
         self.sizes.interrupted();
-        self.state = State::Closed { checked_at: None, pending: None };
+        self.state = State::UNKNOWN;
         (self.last_at, self.keyframe_at) = (None, None);
         self.wants_to_open = true;
     }
@@ -216,7 +257,14 @@ impl Adaptive {
     fn want(&mut self) {
         let evidence = self.evidence_of_watched();
         self.wants_to_open |= evidence == Evidence::Everything;
-        self.wants_to_open |= evidence == Evidence::Sizes && self.sizes.says_movement();
+        if evidence == Evidence::Sizes && self.sizes.says_movement() && !self.wants_to_open {
+            self.wants_to_open = true;
+            self.opening = Opening::Alarm;
+            // The sizes vouch for everything before they began to rise.
+            if let Some(since) = self.sizes.rising_since() {
+                self.kept.forget_before(self.with_slack(since));
+            }
+        }
     }
 
     fn take_closed(&mut self, unit: AccessUnit, may_open: bool, jobs: &mut Vec<Job>) {
@@ -245,24 +293,39 @@ impl Adaptive {
             (Some(unit), None) => self.kept.push(unit),
             _ => {}
         }
+        if !self.watches_sub {
+            self.carry(at, jobs);
+        }
+    }
+
+    /// Lets time pass for whoever stands there, as long as the sizes vouch for it.
+    fn carry(&mut self, at: Timestamp, jobs: &mut Vec<Job>) {
+        let State::Closed { closed_at, checked_at: Some(checked_at), pending: None } = self.state else { return };
+        let vouched = !self.wants_to_open && self.evidence_of_watched() == Evidence::Sizes;
+        let settles = closed_at.is_some_and(|closed_at| at.duration_since(closed_at) <= SETTLES_WITHIN);
+        let last_at = self.carried_at.map_or(checked_at, |carried_at| carried_at.max(checked_at));
+        if vouched && (self.occupied || settles) && at.duration_since(last_at) >= CARRY_EVERY {
+            self.carried_at = Some(at);
+            jobs.push(Job::Carry { at });
+        }
     }
 
     /// Has a keyframe looked at.
     fn check(&mut self, keyframe: AccessUnit, purpose: Purpose, jobs: &mut Vec<Job>) {
         let at = keyframe.captured_at;
         let pending = (purpose == Purpose::Check).then_some(at);
-        self.state = State::Closed { checked_at: Some(at), pending };
+        let State::Closed { closed_at, .. } = self.state else { return };
+        self.state = State::Closed { closed_at, checked_at: Some(at), pending };
         jobs.push(Job::Decode { unit: keyframe, mode: Mode::Still, purpose });
     }
 
     fn is_check_due(&self, at: Timestamp) -> bool {
-        let State::Closed { checked_at, pending } = self.state else { return false };
+        let State::Closed { checked_at, pending, .. } = self.state else { return false };
         if pending.is_some_and(|pending| at.duration_since(pending) < VERDICT_WITHIN) {
             return false;
         }
-        let is_relaxed = self.evidence_of_watched() == Evidence::Sizes
-            && !self.occupied
-            && self.kept.n_bytes() < MAX_BYTES / GROUPS_KEPT;
+        let is_relaxed =
+            self.evidence_of_watched() == Evidence::Sizes && self.kept.n_bytes() < MAX_BYTES / GROUPS_KEPT;
         let every = if is_relaxed { CHECK_EVERY } else { CHECK_AT_MOST_EVERY };
         checked_at.is_none_or(|checked_at| at.duration_since(checked_at).abs() >= every - JITTER)
     }
@@ -273,6 +336,7 @@ impl Adaptive {
                 self.sizes.missed();
             }
             self.wants_to_open = true;
+            self.opening = Opening::Other;
             if may_open {
                 self.open(verdict.at, jobs);
             }
@@ -280,9 +344,13 @@ impl Adaptive {
         }
         self.occupied = verdict.finding == Finding::Standing;
         self.sizes.label(verdict.at, false);
-        // Two streams of one camera need not agree on the moment.
+        self.kept.forget_before(self.with_slack(verdict.at));
+    }
+
+    /// Two streams of one camera need not agree on the moment.
+    fn with_slack(&self, at: Timestamp) -> Timestamp {
         let slack = if self.watches_sub { SUB_SLACK } else { SignedDuration::ZERO };
-        self.kept.forget_before(verdict.at.checked_sub(slack).unwrap_or(verdict.at));
+        at.checked_sub(slack).unwrap_or(at)
     }
 
     /// False when nothing is kept to begin with.
@@ -298,12 +366,9 @@ impl Adaptive {
         true
     }
 
-    /// Something must tell who comes, keyframes must be able to confirm who stands there, and it must be possible to go on.
+    /// Something must tell who comes and who stands there, and it must be possible to go on.
     fn may_close(&self) -> bool {
-        let keyframes_suffice = self.keyframe_interval.is_some_and(|interval| interval <= KEYFRAMES_SUFFICE_WITHIN);
-        self.evidence_of_watched() != Evidence::Everything
-            && (keyframes_suffice || !self.occupied)
-            && !self.kept.is_empty()
+        self.evidence_of_watched() != Evidence::Everything && !self.kept.is_empty()
     }
 }
 

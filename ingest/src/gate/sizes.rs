@@ -19,13 +19,19 @@ const SPREADS: f32 = 1.5;
 /// Quiet and active moments that must be known before sizes are trusted.
 const MIN_MOMENTS: (f32, f32) = (150.0, 40.0);
 /// Share of the active moments that must stand out.
-const MIN_STANDING_OUT: f32 = 0.6;
+const MIN_STANDING_OUT: f32 = 0.3;
 /// Moments in a row above the threshold that open the gate.
 const MOMENTS_IN_A_ROW: u32 = 2;
+/// Share of the way from the quiet median to the threshold that is calm no longer.
+const CALM: f32 = 0.5;
+/// Smoothing tells of a rise so much later.
+const LAG: SignedDuration = SignedDuration::from_millis(500);
 /// A level that was quiet for this long just now, seconds, however large, stays quiet for a while.
 const RECENT: f32 = 1.5;
 /// The half-life, in seconds, in which that fades.
 const RECENT_HALF_LIFE: f32 = 30.0;
+/// The half-life, in seconds, of what a false alarm taught.
+const FALSE_ALARM_HALF_LIFE: f32 = 1800.0;
 /// Moments just after movement still carry some of it and are neither quiet nor active.
 const TAIL: SignedDuration = SignedDuration::from_millis(1500);
 /// Each miss doubles the active moments needed for new trust, up to so often.
@@ -43,8 +49,14 @@ pub struct SizeEvidence {
     quiet_recent: Option<(Timestamp, f32)>,
     quiet_peak: Option<(Timestamp, f32)>,
     active_until: Option<Timestamp>,
+    /// When the level was last no higher than quiet ones are.
+    calm_at: Option<Timestamp>,
     n_misses: u32,
     n_above: u32,
+    /// The highest level at which the sizes said movement, since that last came true or proved false.
+    alarm: f32,
+    /// The highest level at which nothing moved although the sizes said so, and when that was.
+    false_alarm: Option<(Timestamp, f32)>,
 }
 
 impl SizeEvidence {
@@ -64,7 +76,14 @@ impl SizeEvidence {
             self.unlabelled.pop_front();
         }
         self.unlabelled.push_back((at, level));
-        self.n_above = if level > self.threshold(at) { self.n_above + 1 } else { 0 };
+        let threshold = self.threshold(at);
+        self.n_above = if level > threshold { self.n_above + 1 } else { 0 };
+        if self.says_movement() {
+            self.alarm = self.alarm.max(level);
+        }
+        if self.calm_at.is_none() || level <= threshold - CALM * self.quiet_level.1 {
+            self.calm_at = Some(at);
+        }
     }
 
     /// Says what the moments up to `until` were.
@@ -72,6 +91,7 @@ impl SizeEvidence {
         while let Some(&(at, level)) = self.unlabelled.front().filter(|(at, _)| *at <= until) {
             self.unlabelled.pop_front();
             if active {
+                self.alarm = 0.0;
                 self.active.add(level);
                 self.active_until = Some(at);
                 continue;
@@ -100,11 +120,18 @@ impl SizeEvidence {
         self.n_misses = (self.n_misses + 1).min(MAX_DOUBLINGS);
     }
 
+    /// The sizes said movement and nothing moved: what is no higher is quiet, for a good while.
+    pub fn false_alarm(&mut self, at: Timestamp) {
+        let level = self.false_alarm_now(at).map_or(self.alarm, |level| level.max(self.alarm));
+        self.false_alarm = Some((at, level));
+        self.alarm = 0.0;
+    }
+
     /// The stream began anew or its clock jumped: what waits can't be labelled any more.
     pub fn interrupted(&mut self) {
         self.smoothed = None;
         self.unlabelled.clear();
-        (self.quiet_recent, self.quiet_peak) = (None, None);
+        (self.quiet_recent, self.quiet_peak, self.calm_at) = (None, None, None);
         self.n_above = 0;
     }
 
@@ -122,9 +149,24 @@ impl SizeEvidence {
         self.n_above >= MOMENTS_IN_A_ROW
     }
 
+    /// Since when the sizes have been rising; whatever moves now came no earlier.
+    pub fn rising_since(&self) -> Option<Timestamp> {
+        self.calm_at?.checked_sub(LAG).ok()
+    }
+
     fn threshold(&self, at: Timestamp) -> f32 {
         let (median, rise) = self.quiet_level;
-        (median + rise).max(self.faded_peak(at) + MIN_RISE)
+        let threshold = (median + rise).max(self.faded_peak(at) + MIN_RISE);
+        self.false_alarm_now(at).map_or(threshold, |level| threshold.max(level))
+    }
+
+    /// The level of the last false alarm, faded towards the median.
+    fn false_alarm_now(&self, at: Timestamp) -> Option<f32> {
+        let (median, _) = self.quiet_level;
+        let faded = |(alarm_at, level)| {
+            median + (level - median) * 0.5f32.powf(seconds(alarm_at, at).max(0.0) / FALSE_ALARM_HALF_LIFE)
+        };
+        self.false_alarm.map(faded)
     }
 
     /// The largest quiet level of late, faded towards the median.
@@ -243,6 +285,18 @@ mod tests {
         let (mut evidence, next) =
             played(&[(500, 176.0, false), (100, 400.0, true), (500, 176.0, false), (100, 900.0, false)]);
         assert!(!triggers(&mut evidence, next, 250, 900));
+    }
+
+    #[test]
+    fn a_false_alarm_is_believed_for_a_good_while_and_a_larger_one_is_not() {
+        let (mut evidence, next) = played(&[(500, 176.0, false), (100, 960.0, true), (500, 176.0, false)]);
+        assert!(triggers(&mut evidence, next, 10, 400));
+        evidence.false_alarm(at(next + 10));
+        for frame in (next + 100..next + 1100).step_by(200) {
+            (frame..frame + 190).for_each(|quiet| evidence.observe(at(quiet), 176));
+            assert!(!triggers(&mut evidence, frame + 190, 10, 390));
+        }
+        assert!(evidence.is_trusted() && triggers(&mut evidence, next + 1200, 20, 960));
     }
 
     #[test]

@@ -39,6 +39,7 @@ struct Outcome {
     gate: Adaptive,
     /// Frames that were analysed in sequence.
     analysed: Vec<i64>,
+    carried: Vec<i64>,
     n_stills: usize,
 }
 
@@ -74,7 +75,7 @@ impl Street {
 
     /// Five analysed frames a second, and what a check compares: who was there at the last look.
     fn run(&self) -> Outcome {
-        let mut outcome = Outcome { gate: Adaptive::new(), analysed: Vec::new(), n_stills: 0 };
+        let mut outcome = Outcome { gate: Adaptive::new(), analysed: Vec::new(), carried: Vec::new(), n_stills: 0 };
         let mut seen_standing = false;
         for frame in 0..self.n_frames {
             let mut jobs = Vec::new();
@@ -91,6 +92,9 @@ impl Street {
     fn analyse(&self, jobs: Vec<Job>, outcome: &mut Outcome, seen_standing: &mut bool) -> Vec<Verdict> {
         let mut verdicts = Vec::new();
         for job in jobs {
+            if let Job::Carry { at } = job {
+                outcome.carried.push(frame_of(at));
+            }
             let Job::Decode { unit, purpose, mode } = job else { continue };
             let frame = frame_of(unit.captured_at);
             let (moves, stands) = (Self::is_in(&self.moving, frame), Self::is_in(&self.standing, frame));
@@ -169,12 +173,35 @@ fn long_groups_with_a_signal_are_gated() {
 }
 
 #[test]
-fn who_stands_still_is_confirmed_by_every_keyframe_while_closed() {
-    let street = Street { moving: once(500..600), standing: once(600..4000), ..Street::default() };
+fn who_stands_still_is_confirmed_by_every_keyframe_where_sizes_say_nothing() {
+    let street =
+        Street { sizes: (9143, 9083), moving: once(500..600), standing: once(600..4000), ..Street::default() };
     let outcome = street.run();
     assert!(outcome.share_analysed(5000) < 0.15, "{}", outcome.share_analysed(5000));
     assert!(outcome.n_stills >= 85, "{}", outcome.n_stills);
+    assert!(outcome.carried.is_empty(), "nothing vouches for what is between keyframes");
     assert!(outcome.analysed_all_of(4000..4010), "that it left must be analysed");
+}
+
+#[test]
+fn who_stands_still_is_carried_while_sizes_vouch_and_confirmed_now_and_then() {
+    let street = Street { moving: once(500..600), standing: once(600..4000), ..Street::default() };
+    let outcome = street.run();
+    assert!(outcome.share_analysed(5000) < 0.15, "{}", outcome.share_analysed(5000));
+    assert!((14..40).contains(&outcome.n_stills), "{}", outcome.n_stills);
+    let closed = outcome.carried.first().copied().unwrap_or(5000)..4000;
+    assert!(closed.start < 1000, "{}", closed.start);
+    assert!(closed.clone().step_by(50).all(|frame| outcome.carried.iter().any(|at| (at - frame).abs() <= 50)));
+    assert!(outcome.analysed_all_of(4000..4010), "that it left must be analysed");
+}
+
+#[test]
+fn an_opening_begins_with_the_group_in_which_the_sizes_began_to_rise() {
+    let street = Street { n_frames: 10_000, moving: vec![500..700, 8040..8100], ..Street::default() };
+    let outcome = street.run();
+    let first = outcome.analysed.iter().copied().find(|frame| *frame > 7000);
+    assert!(first.is_some_and(|first| (7950..=8040).contains(&first)), "{first:?}");
+    assert!(outcome.analysed_all_of(8040..8100));
 }
 
 #[test]
@@ -249,6 +276,7 @@ proptest::proptest! {
                         may_go_on = true;
                     }
                     Job::Decode { unit, mode: Mode::Still, .. } => proptest::prop_assert!(unit.keyframe),
+                    Job::Carry { .. } => proptest::prop_assert!(!streams),
                 }
             }
             proptest::prop_assert_eq!(gate.is_open(), streams);
