@@ -13,6 +13,7 @@ pub(crate) struct Channel {
 
 impl Channel {
     /// Not yet rounded, may lie outside 0..255.
+    #[inline(always)]
     pub(crate) fn of(self, y: f32, u: f32, v: f32) -> f32 {
         self.y * y + self.u * u + self.v * v + self.constant
     }

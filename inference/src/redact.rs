@@ -5,8 +5,7 @@
 
 mod scale;
 
-use image::codecs::jpeg::JpegEncoder;
-use image::{ExtendedColorType, ImageEncoder};
+use jpeg_encoder::{ColorType, Encoder, EncodingError};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -70,9 +69,17 @@ pub enum RedactError {
         /// What it would be.
         height: u32,
     },
+    /// A copy that no JPEG can hold.
+    #[error("a snapshot of {width}×{height} is too large")]
+    TooLarge {
+        /// Its width.
+        width: usize,
+        /// Its height.
+        height: usize,
+    },
     /// The encoder failed.
     #[error("encoding the snapshot failed")]
-    Encode(#[from] image::ImageError),
+    Encode(#[from] EncodingError),
 }
 
 /// Redacts a copy of the frame, from everything the model suspects and where tracks are believed to be.
@@ -154,12 +161,14 @@ fn cover(picture: &mut Scaled, bbox: &BBox, colour: [u8; 3]) {
 }
 
 fn encode(picture: &Scaled, quality: u8) -> Result<Snapshot, RedactError> {
-    let (width, height) = (picture.width() as u32, picture.height() as u32);
+    let (width, height) = (picture.width(), picture.height());
+    let (Ok(jpeg_width), Ok(jpeg_height)) = (u16::try_from(width), u16::try_from(height)) else {
+        return Err(RedactError::TooLarge { width, height });
+    };
     let mut jpeg = Vec::new();
-    let encoder = JpegEncoder::new_with_quality(&mut jpeg, quality);
-    encoder.write_image(picture.rgb(), width, height, ExtendedColorType::Rgb8)?;
+    Encoder::new(&mut jpeg, quality).encode(picture.rgb(), jpeg_width, jpeg_height, ColorType::Rgb)?;
     let digest = hex::encode(Sha256::digest(&jpeg));
-    Ok(Snapshot { width, height, digest, jpeg })
+    Ok(Snapshot { width: jpeg_width.into(), height: jpeg_height.into(), digest, jpeg })
 }
 
 #[cfg(test)]

@@ -3,8 +3,10 @@
 
 use std::ops::Range;
 
+use pulp::{Arch, Simd, WithSimd};
+
 use crate::colour;
-use crate::frame::{ChromaPlanes, Frame};
+use crate::frame::{ChromaPlanes, Frame, Picture};
 
 /// An RGB copy of a frame.
 pub(super) struct Scaled {
@@ -20,28 +22,10 @@ impl Scaled {
         let source = (picture.width(), picture.height());
         let height = (height as usize).clamp(1, source.1);
         let width = (source.0 * height / source.1).max(1);
-        let (mut luma, mut chroma) =
-            (Means::new(source, (width, height)), [0, 1].map(|_| Means::new(picture.chroma_size(), (width, height))));
-        let channels = colour::rgb(picture.colour());
-        let mut rgb = Vec::with_capacity(width * height * 3);
-        for y in 0..height {
-            luma.take_row(y, picture.luma(), 1, 0);
-            match picture.chroma() {
-                ChromaPlanes::Planar { u, v } => {
-                    chroma[0].take_row(y, u, 1, 0);
-                    chroma[1].take_row(y, v, 1, 0);
-                }
-                ChromaPlanes::Paired(uv) => {
-                    chroma[0].take_row(y, uv, 2, 0);
-                    chroma[1].take_row(y, uv, 2, 1);
-                }
-            }
-            let [u, v] = &chroma;
-            for ((&y, &u), &v) in luma.row.iter().zip(&u.row).zip(&v.row) {
-                // The conversion saturates, so this rounds and clamps.
-                rgb.extend(channels.map(|channel| (channel.of(y, u, v) + 0.5) as u8));
-            }
-        }
+        let luma = Means::new(source, (width, height));
+        let chroma = [0, 1].map(|_| Means::new(picture.chroma_size(), (width, height)));
+        let mut rgb = vec![0; width * height * 3];
+        Arch::new().dispatch(Scale { picture, luma, chroma, rgb: &mut rgb });
         Self { width, height, rgb }
     }
 
@@ -67,6 +51,44 @@ impl Scaled {
     }
 }
 
+/// One picture's way into its copy.
+struct Scale<'a> {
+    picture: &'a Picture,
+    luma: Means,
+    chroma: [Means; 2],
+    rgb: &'a mut [u8],
+}
+
+impl WithSimd for Scale<'_> {
+    type Output = ();
+
+    /// Compiled once for each instruction set; all that it calls must be inlined to be part of that.
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Self { picture, mut luma, mut chroma, rgb } = self;
+        let channels = colour::rgb(picture.colour());
+        for (y, row) in rgb.chunks_exact_mut(3 * luma.row.len()).enumerate() {
+            luma.take_row(y, picture.luma(), 1, 0);
+            match picture.chroma() {
+                ChromaPlanes::Planar { u, v } => {
+                    chroma[0].take_row(y, u, 1, 0);
+                    chroma[1].take_row(y, v, 1, 0);
+                }
+                ChromaPlanes::Paired(uv) => {
+                    chroma[0].take_row(y, uv, 2, 0);
+                    chroma[1].take_row(y, uv, 2, 1);
+                }
+            }
+            let [u, v] = &chroma;
+            let values = luma.row.iter().zip(&u.row).zip(&v.row);
+            for (pixel, ((&y, &u), &v)) in row.chunks_exact_mut(3).zip(values) {
+                // The conversion saturates, so this rounds and clamps.
+                pixel.copy_from_slice(&channels.map(|channel| (channel.of(y, u, v) + 0.5) as u8));
+            }
+        }
+    }
+}
+
 /// The means of one plane, an output row at a time.
 struct Means {
     source: (usize, usize),
@@ -84,6 +106,7 @@ impl Means {
     }
 
     /// Computes output row `y` of the plane whose values are every `step`th byte from `first` on.
+    #[inline(always)]
     fn take_row(&mut self, y: usize, plane: &[u8], step: usize, first: usize) {
         let rows = part(y, self.height, self.source.1);
         let n_rows = rows.len();

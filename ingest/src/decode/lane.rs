@@ -1,5 +1,8 @@
 //! One camera's way through the decoders: a bounded queue of access units, the decoder it leases, and where its frames go.
 //!
+//! Access units wait until a picture is due that is analysed, and are then decoded in one go: what a decoder works on is large, and
+//! dear to fetch again after another camera's.
+//!
 //! Loss policy: when the queue is full, everything up to the newest keyframe is dropped and counted; decoding goes on there.
 
 use std::{
@@ -29,6 +32,8 @@ use crate::{
 const MAX_WAITING_UNITS: usize = 64;
 /// Most bytes that wait for a decoder.
 const MAX_WAITING_BYTES: usize = 10 << 20;
+/// Access units that are decoded in one go; so many don't wait any longer.
+const MAX_BURST: usize = 16;
 
 /// Takes a camera's frames.
 pub trait FrameSink: Send + Sync {
@@ -134,24 +139,36 @@ impl Lane {
         self.settings.metrics.dropped_before_decode(n_dropped);
     }
 
-    /// Does the oldest waiting job.
+    /// Does the oldest waiting jobs, up to the next picture that is analysed.
     pub(super) fn serve(&self, decoders: &mut ThreadDecoders) -> Turn {
-        let purpose = self.waiting.lock().next_purpose();
-        if purpose.is_some_and(|purpose| !self.sink.has_room(purpose)) {
-            return Turn::NoRoom;
-        }
-        let Some(job) = self.waiting.lock().take() else { return Turn::Done };
-        match job {
-            // The chain stays: a keyframe comes next, and begins anew whatever was decoded before.
-            Job::BeginStream => {}
-            Job::EndStream => *self.stream.lock() = None,
-            Job::Carry { at } => self.sink.carry(at),
-            Job::Decode { unit, mode, purpose } => self.decode(&unit, (mode, purpose), decoders),
+        for _ in 0..MAX_BURST {
+            let purpose = self.waiting.lock().next_purpose();
+            if purpose.is_some_and(|purpose| !self.sink.has_room(purpose)) {
+                return Turn::NoRoom;
+            }
+            let Some(job) = self.waiting.lock().take() else { break };
+            let analysed = match job {
+                // The chain stays: a keyframe comes next, and begins anew whatever was decoded before.
+                Job::BeginStream => false,
+                Job::EndStream => {
+                    *self.stream.lock() = None;
+                    false
+                }
+                Job::Carry { at } => {
+                    self.sink.carry(at);
+                    false
+                }
+                Job::Decode { unit, mode, purpose } => self.decode(&unit, (mode, purpose), decoders),
+            };
+            if analysed {
+                break;
+            }
         }
         Turn::Done
     }
 
-    fn decode(&self, unit: &AccessUnit, (mode, purpose): (Mode, Purpose), decoders: &mut ThreadDecoders) {
+    /// True when a picture came out that is analysed.
+    fn decode(&self, unit: &AccessUnit, (mode, purpose): (Mode, Purpose), decoders: &mut ThreadDecoders) -> bool {
         let timer = self.settings.metrics.decode_timer();
         let decoded = match mode {
             Mode::Still => decoders.still(unit).map(|picture| {
@@ -162,9 +179,9 @@ impl Lane {
         };
         timer.observe_duration();
         match decoded {
-            Ok(pictures) => {
-                pictures.into_iter().for_each(|picture: Picture| self.deliver(&picture, purpose, unit.keyframe));
-            }
+            Ok(pictures) => pictures
+                .into_iter()
+                .fold(false, |analysed, picture: Picture| self.deliver(&picture, purpose, unit.keyframe) || analysed),
             Err(error) => {
                 self.count_errors(1);
                 tracing::warn!(
@@ -172,6 +189,7 @@ impl Lane {
                     error = &error as &dyn std::error::Error,
                     "can't decode"
                 );
+                false
             }
         }
     }
@@ -188,12 +206,13 @@ impl Lane {
         Ok(pictures)
     }
 
-    fn deliver(&self, picture: &Picture, purpose: Purpose, keyframe: bool) {
+    /// True when it is analysed.
+    fn deliver(&self, picture: &Picture, purpose: Purpose, keyframe: bool) -> bool {
         self.n_frames.fetch_add(1, Ordering::Relaxed);
         self.settings.metrics.decoded();
         let is_analysed = purpose == Purpose::Check || self.pace.lock().admits(picture.captured_at);
         if !is_analysed && !keyframe {
-            return;
+            return false;
         }
         match picture.to_frame() {
             Ok(frame) => {
@@ -215,6 +234,7 @@ impl Lane {
                 );
             }
         }
+        is_analysed
     }
 
     fn count_errors(&self, n_errors: u64) {
@@ -227,8 +247,15 @@ impl Lane {
         self.sink.wait_for_room(wake)
     }
 
-    pub(super) fn is_waiting(&self) -> bool {
-        !self.waiting.lock().jobs.is_empty()
+    /// Whether something waits that should be done now.
+    pub(super) fn is_due(&self) -> bool {
+        let waiting = self.waiting.lock();
+        let pace = self.pace.lock();
+        waiting.jobs.len() >= MAX_BURST
+            || waiting.jobs.iter().any(|job| match job {
+                Job::Decode { unit, mode: Mode::Stream, purpose: Purpose::Live } => pace.would_admit(unit.captured_at),
+                _ => true,
+            })
     }
 }
 

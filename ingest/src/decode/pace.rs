@@ -16,18 +16,29 @@ impl Pace {
 
     /// Whether a frame that was taken then goes through.
     pub(crate) fn admits(&mut self, at: Timestamp) -> bool {
+        let due = self.due(at);
+        if let Some(due) = due {
+            self.next_at = Some(due + self.interval);
+        }
+        due.is_some()
+    }
+
+    /// Whether a frame that was taken then would go through now.
+    pub(crate) fn would_admit(&self, at: Timestamp) -> bool {
+        self.due(at).is_some()
+    }
+
+    /// Since when a frame that was taken then is due; `None`: it comes too early.
+    fn due(&self, at: Timestamp) -> Option<Timestamp> {
         let far = self.interval * 2;
-        let due = match self.next_at {
-            None => at,
+        match self.next_at {
             Some(next_at) if at < next_at - self.interval / 4 => {
                 // A clock that stepped back must not silence the camera.
-                if next_at.duration_since(at) > far { at } else { return false }
+                (next_at.duration_since(at) > far).then_some(at)
             }
-            Some(next_at) if at.duration_since(next_at) > far => at,
-            Some(next_at) => next_at,
-        };
-        self.next_at = Some(due + self.interval);
-        true
+            Some(next_at) if at.duration_since(next_at) <= far => Some(next_at),
+            _ => Some(at),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The threads that decode, shared by all cameras, and the leases of stream decoders.
 //!
-//! Lanes that have work stand once in a run queue and are served one access unit at a time, so a busy camera can't starve the
-//! others. Keyframes that stand alone are decoded by the thread's own decoder of that coding: an idle camera owns none.
+//! Lanes that have work stand once in a run queue and are served up to one picture that is analysed, so a busy camera can't starve
+//! the others. Keyframes that stand alone are decoded by the thread's own decoder of that coding: an idle camera owns none.
 
 use std::{
     collections::VecDeque,
@@ -78,7 +78,9 @@ impl DecoderPool {
             return;
         }
         jobs.into_iter().for_each(|job| lane.put(job));
-        self.queue.schedule(lane);
+        if lane.is_due() {
+            self.queue.schedule(lane);
+        }
     }
 
     /// Ends the threads; what waits is dropped.
@@ -120,7 +122,7 @@ impl RunQueue {
     fn done(self: &Arc<Self>, lane: &Arc<Lane>, turn: Turn) {
         lane.scheduled.store(false, Ordering::Release);
         let goes_on = match turn {
-            Turn::Done => lane.is_waiting(),
+            Turn::Done => lane.is_due(),
             Turn::NoRoom => lane.wait_for_room(self.wake(lane)),
         };
         if goes_on {
