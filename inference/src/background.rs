@@ -155,6 +155,23 @@ impl Change {
         self.n_changed == 0
     }
 
+    /// The smallest box around all cells that differ.
+    pub fn bounds(&self) -> Option<BBox> {
+        let changed = self.cells.iter().enumerate().filter(|&(_, &changed)| changed).map(|(index, _)| index);
+        let places = changed.map(|index| (index % GRID.0, index / GRID.0));
+        let ends = places.fold(None, |ends: Option<[usize; 4]>, (x, y)| {
+            let [left, top, right, bottom] = ends.unwrap_or([x, y, x, y]);
+            Some([left.min(x), top.min(y), right.max(x), bottom.max(y)])
+        });
+        let (width, height) = (1.0 / GRID.0 as f32, 1.0 / GRID.1 as f32);
+        ends.map(|[left, top, right, bottom]| BBox {
+            x: left as f32 * width,
+            y: top as f32 * height,
+            w: (right + 1 - left) as f32 * width,
+            h: (bottom + 1 - top) as f32 * height,
+        })
+    }
+
     /// Whether a box covers a cell that differs.
     pub fn touches(&self, bbox: &BBox) -> bool {
         cells_of(bbox).any(|index| self.cells[index])
@@ -280,6 +297,16 @@ mod tests {
         assert!(!change.is_empty());
         assert!(change.touches(&PERSON));
         assert!(!change.touches(&BBox { x: 0.1, y: 0.1, w: 0.1, h: 0.1 }));
+    }
+
+    #[test]
+    fn the_bounds_hold_what_changed_and_little_more() {
+        let background = learned(everywhere());
+        let bounds = background.compare(&picture(1.0, 78, Some(PERSON))).bounds().unwrap();
+        let cell = 1.0 / GRID.1 as f32;
+        assert!(bounds.x <= PERSON.x + cell && bounds.x + bounds.w >= PERSON.x + PERSON.w - cell, "{bounds:?}");
+        assert!(bounds.w < PERSON.w + 2.0 * cell && bounds.h < PERSON.h + 2.0 * cell, "{bounds:?}");
+        assert!(background.compare(&picture(1.0, 79, None)).bounds().is_none());
     }
 
     #[test]

@@ -26,6 +26,14 @@ pub(crate) struct BoxInModel {
     pub(crate) h: f32,
 }
 
+impl BoxInModel {
+    /// All of an input of this width and height.
+    pub(crate) fn of_input((width, height): (usize, usize)) -> Self {
+        let (w, h) = (width as f32, height as f32);
+        Self { cx: w / 2.0, cy: h / 2.0, w, h }
+    }
+}
+
 /// An output that a decoder reads.
 pub(crate) struct OutputTensor<'a> {
     pub(crate) name: &'a str,

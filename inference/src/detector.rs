@@ -11,9 +11,9 @@ use crate::decode::{BoxInModel, Candidate};
 use crate::detection::Detection;
 use crate::frame::Frame;
 use crate::geometry::BBox;
-use crate::model::{Model, NetworkFacts};
+use crate::model::{Model, Network, NetworkFacts};
 use crate::nms;
-use crate::preprocess::FrameFromModel;
+use crate::preprocess::{FrameFromModel, Window};
 
 /// Runs one model.
 pub struct Detector {
@@ -35,6 +35,8 @@ pub struct Detections {
     /// How long it took.
     pub timings: Timings,
     network: Option<Arc<NetworkFacts>>,
+    /// Where was looked, if not everywhere.
+    part: Option<BBox>,
     unsuppressed: Vec<Detection>,
     candidates: Vec<Detection>,
     n_confident: usize,
@@ -80,29 +82,58 @@ impl Detector {
 
     /// What the frame holds.
     pub fn detect(&mut self, frame: &Frame, settings: &DetectSettings) -> Result<Detections, DetectError> {
-        let network = self.model.network(frame);
-        let facts = Arc::clone(network.facts());
-        let started = Instant::now();
-        let prepared = network.prepare(frame);
-        let preprocessed = Instant::now();
-        let (mut inferred, frame_from_model) = (preprocessed, prepared.frame_from_model);
-        let outputs = prepared.infer(|outputs, decoder| {
-            inferred = Instant::now();
-            decoder.decode(outputs)
-        });
-        let found = outputs.map_err(DetectError::Infer)??;
-        let mut detections = Detections::of(&found, frame_from_model, settings);
-        detections.network = Some(facts);
-        detections.timings =
-            Timings { preprocess: preprocessed - started, infer: inferred - preprocessed, decode: inferred.elapsed() };
-        Ok(detections)
+        run(self.model.network(frame), (frame, None), settings)
     }
+
+    /// What a part of the frame holds that contains this region; all of it where a part would save nothing.
+    pub fn detect_part(
+        &mut self,
+        frame: &Frame,
+        region: &BBox,
+        settings: &DetectSettings,
+    ) -> Result<Detections, DetectError> {
+        match self.model.part(frame, region) {
+            Some((network, window)) => run(network, (frame, Some(window)), settings),
+            None => self.detect(frame, settings),
+        }
+    }
+}
+
+fn run(
+    network: &mut Network,
+    (frame, window): (&Frame, Option<Window>),
+    settings: &DetectSettings,
+) -> Result<Detections, DetectError> {
+    let facts = Arc::clone(network.facts());
+    let input = network.size();
+    let started = Instant::now();
+    let prepared = network.prepare(frame, window);
+    let preprocessed = Instant::now();
+    let (mut inferred, frame_from_model) = (preprocessed, prepared.frame_from_model);
+    let outputs = prepared.infer(|outputs, decoder| {
+        inferred = Instant::now();
+        decoder.decode(outputs)
+    });
+    let found = outputs.map_err(DetectError::Infer)??;
+    let mut detections = Detections::of(&found, frame_from_model, settings);
+    if window.is_some() {
+        detections.keep_inside(bbox_in_frame(BoxInModel::of_input(input), frame_from_model));
+    }
+    detections.network = Some(facts);
+    detections.timings =
+        Timings { preprocess: preprocessed - started, infer: inferred - preprocessed, decode: inferred.elapsed() };
+    Ok(detections)
 }
 
 impl Detections {
     /// What found them.
     pub fn network(&self) -> Option<&NetworkFacts> {
         self.network.as_deref()
+    }
+
+    /// The part of the frame that was looked at; `None`: all of it.
+    pub fn part(&self) -> Option<&BBox> {
+        self.part.as_ref()
     }
 
     /// From the settings' threshold on, best first: what people are shown.
@@ -123,7 +154,7 @@ impl Detections {
     #[cfg(test)]
     pub(crate) fn for_test(found: &[Detection]) -> Self {
         let (unsuppressed, candidates) = (found.to_vec(), found.to_vec());
-        Self { timings: Timings::default(), network: None, unsuppressed, candidates, n_confident: 0 }
+        Self { timings: Timings::default(), network: None, part: None, unsuppressed, candidates, n_confident: 0 }
     }
 
     fn of(found: &[Candidate], frame_from_model: FrameFromModel, settings: &DetectSettings) -> Self {
@@ -137,15 +168,39 @@ impl Detections {
         nms::sort_by_confidence(&mut unsuppressed);
         let candidates = nms::suppress(&unsuppressed, settings.nms_iou);
         let n_confident = candidates.partition_point(|found| found.confidence >= settings.score_threshold);
-        Self { timings: Timings::default(), network: None, unsuppressed, candidates, n_confident }
+        Self { timings: Timings::default(), network: None, part: None, unsuppressed, candidates, n_confident }
     }
+
+    /// Only this part was looked at; what its edge cuts is not whole.
+    fn keep_inside(&mut self, part: BBox) {
+        let is_whole = |found: &Detection| !is_cut(&found.bbox, &part);
+        self.unsuppressed.retain(is_whole);
+        self.n_confident = self.candidates[..self.n_confident].iter().filter(|found| is_whole(found)).count();
+        self.candidates.retain(is_whole);
+        self.part = Some(part);
+    }
+}
+
+/// Whether a box ends at an edge of the part that is none of the frame.
+fn is_cut(bbox: &BBox, part: &BBox) -> bool {
+    const NEAR: f32 = 0.004;
+    let cut = |edge: f32, of_frame: f32, of_box: f32| (edge - of_frame).abs() > NEAR && (of_box - edge).abs() < NEAR;
+    let beyond = bbox.x < part.x - NEAR
+        || bbox.y < part.y - NEAR
+        || bbox.x + bbox.w > part.x + part.w + NEAR
+        || bbox.y + bbox.h > part.y + part.h + NEAR;
+    beyond
+        || cut(part.x, 0.0, bbox.x)
+        || cut(part.y, 0.0, bbox.y)
+        || cut(part.x + part.w, 1.0, bbox.x + bbox.w)
+        || cut(part.y + part.h, 1.0, bbox.y + bbox.h)
 }
 
 fn bbox_in_frame(bbox_in_model: BoxInModel, frame_from_model: FrameFromModel) -> BBox {
     let BoxInModel { cx, cy, w, h } = bbox_in_model;
     let (left, top) = (cx - w / 2.0, cy - h / 2.0);
-    let FrameFromModel { x, y } = frame_from_model;
-    BBox { x: left * x, y: top * y, w: w * x, h: h * y }.clipped()
+    let FrameFromModel { x, y, origin } = frame_from_model;
+    BBox { x: (left + origin.0 as f32) * x, y: (top + origin.1 as f32) * y, w: w * x, h: h * y }.clipped()
 }
 
 #[cfg(test)]
@@ -161,7 +216,7 @@ mod tests {
     #[test]
     fn doubtful_and_suppressed_boxes_stay_for_tracker_and_redaction() {
         let found = [candidate(0.2, 300.0), candidate(0.8, 100.0), candidate(0.5, 104.0), candidate(0.9, 900.0)];
-        let frame_from_model = FrameFromModel { x: 1.0 / 416.0, y: 1.0 / 312.0 };
+        let frame_from_model = FrameFromModel { x: 1.0 / 416.0, y: 1.0 / 312.0, origin: (0, 0) };
         let settings = DetectSettings { score_threshold: 0.35, nms_iou: 0.45 };
         let detections = Detections::of(&found, frame_from_model, &settings);
         let scores = |detections: &[Detection]| detections.iter().map(|d| d.confidence).collect::<Vec<_>>();

@@ -137,6 +137,22 @@ impl BBox {
         Self { x: self.x - dx, y: self.y - dy, w: self.w + 2.0 * dx, h: self.h + 2.0 * dy }
     }
 
+    /// The smallest box around both.
+    pub fn union(&self, other: &Self) -> Self {
+        let (x, y) = (self.x.min(other.x), self.y.min(other.y));
+        let right = (self.x + self.w).max(other.x + other.w);
+        let bottom = (self.y + self.h).max(other.y + other.h);
+        Self { x, y, w: right - x, h: bottom - y }
+    }
+
+    /// Whether the other lies inside.
+    pub fn holds(&self, other: &Self) -> bool {
+        self.x <= other.x
+            && self.y <= other.y
+            && other.x + other.w <= self.x + self.w
+            && other.y + other.h <= self.y + self.h
+    }
+
     /// The part inside the frame; empty boxes have zero width or height.
     pub fn clipped(&self) -> Self {
         let (x0, y0) = (self.x.clamp(0.0, 1.0), self.y.clamp(0.0, 1.0));
@@ -267,6 +283,12 @@ mod tests {
             let iou = a.iou(&b);
             prop_assert!((0.0..=1.0001).contains(&iou));
             prop_assert!((iou - b.iou(&a)).abs() < 1e-6);
+        }
+
+        #[test]
+        fn a_union_holds_both(a in any_box(), b in any_box()) {
+            let around = a.union(&b).dilated(1e-3);
+            prop_assert!(around.holds(&a) && around.holds(&b));
         }
 
         #[test]

@@ -6,6 +6,7 @@ mod contract;
 mod graph;
 mod inspect;
 mod network;
+mod parts;
 mod placement;
 mod recipe;
 mod shapes;
@@ -24,7 +25,9 @@ use self::recipe::Recipe;
 use self::shapes::Shapes;
 use crate::decode::DecodeError;
 use crate::frame::Frame;
+use crate::geometry::BBox;
 use crate::manifest::Manifest;
+use crate::preprocess::Window;
 use crate::runtime::{Provider, Runtime, SessionSettings};
 
 /// A loaded, verified model.
@@ -168,12 +171,12 @@ impl Model {
         self.provider
     }
 
-    /// Each network that was made so far, the one of the manifest's own size first.
+    /// Each network that was made so far, the one of the manifest's own size first, those for parts of frames last.
     pub fn networks(&self) -> Vec<Arc<NetworkFacts>> {
-        self.shapes.made().map(|network| Arc::clone(network.facts())).collect()
+        self.shapes.made().chain(self.shapes.made_for_parts()).map(|network| Arc::clone(network.facts())).collect()
     }
 
-    /// Width and height of each input size that was made so far, the manifest's own first.
+    /// Width and height of each input size for whole frames that was made so far, the manifest's own first.
     pub fn sizes(&self) -> Vec<(usize, usize)> {
         self.shapes.made().map(Network::size).collect()
     }
@@ -181,6 +184,11 @@ impl Model {
     /// The network of this frame's shape.
     pub(crate) fn network(&mut self, frame: &Frame) -> &mut Network {
         self.shapes.network((frame.width() as usize, frame.height() as usize))
+    }
+
+    /// The network for this region of the frame, and what of it that takes in; `None`: the whole frame must do.
+    pub(crate) fn part(&mut self, frame: &Frame, region: &BBox) -> Option<(&mut Network, Window)> {
+        self.shapes.part((frame.width() as usize, frame.height() as usize), region)
     }
 
     pub(crate) fn score_threshold(&self) -> f32 {

@@ -30,16 +30,28 @@ pub(crate) struct Preprocessor {
     scratch: Scratch,
 }
 
-/// Normalised frame coordinates of a pixel of model space.
+/// The way back from model space: a pixel counts from `origin` on and is so wide and high in normalised frame coordinates.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct FrameFromModel {
     pub(crate) x: f32,
     pub(crate) y: f32,
+    /// Pixels of model space that lie left of and above the input; zero when it holds the whole frame.
+    pub(crate) origin: (usize, usize),
+}
+
+/// Part of a frame that was scaled as if all of it were to fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Window {
+    /// Width and height that the whole frame would have to fit into.
+    pub(crate) whole: (usize, usize),
+    /// Columns and rows before the window.
+    pub(crate) origin: (usize, usize),
 }
 
 /// How one size of picture is resized.
 struct Plan {
     source: (usize, usize),
+    window: Window,
     out: (usize, usize),
     rows: Vec<Tap>,
     columns: Vec<Block>,
@@ -63,13 +75,18 @@ impl Preprocessor {
     pub(crate) fn blank(&mut self) -> (&[f32], FrameFromModel) {
         self.covered = None;
         self.tensor.fill(self.spec.offset);
-        (&self.tensor, FrameFromModel { x: 1.0, y: 1.0 })
+        (&self.tensor, FrameFromModel { x: 1.0, y: 1.0, origin: (0, 0) })
     }
 
     /// The input tensor of this frame, and the way back from model space.
     pub(crate) fn fill(&mut self, frame: &Frame) -> (&[f32], FrameFromModel) {
+        self.fill_window(frame, Window { whole: (self.spec.width, self.spec.height), origin: (0, 0) })
+    }
+
+    /// The same with as much of the frame as the input holds from the window's origin on.
+    pub(crate) fn fill_window(&mut self, frame: &Frame, window: Window) -> (&[f32], FrameFromModel) {
         let picture = frame.picture();
-        self.prepare_plan((picture.width(), picture.height()));
+        self.prepare_plan((picture.width(), picture.height()), window);
         let Self { arch, spec, tensor, plans, scratch, .. } = self;
         let plan = &plans[0];
         let output = Output { spec, tensor, width: plan.out.0 };
@@ -78,13 +95,13 @@ impl Preprocessor {
     }
 
     /// Brings the plan of this size to the front, and pads anew where it covers another part of the tensor.
-    fn prepare_plan(&mut self, source: (usize, usize)) {
-        let known = self.plans.iter().position(|plan| plan.source == source);
+    fn prepare_plan(&mut self, source: (usize, usize), window: Window) {
+        let known = self.plans.iter().position(|plan| plan.source == source && plan.window == window);
         match known {
             Some(known) => self.plans[..=known].rotate_right(1),
             None => {
                 self.plans.truncate(MAX_PLANS - 1);
-                self.plans.insert(0, Plan::new(&self.spec, source));
+                self.plans.insert(0, Plan::new(&self.spec, source, window));
             }
         }
         let covered = Some(self.plans[0].out);
@@ -96,23 +113,30 @@ impl Preprocessor {
 }
 
 impl Plan {
-    fn new(spec: &InputSpec, source: (usize, usize)) -> Self {
+    fn new(spec: &InputSpec, source: (usize, usize), window: Window) -> Self {
         let (frame_w, frame_h) = (source.0 as f64, source.1 as f64);
-        let (model_w, model_h) = (spec.width as f64, spec.height as f64);
-        let (out, frame_from_model) = match spec.fit {
-            Fit::Stretch => ((spec.width, spec.height), (1.0 / model_w, 1.0 / model_h)),
+        let (model_w, model_h) = (window.whole.0 as f64, window.whole.1 as f64);
+        let (whole, (x, y)) = match spec.fit {
+            Fit::Stretch => (window.whole, (1.0 / model_w, 1.0 / model_h)),
             Fit::Letterbox { .. } => {
                 let scale = (model_w / frame_w).min(model_h / frame_h);
                 let whole = |side: f64| ((side * scale + 1e-6) as usize).max(1);
                 ((whole(frame_w), whole(frame_h)), (1.0 / (scale * frame_w), 1.0 / (scale * frame_h)))
             }
         };
+        let held = |whole: usize, origin: usize, most: usize| {
+            let origin = origin.min(whole - 1);
+            origin..whole.min(origin + most)
+        };
+        let columns = held(whole.0, window.origin.0, spec.width);
+        let rows = held(whole.1, window.origin.1, spec.height);
         Self {
             source,
-            out,
-            rows: taps(source.1, out.1).collect(),
-            columns: blocks(source.0, out.0),
-            frame_from_model: FrameFromModel { x: frame_from_model.0 as f32, y: frame_from_model.1 as f32 },
+            window,
+            out: (columns.len(), rows.len()),
+            frame_from_model: FrameFromModel { x: x as f32, y: y as f32, origin: (columns.start, rows.start) },
+            rows: taps(source.1, whole.1).skip(rows.start).take(rows.len()).collect(),
+            columns: blocks((source.0, whole.0), columns),
         }
     }
 }

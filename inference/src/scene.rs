@@ -24,6 +24,7 @@ use crate::zone::{Presence, Step, Zone};
 const LINE_MARGIN: f32 = 0.1;
 
 /// One camera's zones and lines and what is going on there.
+#[derive(Clone)]
 pub struct Scene {
     zones: Vec<ZoneState>,
     lines: Vec<LineState>,
@@ -155,18 +156,21 @@ pub enum SceneError {
     },
 }
 
+#[derive(Clone)]
 struct ZoneState {
     zone: Zone,
     visits: HashMap<TrackHandle, Visit>,
     teller: OccupancyTeller,
 }
 
+#[derive(Clone)]
 struct Visit {
     presence: Presence,
     subject: Subject,
     seen_at: Timestamp,
 }
 
+#[derive(Clone)]
 struct LineState {
     line: Line,
     sides: HashMap<TrackHandle, (Side, Point)>,

@@ -128,6 +128,17 @@ impl Tracker {
         self.published(at)
     }
 
+    /// Carries all tracks on to this time without a look; gives the confirmed ones, as visible as they were.
+    pub fn coast(&mut self, at: Timestamp) -> Vec<Track> {
+        self.predict(at);
+        self.published(at)
+    }
+
+    /// Whether somebody was seen who needs one more look to be believed.
+    pub fn has_newcomers(&self) -> bool {
+        self.tracks.iter().any(|track| !track.confirmed)
+    }
+
     fn predict(&mut self, at: Timestamp) {
         let gap = self.last_at.map_or(Duration::ZERO, |last_at| elapsed(last_at, at)).min(MAX_PREDICTION);
         self.last_at = Some(at);

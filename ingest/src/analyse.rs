@@ -1,37 +1,40 @@
-//! One camera's analysis: detections of a frame → tracks → zone observations → events with a redacted snapshot.
+//! One camera's analysis: a picture → detections where they are needed → tracks → zone observations → events with a redacted snapshot.
 //!
-//! State of one camera session only: tracks and their ids start anew with each (RULES P10).
+//! A picture in which nothing changed needs no detector, and between two looks tracks are carried on by how they move, unless
+//! that alone would tell of somebody. State of one camera session only: tracks and their ids start anew with each (RULES P10).
+
+mod told;
 
 use std::{collections::VecDeque, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use xueliang_events::{
-    BBox, Class, Confidence, LineId, Payload, TrackId, ZoneId,
-    payload::{Direction, LineCrossed, ZoneDwelled, ZoneEntered, ZoneExited, ZoneOccupancy},
-    values::{Counts, Rate, SnapshotRef},
+    Payload,
+    values::{Rate, SnapshotRef},
 };
 use xueliang_inference::{
-    self as inference, Detections, Frame, Observation, Scene, SceneError, SceneSettings, Subject, Track, Tracker,
-    TrackerSettings,
+    Detection, Detections, Frame, Observation, Scene, SceneError, SceneSettings, Track, Tracker, TrackerSettings,
     redact::{self, RedactSettings},
 };
 
 use crate::{
-    attention::{Attention, Checked},
+    attention::{Attention, Checked, Sight},
     gate::{Finding, Purpose},
-    settings::CameraSettings,
+    look::Look,
+    settings::{CameraSettings, GatePolicy},
     snapshots::SnapshotStore,
 };
+use told::fact;
 
 /// Shortest time between a snapshot and one that only shows a new count. What one object did is always worth a picture: its
 /// frames come at the analysis rate at most.
 const COUNT_SNAPSHOT_INTERVAL: SignedDuration = SignedDuration::from_secs(1);
 /// How often the occupancy of an unchanged zone is repeated.
 const HEARTBEAT: Duration = Duration::from_secs(10);
-
 /// A picture of whoever stands there is as good for so long.
 const PICTURE_LASTS: SignedDuration = SignedDuration::from_millis(9_500);
-
+/// Tracks are carried on for so long without a look.
+const CARRIED_FOR: SignedDuration = SignedDuration::from_millis(300);
 /// Capture times that go back by more begin a new timeline; by less, the picture was analysed already.
 const NEW_TIMELINE: SignedDuration = SignedDuration::from_secs(10);
 /// The rate of analysis is told over so many pictures.
@@ -46,14 +49,54 @@ pub struct Fact {
 }
 
 /// What an analysed picture came to.
-#[derive(Default)]
 pub struct Seen {
     /// What is to be said because of it.
     pub facts: Vec<Fact>,
-    /// What the gate is to know; `None` when the picture had been analysed before.
+    /// What the gate is to know; `None` when nobody looked.
     pub finding: Option<Finding>,
     /// Whether nothing in the zones waits for time to pass.
     pub is_settled: bool,
+    /// How it was analysed.
+    pub how: How,
+}
+
+/// How a picture was analysed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// All of it was detected.
+    Whole,
+    /// The part that changed was detected.
+    Part,
+    /// Nothing had changed.
+    Unchanged,
+    /// Tracks were carried on.
+    Carried,
+    /// Not at all: it had been before, or the detector failed.
+    Not,
+}
+
+impl How {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Whole, Self::Part, Self::Unchanged, Self::Carried, Self::Not];
+
+    /// The name for metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Part => "part",
+            Self::Unchanged => "unchanged",
+            Self::Carried => "carried",
+            Self::Not => "not",
+        }
+    }
+
+    fn of(detections: &Detections) -> Self {
+        if detections.part().is_some() { Self::Part } else { Self::Whole }
+    }
+}
+
+impl Seen {
+    const NOTHING: Self = Self { facts: Vec::new(), finding: None, is_settled: false, how: How::Not };
 }
 
 /// One camera's tracker, scene and attention.
@@ -62,6 +105,9 @@ pub struct Analysis {
     scene: Scene,
     attention: Attention,
     redact: RedactSettings,
+    /// Whether pictures may be analysed without a look at all of each.
+    is_thrifty: bool,
+    looked_at: Option<Timestamp>,
     /// The last picture that was kept, and when it was taken.
     pictured: Option<(Timestamp, SnapshotRef)>,
     /// When the latest pictures were taken, the last one last.
@@ -78,47 +124,45 @@ impl Analysis {
             lines: camera.lines.clone(),
             heartbeat: HEARTBEAT,
         })?;
-        let tracker = Tracker::new(TrackerSettings { frame_aspect, ..TrackerSettings::default() });
-        let (attention, redact) = (Attention::new(camera), camera.redact);
-        Ok(Self { tracker, scene, attention, redact, pictured: None, analysed_at: VecDeque::new(), reached: None })
+        Ok(Self {
+            tracker: Tracker::new(TrackerSettings { frame_aspect, ..TrackerSettings::default() }),
+            scene,
+            attention: Attention::new(camera),
+            redact: camera.redact,
+            is_thrifty: camera.gate == GatePolicy::Adaptive,
+            looked_at: None,
+            pictured: None,
+            analysed_at: VecDeque::new(),
+            reached: None,
+        })
     }
 
-    /// Looks at a picture that was decoded to see whether anything is new; `None`: it must be detected, because something changed
+    /// Glances at a picture that was decoded to see whether anything is new; `None`: somebody must look, because something changed
     /// or because what is to be told is worth a snapshot.
     pub fn glance(&mut self, frame: &Frame) -> Option<Seen> {
-        let at = frame.captured_at();
-        if self.scene.is_dwell_due(at) || self.wants_picture(at) {
-            return None;
-        }
-        let still_there = self.attention.unchanged(frame)?;
-        Some(self.confirm(frame, &still_there, None))
+        let sight = self.attention.see(frame);
+        let still_there = self.unchanged(frame.captured_at(), &sight, Purpose::Check)?;
+        let Some(facts) = self.begin(frame.captured_at()) else { return Some(Seen::NOTHING) };
+        Some(self.confirm(frame.captured_at(), &still_there, facts))
     }
 
-    /// Takes one frame's detections.
-    pub fn observe(
-        &mut self,
-        frame: &Frame,
-        purpose: Purpose,
-        detections: &Detections,
-        snapshots: &SnapshotStore,
-    ) -> Seen {
+    /// Takes one picture, with as many looks at it as that takes.
+    pub fn observe(&mut self, look: &mut Look, purpose: Purpose, snapshots: &SnapshotStore) -> Seen {
+        let (at, sight) = (look.frame().captured_at(), self.attention.see(look.frame()));
         if purpose == Purpose::Check {
-            return match self.attention.check(frame, detections) {
-                Checked::New => Seen { facts: Vec::new(), finding: Some(Finding::Moving), is_settled: false },
-                Checked::AsBefore(found) => self.confirm(frame, &found, Some((detections, snapshots))),
-            };
+            return self.check(look, &sight, snapshots);
         }
-        let at = frame.captured_at();
-        let mut facts = match self.begin(at) {
-            Some(facts) => facts,
-            None => return Seen::default(),
-        };
-        let tracks = self.tracker.update(at, detections.candidates());
-        let observations = self.scene.observe(at, &tracks);
-        let snapshot = self.snapshot_of(&observations, frame, &tracks, (detections, snapshots));
-        let finding = self.attention.follow(frame, &tracks, detections.candidates());
-        facts.extend(self.facts(observations, snapshot.as_ref()));
-        Seen { facts, finding: Some(finding), is_settled: self.scene.is_settled() }
+        let Some(facts) = self.begin(at) else { return Seen::NOTHING };
+        if self.is_thrifty {
+            if let Some(still_there) = self.unchanged(at, &sight, purpose) {
+                return self.confirm(at, &still_there, facts);
+            }
+            if let Some(carried) = self.coast(at) {
+                let facts = facts.into_iter().chain(self.facts(carried, None)).collect();
+                return Seen { facts, finding: None, is_settled: false, how: How::Carried };
+            }
+        }
+        self.follow(look, &sight, facts, snapshots)
     }
 
     /// Nothing moved up to this time: what waited for time to pass comes about, dwells go on, and the last picture still shows
@@ -144,21 +188,76 @@ impl Analysis {
         self.facts(observations, None)
     }
 
-    /// All as before in this picture: tracks and zones live on.
-    fn confirm(
-        &mut self,
-        frame: &Frame,
-        found: &[inference::Detection],
-        pictured: Option<(&Detections, &SnapshotStore)>,
-    ) -> Seen {
-        let at = frame.captured_at();
-        let Some(mut facts) = self.begin(at) else { return Seen::default() };
-        let tracks = self.tracker.update(at, found);
+    /// Who is still there when nothing changed, and nothing is to be told that is worth a snapshot.
+    fn unchanged(&mut self, at: Timestamp, sight: &Sight, purpose: Purpose) -> Option<Vec<Detection>> {
+        if self.scene.is_dwell_due(at) || self.wants_picture(at) || self.tracker.has_newcomers() {
+            return None;
+        }
+        self.attention.unchanged(sight, purpose)
+    }
+
+    /// Somebody must look whether anything is new.
+    fn check(&mut self, look: &mut Look, sight: &Sight, snapshots: &SnapshotStore) -> Seen {
+        let Some(detections) = look.whole() else { return Seen::NOTHING };
+        match self.attention.check(sight, &detections) {
+            Checked::New => {
+                Seen { facts: Vec::new(), finding: Some(Finding::Moving), is_settled: false, how: How::Whole }
+            }
+            Checked::AsBefore(found) => {
+                let at = look.frame().captured_at();
+                let Some(mut facts) = self.begin(at) else { return Seen::NOTHING };
+                let tracks = self.tracker.update(at, &found);
+                self.looked_at = Some(at);
+                let finding = self.attention.confirm(&tracks);
+                let observations = self.scene.observe(at, &tracks);
+                let snapshot = self.snapshot_of(&observations, &tracks, (look, &detections), snapshots);
+                facts.extend(self.facts(observations, snapshot.as_ref()));
+                Seen { facts, finding: Some(finding), is_settled: self.scene.is_settled(), how: How::Whole }
+            }
+        }
+    }
+
+    /// All as before: tracks and zones live on.
+    fn confirm(&mut self, at: Timestamp, still_there: &[Detection], mut facts: Vec<Fact>) -> Seen {
+        let tracks = self.tracker.update(at, still_there);
         let finding = self.attention.confirm(&tracks);
         let observations = self.scene.observe(at, &tracks);
-        let snapshot = pictured.and_then(|pictured| self.snapshot_of(&observations, frame, &tracks, pictured));
+        facts.extend(self.facts(observations, None));
+        Seen { facts, finding: Some(finding), is_settled: self.scene.is_settled(), how: How::Unchanged }
+    }
+
+    /// Carries tracks and zones on as they move; `None`: it is time to look, or what would be told must have been seen.
+    fn coast(&mut self, at: Timestamp) -> Option<Vec<Observation>> {
+        let is_time = self.looked_at.is_none_or(|last| at.duration_since(last).abs() >= CARRIED_FOR);
+        if is_time || self.tracker.has_newcomers() {
+            return None;
+        }
+        let tracks = self.tracker.coast(at);
+        let mut scene = self.scene.clone();
+        let observations = scene.observe(at, &tracks);
+        if observations.iter().any(|observation| worth(observation) > Worth::Nothing) {
+            return None;
+        }
+        self.scene = scene;
+        Some(observations)
+    }
+
+    /// Looks where something changed, and follows who is there.
+    fn follow(&mut self, look: &mut Look, sight: &Sight, mut facts: Vec<Fact>, snapshots: &SnapshotStore) -> Seen {
+        let at = look.frame().captured_at();
+        let region = if self.is_thrifty { self.attention.region(sight) } else { None };
+        let detections = match region {
+            Some(region) => look.part(&region),
+            None => look.whole(),
+        };
+        let Some(detections) = detections else { return Seen { facts, ..Seen::NOTHING } };
+        let tracks = self.tracker.update(at, &self.attention.complete(sight, &detections));
+        self.looked_at = Some(at);
+        let observations = self.scene.observe(at, &tracks);
+        let snapshot = self.snapshot_of(&observations, &tracks, (look, &detections), snapshots);
+        let finding = self.attention.follow(sight, &tracks, &detections);
         facts.extend(self.facts(observations, snapshot.as_ref()));
-        Seen { facts, finding: Some(finding), is_settled: self.scene.is_settled() }
+        Seen { facts, finding: Some(finding), is_settled: self.scene.is_settled(), how: How::of(&detections) }
     }
 
     /// Goes on to this time; `None` when it was there before. A clock that was set back ends what was going on.
@@ -198,20 +297,25 @@ impl Analysis {
     fn snapshot_of(
         &mut self,
         observations: &[Observation],
-        frame: &Frame,
         tracks: &[Track],
-        (detections, snapshots): (&Detections, &SnapshotStore),
+        (look, detections): (&mut Look, &Detections),
+        snapshots: &SnapshotStore,
     ) -> Option<SnapshotRef> {
-        let worth = observations.iter().map(worth).max().unwrap_or(Worth::Nothing);
-        let is_recent = self.pictured_within(frame.captured_at(), COUNT_SNAPSHOT_INTERVAL);
-        match worth {
-            Worth::Nothing if self.wants_picture(frame.captured_at()) => {
-                self.snapshot(frame, detections, tracks, snapshots)
-            }
-            Worth::Nothing => None,
-            Worth::Count if is_recent => None,
-            Worth::Count | Worth::Object => self.snapshot(frame, detections, tracks, snapshots),
+        let at = look.frame().captured_at();
+        let is_worth_it = match observations.iter().map(worth).max().unwrap_or(Worth::Nothing) {
+            Worth::Nothing => self.wants_picture(at),
+            Worth::Count => !self.pictured_within(at, COUNT_SNAPSHOT_INTERVAL),
+            Worth::Object => true,
+        };
+        if !is_worth_it {
+            return None;
         }
+        if detections.part().is_none() {
+            return self.snapshot(look.frame(), detections, tracks, snapshots);
+        }
+        // Whoever is elsewhere must be covered too.
+        let detections = look.whole()?;
+        self.snapshot(look.frame(), &detections, tracks, snapshots)
     }
 
     fn pictured_within(&self, at: Timestamp, period: SignedDuration) -> bool {
@@ -262,125 +366,5 @@ fn worth(observation: &Observation) -> Worth {
         Observation::Entered(_) | Observation::Dwelled(_) | Observation::Crossed(_) => Worth::Object,
         Observation::Occupancy(occupancy) if !occupancy.heartbeat && occupancy.counts.total() > 0 => Worth::Count,
         Observation::Occupancy(_) | Observation::Exited(_) => Worth::Nothing,
-    }
-}
-
-/// The wire's form of an observation; `None` when a value has none, which the scene's own checks exclude.
-fn fact(observation: Observation, snapshot: Option<&SnapshotRef>, analysed_fps: Option<Rate>) -> Option<Fact> {
-    let snapshot = snapshot.cloned();
-    let (at, payload) = match observation {
-        Observation::Entered(entered) => {
-            let zone = zone_id(&entered.zone)?;
-            let Who { class, track, bbox, confidence } = seen(&entered.subject)?;
-            (entered.at, ZoneEntered { zone, class, track, bbox, confidence, snapshot, analysed_fps }.into())
-        }
-        Observation::Exited(exited) => {
-            let zone = zone_id(&exited.zone)?;
-            let Who { class, track, .. } = seen(&exited.subject)?;
-            (exited.at, ZoneExited { zone, class, track, dwell_ms: millis(exited.dwell), analysed_fps }.into())
-        }
-        Observation::Occupancy(occupancy) => {
-            let zone = zone_id(&occupancy.zone)?;
-            let counts = Class::ALL.into_iter().fold(Counts::default(), |counts, class| {
-                counts.with(class, occupancy.counts.get(detected_class(class)))
-            });
-            let snapshot = snapshot.filter(|_| !occupancy.heartbeat);
-            (
-                occupancy.at,
-                ZoneOccupancy { zone, counts, heartbeat: occupancy.heartbeat, snapshot, analysed_fps }.into(),
-            )
-        }
-        Observation::Dwelled(dwelled) => {
-            let zone = zone_id(&dwelled.zone)?;
-            let Who { class, track, bbox, confidence } = seen(&dwelled.subject)?;
-            let (dwell_ms, still_ms) = (millis(dwelled.dwell), millis(dwelled.still_for));
-            (
-                dwelled.at,
-                ZoneDwelled { zone, class, track, dwell_ms, still_ms, bbox, confidence, snapshot, analysed_fps }.into(),
-            )
-        }
-        Observation::Crossed(crossed) => {
-            let line = crossed.line.parse::<LineId>().ok()?;
-            let Who { class, track, bbox, confidence } = seen(&crossed.subject)?;
-            let direction = match crossed.direction {
-                inference::Direction::Forward => Direction::Forward,
-                inference::Direction::Backward => Direction::Backward,
-            };
-            (crossed.at, LineCrossed { line, direction, class, track, bbox, confidence, snapshot, analysed_fps }.into())
-        }
-    };
-    Some(Fact { at, payload })
-}
-
-struct Who {
-    class: Class,
-    track: TrackId,
-    bbox: BBox,
-    confidence: Confidence,
-}
-
-fn seen(subject: &Subject) -> Option<Who> {
-    Some(Who {
-        class: wire_class(subject.class),
-        track: TrackId(subject.track.value()),
-        bbox: wire_bbox(&subject.bbox)?,
-        confidence: subject.confidence.clamp(0.0, 1.0).try_into().ok()?,
-    })
-}
-
-fn zone_id(id: &str) -> Option<ZoneId> {
-    id.parse().ok()
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Cuts the box to the frame: a predicted track may reach beyond it.
-fn wire_bbox(bbox: &inference::BBox) -> Option<BBox> {
-    let (left, top) = (bbox.x.clamp(0.0, 1.0), bbox.y.clamp(0.0, 1.0));
-    let (right, bottom) = ((bbox.x + bbox.w).clamp(left, 1.0), (bbox.y + bbox.h).clamp(top, 1.0));
-    BBox::new(left, top, right - left, bottom - top).ok()
-}
-
-fn wire_class(class: inference::Class) -> Class {
-    match class {
-        inference::Class::Person => Class::Person,
-        inference::Class::Bicycle => Class::Bicycle,
-        inference::Class::Motorcycle => Class::Motorcycle,
-        inference::Class::Car => Class::Car,
-        inference::Class::Bus => Class::Bus,
-        inference::Class::Truck => Class::Truck,
-    }
-}
-
-fn detected_class(class: Class) -> inference::Class {
-    match class {
-        Class::Person => inference::Class::Person,
-        Class::Bicycle => inference::Class::Bicycle,
-        Class::Motorcycle => inference::Class::Motorcycle,
-        Class::Car => inference::Class::Car,
-        Class::Bus => inference::Class::Bus,
-        Class::Truck => inference::Class::Truck,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    proptest::proptest! {
-        #[test]
-        fn any_finite_box_is_cut_to_the_frame(x in -2.0f32..2.0, y in -2.0f32..2.0, w in 0.0f32..3.0, h in 0.0f32..3.0) {
-            let cut = wire_bbox(&inference::BBox { x, y, w, h });
-            proptest::prop_assert!(cut.is_some());
-        }
-    }
-
-    #[test]
-    fn classes_map_one_to_one() {
-        for class in Class::ALL {
-            assert_eq!(wire_class(detected_class(class)), class);
-        }
     }
 }

@@ -10,10 +10,21 @@ use xueliang_inference::{
     BBox, Background, Change, ClassSet, Detection, Detections, Frame, Point, Thumbnail, Track, TrackHandle, WatchedArea,
 };
 
-use crate::{gate::Finding, settings::CameraSettings};
+use crate::{
+    gate::{Finding, Purpose},
+    settings::CameraSettings,
+};
 
-/// Pictures without any change are detected all the same so often.
+/// Checked pictures without any change are detected all the same so often.
 const DETECT_EVERY: Duration = Duration::from_secs(10);
+/// While pictures come in sequence, all of one is looked at so often.
+const WHOLE_EVERY: Duration = Duration::from_secs(2);
+/// At first everything is looked at: nobody knows yet who stands there.
+const KNOWN_AFTER: Duration = Duration::from_secs(5);
+/// Whoever stands where nothing changes may be missed so often in a row: detectors blink.
+const MISSES: u32 = 5;
+/// Whoever is in a part of a picture is taken in with this share of their size around them.
+const AROUND: f32 = 0.1;
 /// The background is learned from analysed pictures so often.
 const LEARN_EVERY: SignedDuration = SignedDuration::from_secs(1);
 /// Shares of a picture that become background: without change, looked at and found empty, and while somebody is near.
@@ -36,7 +47,10 @@ pub struct Attention {
     places: HashMap<TrackHandle, Place>,
     /// Everyone who was visible when last looked at.
     visible: Vec<Track>,
+    begun_at: Option<Timestamp>,
     detected_at: Option<Timestamp>,
+    /// When all of a picture was detected.
+    whole_at: Option<Timestamp>,
     learned_at: Option<Timestamp>,
 }
 
@@ -44,6 +58,21 @@ pub struct Attention {
 struct Place {
     bbox: BBox,
     moved_at: Timestamp,
+    /// Looks in a row that did not recognise it.
+    n_missed: u32,
+}
+
+/// A picture as attention sees it.
+pub struct Sight {
+    at: Timestamp,
+    now: Thumbnail,
+    change: Change,
+}
+
+impl Sight {
+    fn since(&self, last: Timestamp) -> Duration {
+        self.at.duration_since(last).unsigned_abs()
+    }
 }
 
 /// What a checked picture comes to.
@@ -71,24 +100,65 @@ impl Attention {
             classes: ClassSet::of(&classes),
             places: HashMap::new(),
             visible: Vec::new(),
+            begun_at: None,
             detected_at: None,
+            whole_at: None,
             learned_at: None,
         }
     }
 
-    /// A picture in which nothing changed: who is still there. `None`: it must be detected.
-    pub fn unchanged(&mut self, frame: &Frame) -> Option<Vec<Detection>> {
-        let at = frame.captured_at();
-        let is_due = self.detected_at.is_none_or(|last| at.duration_since(last).unsigned_abs() >= DETECT_EVERY);
-        if is_due || !self.background.is_learned() {
-            return None;
-        }
+    /// Compares a picture with the quiet one.
+    pub fn see(&self, frame: &Frame) -> Sight {
         let now = Thumbnail::of(frame);
-        if !self.background.compare(&now).is_empty() {
+        let change = self.background.compare(&now);
+        Sight { at: frame.captured_at(), now, change }
+    }
+
+    /// A picture in which nothing changed: who is still there. `None`: it must be detected.
+    pub fn unchanged(&mut self, sight: &Sight, purpose: Purpose) -> Option<Vec<Detection>> {
+        let every = if purpose == Purpose::Check { DETECT_EVERY } else { WHOLE_EVERY };
+        let is_due = self.detected_at.is_none_or(|last| sight.since(last) >= every);
+        if is_due || !self.knows(sight) || !sight.change.is_empty() {
             return None;
         }
-        self.background.absorb(&now, ABSORBED.0, &[]);
+        self.background.absorb(&sight.now, ABSORBED.0, &[]);
         Some(self.standing())
+    }
+
+    /// The part of the picture where something changed, and all of whoever is there; `None`: all of it must be looked at.
+    pub fn region(&self, sight: &Sight) -> Option<BBox> {
+        if self.whole_at.is_none_or(|last| sight.since(last) >= WHOLE_EVERY) || !self.knows(sight) {
+            return None;
+        }
+        let mut region = sight.change.bounds()?;
+        // Whoever is cut by the edge would not be recognised.
+        loop {
+            let reached = |track: &&Track| track.bbox.iou(&region) > 0.0 && !region.holds(&track.bbox.dilated(AROUND));
+            let Some(track) = self.visible.iter().find(reached) else { return Some(region) };
+            region = region.union(&track.bbox.dilated(2.0 * AROUND));
+        }
+    }
+
+    /// What was found, and who stands where nothing changed and was not looked at, or not recognised this time.
+    pub fn complete(&mut self, sight: &Sight, detections: &Detections) -> Vec<Detection> {
+        let mut found = detections.candidates().to_vec();
+        let was_looked_at = |bbox: &BBox| detections.part().is_none_or(|part| part.holds(bbox));
+        for track in &self.visible {
+            let Some(place) = self.places.get_mut(&track.handle) else { continue };
+            let stands = sight.at.duration_since(place.moved_at).abs() >= STANDS_AFTER;
+            if is_among(detections.candidates(), &track.bbox) {
+                place.n_missed = 0;
+            } else if stands && !sight.change.touches(&track.bbox) {
+                place.n_missed += u32::from(was_looked_at(&track.bbox));
+                found.extend((place.n_missed <= MISSES).then(|| standing(track)));
+            }
+        }
+        found
+    }
+
+    /// Whether enough was seen to tell what is new.
+    fn knows(&self, sight: &Sight) -> bool {
+        self.background.is_learned() && self.begun_at.is_some_and(|begun_at| sight.since(begun_at) >= KNOWN_AFTER)
     }
 
     /// Who was there at the last look, as good as detected where they were.
@@ -97,15 +167,14 @@ impl Attention {
     }
 
     /// A picture that was decoded for a check, with what was detected in it.
-    pub fn check(&mut self, frame: &Frame, detections: &Detections) -> Checked {
-        self.detected_at = Some(frame.captured_at());
-        let now = Thumbnail::of(frame);
-        let change = self.background.compare(&now);
+    pub fn check(&mut self, sight: &Sight, detections: &Detections) -> Checked {
+        self.looked(sight.at, detections);
+        let Sight { now, change, .. } = sight;
         let found = detections.candidates();
-        if found.iter().any(|found| self.is_new(found, &change)) || self.is_anyone_gone(found, &change) {
+        if found.iter().any(|found| self.is_new(found, change)) || self.is_anyone_gone(found, change) {
             return Checked::New;
         }
-        self.background.absorb(&now, ABSORBED.1, &[]);
+        self.background.absorb(now, ABSORBED.1, &[]);
         let unseen = self.visible.iter().filter(|track| !change.touches(&track.bbox) && !is_among(found, &track.bbox));
         let carried: Vec<_> = unseen.map(standing).collect();
         Checked::AsBefore(found.iter().copied().chain(carried).collect())
@@ -113,10 +182,10 @@ impl Attention {
 
     /// A picture that was analysed: what the gate is to know. Only where the picture changed can anybody have moved: a detector
     /// that finds a parked car now and then moves nothing.
-    pub fn follow(&mut self, frame: &Frame, tracks: &[Track], found: &[Detection]) -> Finding {
-        let at = frame.captured_at();
-        let now = Thumbnail::of(frame);
-        let change = self.background.compare(&now);
+    pub fn follow(&mut self, sight: &Sight, tracks: &[Track], detections: &Detections) -> Finding {
+        self.looked(sight.at, detections);
+        let Sight { at, now, change } = sight;
+        let (at, found) = (*at, detections.candidates());
         let relevant: Vec<&Track> = tracks.iter().filter(|track| self.matters(track.class, &track.bbox)).collect();
         let gone = relevant.iter().any(|track| !track.visible && change.touches(&track.bbox));
         let new = found.iter().any(|found| {
@@ -129,14 +198,21 @@ impl Attention {
         for track in tracks {
             moved |= self.has_moved(at, track) && change.touches(&track.bbox) && self.matters(track.class, &track.bbox);
         }
-        self.detected_at = Some(at);
         self.places.retain(|handle, _| tracks.iter().any(|track| track.handle == *handle));
-        self.learn(at, &now, tracks);
+        self.learn(at, now, tracks);
         self.visible = tracks.iter().filter(|track| track.visible).copied().collect();
         match (gone || new || moved, relevant.is_empty()) {
             (true, _) => Finding::Moving,
             (false, false) => Finding::Standing,
             (false, true) => Finding::Nobody,
+        }
+    }
+
+    fn looked(&mut self, at: Timestamp, detections: &Detections) {
+        self.begun_at.get_or_insert(at);
+        self.detected_at = Some(at);
+        if detections.part().is_none() {
+            self.whole_at = Some(at);
         }
     }
 
@@ -168,7 +244,7 @@ impl Attention {
             (is.x - was.x).hypot(is.y - was.y) <= reach && (bbox.h - place.bbox.h).abs() <= reach
         });
         if !stays {
-            self.places.insert(track.handle, Place { bbox, moved_at: at });
+            self.places.insert(track.handle, Place { bbox, moved_at: at, n_missed: 0 });
         }
         !stays
     }

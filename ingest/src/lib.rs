@@ -16,6 +16,7 @@ pub mod decode;
 pub mod failure;
 pub mod files;
 pub mod gate;
+pub mod look;
 pub mod metrics;
 pub mod networks;
 pub mod offline;

@@ -13,6 +13,7 @@ use prometheus::{
 use xueliang_inference::{Detections, Timings};
 
 use crate::{
+    analyse::How,
     gate::{Evidence, Job, Mode, Purpose},
     networks::Networks,
 };
@@ -31,6 +32,7 @@ pub struct Metrics {
     decoded: IntCounterVec,
     decode_errors: IntCounterVec,
     inferred: IntCounterVec,
+    looks: IntCounterVec,
     inference_errors: IntCounterVec,
     detections: IntCounterVec,
     dropped: IntCounterVec,
@@ -76,7 +78,13 @@ impl Metrics {
             )?,
             decoded: per_camera("xueliang_frames_decoded_total", "Frames decoded.")?,
             decode_errors: per_camera("xueliang_decode_errors_total", "Errors that the decoder reported.")?,
-            inferred: per_camera("xueliang_inferences_total", "Frames analysed.")?,
+            inferred: per_camera("xueliang_inferences_total", "Frames analysed, with or without a detector.")?,
+            looks: counters(
+                registry,
+                "xueliang_looks_total",
+                "Frames by how they were analysed: whole or part by the detector, unchanged or carried without it.",
+                &["camera", "how"],
+            )?,
             inference_errors: per_camera("xueliang_inference_errors_total", "Frames that the model failed on.")?,
             detections: counters(
                 registry,
@@ -153,6 +161,7 @@ impl Metrics {
             decoded: of(&self.decoded),
             decode_errors: of(&self.decode_errors),
             inferred: of(&self.inferred),
+            looks: How::ALL.map(|how| self.looks.with_label_values(&[camera, how.as_str()])),
             inference_errors: of(&self.inference_errors),
             networks: self.networks.clone(),
             detections: self.detections.clone(),
@@ -176,6 +185,7 @@ impl Metrics {
             &self.decoded,
             &self.decode_errors,
             &self.inferred,
+            &self.looks,
             &self.inference_errors,
             &self.detections,
             &self.dropped,
@@ -206,8 +216,8 @@ impl Metrics {
         &self.networks
     }
 
-    pub(crate) fn analyse_timer(&self) -> HistogramTimer {
-        self.stage_seconds.with_label_values(&["analyse"]).start_timer()
+    pub(crate) fn analysed(&self, took: Duration) {
+        self.stage("analyse", took);
     }
 
     pub(crate) fn published(&self, n_events: usize, took: Duration) {
@@ -273,6 +283,7 @@ pub struct CameraMetrics {
     decoded: IntCounter,
     decode_errors: IntCounter,
     inferred: IntCounter,
+    looks: [IntCounter; How::ALL.len()],
     inference_errors: IntCounter,
     networks: Networks,
     detections: IntCounterVec,
@@ -327,8 +338,14 @@ impl CameraMetrics {
         self.decode_errors.inc_by(n_errors);
     }
 
+    pub(crate) fn analysed(&self, how: How) {
+        self.inferred.inc_by(u64::from(how != How::Not));
+        for (counter, known) in self.looks.iter().zip(How::ALL) {
+            counter.inc_by(u64::from(known == how));
+        }
+    }
+
     pub(crate) fn inferred(&self, detections: &Detections) {
-        self.inferred.inc();
         if let Some(facts) = detections.network() {
             self.networks.saw(facts);
         }

@@ -6,16 +6,17 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use xueliang_inference::{DetectError, Detector, Frame, SceneError, mask};
+use xueliang_inference::{DetectError, Detections, Detector, Frame, SceneError, mask};
 
 use crate::{
     access_unit::AccessUnit,
-    analyse::{Analysis, Fact, Seen},
+    analyse::{Analysis, Fact, How, Seen},
     decode::{
         DecoderSettings, Pace,
         chain::{Chain, ChainError, Picture},
     },
     gate::{Evidence, Gate, Job, Mode, Purpose, Verdict},
+    look::Look,
     settings::CameraSettings,
     snapshots::SnapshotStore,
 };
@@ -27,8 +28,8 @@ pub enum OfflineError {
     #[error("a decoder can't be used")]
     Decoder(#[from] ChainError),
     /// Inference failed.
-    #[error("inference failed")]
-    Detect(#[from] DetectError),
+    #[error("inference failed: {0}")]
+    Detect(String),
     /// The zones can't be watched.
     #[error("the zones can't be watched")]
     Scene(#[from] SceneError),
@@ -51,8 +52,12 @@ pub struct OfflineCounts {
     pub n_streamed: u64,
     /// Keyframes decoded alone.
     pub n_stills: u64,
-    /// Pictures that the detector saw.
+    /// Pictures that were analysed.
+    pub n_analysed: u64,
+    /// Looks at all of a picture.
     pub n_detected: u64,
+    /// Looks at a part of a picture.
+    pub n_parts: u64,
     /// Access units that came while the gate was open.
     pub n_open: u64,
     /// Times the gate opened.
@@ -189,25 +194,35 @@ impl Offline {
         let glanced = if purpose == Purpose::Check { analysis.glance(&frame) } else { None };
         let seen = match glanced {
             Some(seen) => seen,
-            None => {
-                let detections = detect(&mut self.detector, &frame, &mut self.counts)?;
-                analysis.observe(&frame, purpose, &detections, &self.snapshots)
-            }
+            None => look(&mut self.detector, &frame, &mut self.counts, |look| {
+                analysis.observe(look, purpose, &self.snapshots)
+            })?,
         };
-        let Seen { facts, finding, is_settled } = seen;
+        let Seen { facts, finding, is_settled, how } = seen;
+        self.counts.n_analysed += u64::from(how != How::Not);
         Ok((finding.map(|finding| Verdict { at: frame.captured_at(), purpose, finding, is_settled }), facts))
     }
 }
 
-fn detect(
+/// Counts what looking at the frame takes; an error when the detector failed.
+fn look(
     detector: &mut Detector,
     frame: &Frame,
     counts: &mut OfflineCounts,
-) -> Result<xueliang_inference::Detections, DetectError> {
-    let started = Instant::now();
-    let settings = detector.settings();
-    let detections = detector.detect(frame, &settings);
-    counts.n_detected += 1;
-    counts.detecting += started.elapsed();
-    detections
+    analyse: impl FnOnce(&mut Look) -> Seen,
+) -> Result<Seen, OfflineError> {
+    let mut failure = None;
+    let mut heard = |found: &Result<Detections, DetectError>| match found {
+        Ok(detections) if detections.part().is_some() => counts.n_parts += 1,
+        Ok(_) => counts.n_detected += 1,
+        Err(error) => failure = Some(error.to_string()),
+    };
+    let mut look = Look::new(detector, frame, &mut heard);
+    let seen = analyse(&mut look);
+    let took = look.took();
+    counts.detecting += took;
+    match failure {
+        Some(cause) => Err(OfflineError::Detect(cause)),
+        None => Ok(seen),
+    }
 }

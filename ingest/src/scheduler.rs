@@ -15,19 +15,21 @@ use std::{
 
 use jiff::Timestamp;
 use parking_lot::{Condvar, Mutex};
-use xueliang_inference::{Detections, Detector, Frame};
+use xueliang_inference::{DetectError, Detections, Detector, Frame};
 
 use crate::{
+    analyse::How,
     decode::{FrameSink, Wake},
     gate::Purpose,
+    look::Look,
     metrics::{CameraMetrics, Metrics},
     threads::Threads,
 };
 
-/// Takes a camera's frame with what was detected in it; called by a detector thread and free to wait for the outbox.
+/// Analyses a camera's frames; called by a detector thread and free to wait for the outbox.
 pub trait DetectionSink: Send + Sync {
-    /// Takes them.
-    fn take(&self, frame: &Frame, purpose: Purpose, detections: &Detections);
+    /// Takes one, with as many looks at it as that takes; tells how it was analysed.
+    fn take(&self, look: &mut Look, purpose: Purpose) -> How;
 
     /// Looks at a picture that was decoded to see whether anything is new; true when that settles it without the detector.
     fn settles(&self, frame: &Frame) -> bool;
@@ -189,21 +191,23 @@ impl Queue {
 }
 
 fn serve(queue: &Queue, mut detector: Detector, metrics: &Metrics) {
-    let settings = detector.settings();
     while let Some((slot, frame, purpose)) = queue.next() {
-        match detector.detect(&frame, &settings) {
+        let started = Instant::now();
+        let mut heard = |found: &Result<Detections, DetectError>| match found {
             Ok(detections) => {
                 metrics.detected(&detections.timings);
-                slot.metrics.inferred(&detections);
-                let timer = metrics.analyse_timer();
-                slot.sink.take(&frame, purpose, &detections);
-                timer.observe_duration();
+                slot.metrics.inferred(detections);
             }
             Err(error) => {
                 slot.metrics.inference_failed();
                 tracing::error!(camera = slot.metrics.camera(), %error, "inference failed");
             }
-        }
+        };
+        let mut look = Look::new(&mut detector, &frame, &mut heard);
+        let how = slot.sink.take(&mut look, purpose);
+        let looking = look.took();
+        slot.metrics.analysed(how);
+        metrics.analysed(started.elapsed().saturating_sub(looking));
         queue.done(&slot);
     }
 }

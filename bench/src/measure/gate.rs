@@ -230,10 +230,12 @@ impl Played {
     }
 
     fn told(&self, found: Option<&Match>) -> Value {
-        let OfflineCounts { n_units, n_streamed, n_stills, n_detected, n_open, n_openings, .. } = self.counts;
+        let OfflineCounts { n_units, n_streamed, n_stills, n_open, n_openings, .. } = self.counts;
+        let OfflineCounts { n_analysed, n_detected, n_parts, .. } = self.counts;
         let seconds = n_units as f64 / f64::from(footage::FPS);
         let mut told = json!({
-            "events": self.events.len(), "units": n_units, "streamed": n_streamed, "stills": n_stills, "detected": n_detected,
+            "events": self.events.len(), "units": n_units, "streamed": n_streamed, "stills": n_stills,
+            "analysed": n_analysed, "detected": n_detected, "detected_in_part": n_parts,
             "open_share": n_open as f64 / n_units.max(1) as f64, "openings": n_openings, "evidence": self.evidence,
             "decoding_cores": self.counts.decoding.as_secs_f64() / seconds,
             "detecting_cores": self.counts.detecting.as_secs_f64() / seconds,

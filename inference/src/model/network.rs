@@ -10,7 +10,7 @@ use super::{ModelError, contract};
 use crate::decode::OutputDecoder;
 use crate::frame::Frame;
 use crate::manifest::{InputSpec, Layout, Manifest};
-use crate::preprocess::{FrameFromModel, Preprocessor};
+use crate::preprocess::{FrameFromModel, Preprocessor, Window};
 use crate::runtime::Provider;
 
 /// What one network is, and what really runs it.
@@ -87,9 +87,12 @@ impl Network {
         self.facts = Arc::new(NetworkFacts { provider, ..NetworkFacts::clone(&self.facts) });
     }
 
-    /// Fills the input tensor.
-    pub(crate) fn prepare(&mut self, frame: &Frame) -> Prepared<'_> {
-        let (tensor, frame_from_model) = self.preprocessor.fill(frame);
+    /// Fills the input tensor with the frame, or with this part of it.
+    pub(crate) fn prepare(&mut self, frame: &Frame, window: Option<Window>) -> Prepared<'_> {
+        let (tensor, frame_from_model) = match window {
+            Some(window) => self.preprocessor.fill_window(frame, window),
+            None => self.preprocessor.fill(frame),
+        };
         let Self { decoder, session, .. } = self;
         Prepared { dims: dims(&self.input), tensor, decoder, session, frame_from_model }
     }

@@ -49,6 +49,11 @@ impl Recipe {
         &self.manifest.input
     }
 
+    /// The first provider of the list.
+    pub(super) fn provider(&self) -> Option<Provider> {
+        self.settings.providers.first().copied()
+    }
+
     /// The network of the manifest's own size, on the first provider of the list that runs it.
     pub(super) fn full(&self) -> Result<Network, ModelError> {
         let mut last = ModelError::NoProvider;
@@ -91,7 +96,7 @@ impl Recipe {
             let (model, source) = (manifest.name.clone(), Box::new(source));
             ModelError::Size { model, width, height, source }
         })?;
-        let Some(&provider) = self.settings.providers.first() else { return Err(ModelError::NoProvider) };
+        let Some(provider) = self.provider() else { return Err(ModelError::NoProvider) };
         let builder = self.builder(provider).map_err(|source| ModelError::ProviderMissing { provider, source })?;
         self.commit(builder, provider, &manifest, &bytes)
     }

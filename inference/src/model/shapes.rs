@@ -5,8 +5,11 @@
 //! bounded: a shape beyond the bound, or one that can't be made, runs at the smallest size there is that holds it.
 
 use super::network::Network;
+use super::parts::Parts;
 use super::{ModelError, Recipe};
+use crate::geometry::BBox;
 use crate::manifest::{Decoder, Fit, InputSpec};
+use crate::preprocess::Window;
 
 /// Sizes beside the manifest's own.
 const MAX_SHAPES: usize = 4;
@@ -26,13 +29,17 @@ struct Rectangular {
     step: usize,
     /// Each size that was asked for; none where it could not be made.
     tried: Vec<(Size, Option<Network>)>,
+    parts: Parts,
     said_full: bool,
 }
 
 impl Shapes {
     /// Of a model whose manifest says that it is fully convolutional, or of one that has a single size.
     pub(super) fn new(full: Network, recipe: Recipe) -> Self {
-        let rectangular = step(&recipe).map(|step| Rectangular { recipe, step, tried: Vec::new(), said_full: false });
+        let rectangular = step(&recipe).map(|step| {
+            let parts = Parts::new(step);
+            Rectangular { recipe, step, tried: Vec::new(), parts, said_full: false }
+        });
         Self { full, rectangular }
     }
 
@@ -45,10 +52,21 @@ impl Shapes {
         }
     }
 
-    /// All networks that were made.
+    /// The network for a region of frames of this width and height, and what of them it takes in; `None`: the whole frame must do.
+    pub(super) fn part(&mut self, frame: Size, region: &BBox) -> Option<(&mut Network, Window)> {
+        let Rectangular { recipe, parts, .. } = self.rectangular.as_mut()?;
+        parts.network(recipe, frame, region)
+    }
+
+    /// All networks for whole frames that were made.
     pub(super) fn made(&self) -> impl Iterator<Item = &Network> {
         let others = self.rectangular.iter().flat_map(|rectangular| &rectangular.tried);
         std::iter::once(&self.full).chain(others.filter_map(|(_, network)| network.as_ref()))
+    }
+
+    /// All networks for parts of frames that were made.
+    pub(super) fn made_for_parts(&self) -> impl Iterator<Item = &Network> {
+        self.rectangular.iter().flat_map(|rectangular| rectangular.parts.made())
     }
 }
 

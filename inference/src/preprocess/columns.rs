@@ -1,5 +1,7 @@
 //! Where each output place of a resized row or column lies between two source places.
 
+use std::ops::Range;
+
 /// Columns are worked on in blocks of this many, which compilers turn into vector instructions.
 pub(super) const LANES: usize = 16;
 
@@ -38,9 +40,9 @@ pub(super) fn taps(source: usize, out: usize) -> impl Iterator<Item = Tap> {
     })
 }
 
-/// The blocks of a row; the last is filled up with its last column.
-pub(super) fn blocks(source: usize, out: usize) -> Vec<Block> {
-    let taps: Vec<Tap> = taps(source, out).collect();
+/// The blocks of these columns of a row that is `out` wide; the last is filled up with its last column.
+pub(super) fn blocks((source, out): (usize, usize), columns: Range<usize>) -> Vec<Block> {
+    let taps: Vec<Tap> = taps(source, out).skip(columns.start).take(columns.len()).collect();
     taps.chunks(LANES).map(|taps| Block::new(taps, source.div_ceil(2))).collect()
 }
 
@@ -75,7 +77,7 @@ mod tests {
         #[test]
         fn pairs_lie_inside_and_share_chroma_as_luma_does(source in 2usize..3000, out in 1usize..700) {
             let chroma_width = source.div_ceil(2);
-            for (block, taps) in blocks(source, out).iter().zip(taps(source, out).collect::<Vec<_>>().chunks(LANES)) {
+            for (block, taps) in blocks((source, out), 0..out).iter().zip(taps(source, out).collect::<Vec<_>>().chunks(LANES)) {
                 for (lane, tap) in taps.iter().enumerate() {
                     prop_assert!(tap.first + 1 < source && (0.0..=1.0).contains(&tap.weight));
                     let places = [(tap.first, block.first[lane]), (tap.first + 1, block.second[lane])];

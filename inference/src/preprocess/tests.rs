@@ -75,7 +75,7 @@ fn letterbox_pads_below_and_maps_back() {
     let mut preprocessor = Preprocessor::new(spec(Fit::Letterbox { pad: 114 }, Layout::Nchw));
     let (tensor, frame_from_model) = preprocessor.fill(&grey(64, 32, |_, _| 50));
     assert_eq!((tensor[0], tensor[15 * 32 + 31], tensor[16 * 32]), (50.0, 50.0, 114.0));
-    assert_eq!(frame_from_model, FrameFromModel { x: 1.0 / 32.0, y: 1.0 / 16.0 });
+    assert_eq!(frame_from_model, FrameFromModel { x: 1.0 / 32.0, y: 1.0 / 16.0, origin: (0, 0) });
 }
 
 #[test]
@@ -147,6 +147,26 @@ proptest! {
                     // Half a level for rounding, and what f32 leaves of an exact half.
                     prop_assert!((f64::from(tensor[place]) - expected).abs() <= 0.501, "{x} {y} {channel}");
                 }
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_window_holds_what_the_whole_has_there(width in 2u32..90, height in 2u32..90, left in 0usize..2, top in 0usize..2, seed in 0u64..1000) {
+        let [frame, _] = noise((width, height), seed, Colour::default());
+        let large = InputSpec { width: 64, height: 64, ..spec(Fit::Letterbox { pad: 114 }, Layout::Nchw) };
+        let mut whole = Preprocessor::new(large);
+        let whole = whole.fill(&frame).0.to_vec();
+        let mut part = Preprocessor::new(spec(Fit::Letterbox { pad: 114 }, Layout::Nchw));
+        let window = Window { whole: (64, 64), origin: (32 * left, 32 * top) };
+        let (part, FrameFromModel { origin, .. }) = part.fill_window(&frame, window);
+        prop_assume!(origin == window.origin);
+        for channel in 0..3 {
+            for y in 0..32 {
+                let of_whole = &whole[(channel * 64 + y + origin.1) * 64 + origin.0..][..32];
+                prop_assert_eq!(of_whole, &part[(channel * 32 + y) * 32..][..32]);
             }
         }
     }

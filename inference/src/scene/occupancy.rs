@@ -43,6 +43,7 @@ impl ClassCounts {
 }
 
 /// Decides when a zone's occupancy is told.
+#[derive(Clone)]
 pub(super) struct OccupancyTeller {
     rise_after: Duration,
     fall_after: Duration,

@@ -4,11 +4,12 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use xueliang_events::{SessionId, Source};
-use xueliang_inference::{Detections, Frame};
+use xueliang_inference::Frame;
 
 use crate::{
-    analyse::{Analysis, Fact, Seen},
+    analyse::{Analysis, Fact, How, Seen},
     gate::{Purpose, Verdict},
+    look::Look,
     outbox::{Draft, Outbox},
     scheduler::DetectionSink,
     settings::CameraSettings,
@@ -60,7 +61,7 @@ impl CameraEvents {
     }
 
     fn tell(&self, frame: &Frame, purpose: Purpose, seen: Seen) {
-        let Seen { facts, finding, is_settled } = seen;
+        let Seen { facts, finding, is_settled, .. } = seen;
         for fact in facts {
             self.outbox.append_blocking(self.draft(fact));
         }
@@ -82,13 +83,16 @@ impl CameraEvents {
 }
 
 impl DetectionSink for CameraEvents {
-    fn take(&self, frame: &Frame, purpose: Purpose, detections: &Detections) {
+    fn take(&self, look: &mut Look, purpose: Purpose) -> How {
+        let frame = look.frame();
         let seen = {
             let mut analysis = self.analysis.lock();
-            let Some(analysis) = self.of_frame(&mut analysis, frame) else { return };
-            analysis.observe(frame, purpose, detections, &self.snapshots)
+            let Some(analysis) = self.of_frame(&mut analysis, frame) else { return How::Not };
+            analysis.observe(look, purpose, &self.snapshots)
         };
+        let how = seen.how;
         self.tell(frame, purpose, seen);
+        how
     }
 
     fn carry(&self, at: Timestamp) {
