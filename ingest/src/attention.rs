@@ -75,6 +75,12 @@ impl Sight {
     }
 }
 
+impl Place {
+    fn stands(&self, at: Timestamp) -> bool {
+        at.duration_since(self.moved_at).abs() >= STANDS_AFTER
+    }
+}
+
 /// What a checked picture comes to.
 pub enum Checked {
     /// Somebody is new, moved or gone: everything since the last check is needed.
@@ -118,7 +124,7 @@ impl Attention {
     pub fn unchanged(&mut self, sight: &Sight, purpose: Purpose) -> Option<Vec<Detection>> {
         let every = if purpose == Purpose::Check { DETECT_EVERY } else { WHOLE_EVERY };
         let is_due = self.detected_at.is_none_or(|last| sight.since(last) >= every);
-        if is_due || !self.knows(sight) || !sight.change.is_empty() {
+        if is_due || !self.knows(sight) || !sight.change.is_empty() || self.moving(sight.at).next().is_some() {
             return None;
         }
         self.background.absorb(&sight.now, ABSORBED.0, &[]);
@@ -130,7 +136,8 @@ impl Attention {
         if self.whole_at.is_none_or(|last| sight.since(last) >= WHOLE_EVERY) || !self.knows(sight) {
             return None;
         }
-        let mut region = sight.change.bounds()?;
+        let around_moving = self.moving(sight.at).map(|track| track.bbox.dilated(AROUND));
+        let mut region = around_moving.chain(sight.change.bounds()).reduce(|one, other| one.union(&other))?;
         // Whoever is cut by the edge would not be recognised.
         loop {
             let reached = |track: &&Track| track.bbox.iou(&region) > 0.0 && !region.holds(&track.bbox.dilated(AROUND));
@@ -145,7 +152,7 @@ impl Attention {
         let was_looked_at = |bbox: &BBox| detections.part().is_none_or(|part| part.holds(bbox));
         for track in &self.visible {
             let Some(place) = self.places.get_mut(&track.handle) else { continue };
-            let stands = sight.at.duration_since(place.moved_at).abs() >= STANDS_AFTER;
+            let stands = place.stands(sight.at);
             if is_among(detections.candidates(), &track.bbox) {
                 place.n_missed = 0;
             } else if stands && !sight.change.touches(&track.bbox) {
@@ -154,6 +161,13 @@ impl Attention {
             }
         }
         found
+    }
+
+    /// Who was there at the last look and moved of late.
+    fn moving(&self, at: Timestamp) -> impl Iterator<Item = &Track> {
+        self.visible.iter().filter(move |track| {
+            self.matters(track.class, &track.bbox) && self.places.get(&track.handle).is_none_or(|place| !place.stands(at))
+        })
     }
 
     /// Whether enough was seen to tell what is new.
@@ -229,9 +243,7 @@ impl Attention {
             return;
         }
         self.learned_at = Some(at);
-        let moves = |track: &&Track| {
-            self.places.get(&track.handle).is_none_or(|place| at.duration_since(place.moved_at).abs() < STANDS_AFTER)
-        };
+        let moves = |track: &&Track| self.places.get(&track.handle).is_none_or(|place| !place.stands(at));
         let moving: Vec<BBox> = tracks.iter().filter(moves).map(|track| track.bbox.dilated(0.1)).collect();
         self.background.absorb(now, ABSORBED.1, &moving);
     }

@@ -173,7 +173,8 @@ fn seen(decided: &Fact, decided_at: Timestamp) -> Option<Seen> {
 /// How a run's events agree with those of `always`.
 struct Match {
     asked: usize,
-    surplus: usize,
+    /// Events that `always` did not have.
+    surplus: Vec<String>,
     missed: Vec<String>,
     /// Of each event found: how much later it was decided.
     delays_ms: Vec<f64>,
@@ -201,9 +202,10 @@ impl Match {
             1000.0 * found[other].decided_at.duration_since(wanted[nth].decided_at).as_secs_f64()
         };
         let delays_ms = matched.iter().enumerate().filter_map(|(nth, other)| Some(later(nth, (*other)?))).collect();
-        let missed = wanted.iter().zip(&matched).filter(|(_, other)| other.is_none());
-        let missed = missed.map(|(event, _)| format!("{} at {}", event.key, event.at)).collect();
-        Self { asked: wanted.len(), surplus: taken.iter().filter(|taken| !**taken).count(), missed, delays_ms }
+        let told = |event: &Seen| format!("{} at {}", event.key, event.at);
+        let missed = wanted.iter().zip(&matched).filter(|(_, other)| other.is_none()).map(|(event, _)| told(event));
+        let surplus = found.iter().zip(&taken).filter(|(_, taken)| !**taken).map(|(event, _)| told(event));
+        Self { asked: wanted.len(), surplus: surplus.collect(), missed: missed.collect(), delays_ms }
     }
 
     /// `None` when `always` saw nothing either.
@@ -219,7 +221,7 @@ impl Match {
             self.delays_ms.len(),
             self.asked,
             100.0 * cost,
-            self.surplus
+            self.surplus.len()
         )
     }
 }
@@ -264,7 +266,7 @@ mod tests {
         let wanted = [seen("entered a", 0, 10), seen("entered a", 1000, 1010), seen("exited a", 9000, 9010)];
         let found = [seen("entered a", 1100, 1510), seen("entered b", 0, 0), seen("exited a", 12_001, 12_001)];
         let matched = Match::of(&wanted, &found);
-        assert_eq!((matched.asked, matched.delays_ms.as_slice(), matched.surplus), (3, &[500.0][..], 2));
+        assert_eq!((matched.asked, matched.delays_ms.as_slice(), matched.surplus.len()), (3, &[500.0][..], 2));
         assert_eq!(matched.missed.len(), 2);
         assert!(matched.missed[0].starts_with("entered a at"), "{:?}", matched.missed);
     }
