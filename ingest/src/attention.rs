@@ -58,6 +58,8 @@ pub struct Attention {
 struct Place {
     bbox: BBox,
     moved_at: Timestamp,
+    /// It was seen in a picture that did not differ from the background: as long as that stays so, it is there.
+    in_background: bool,
     /// Looks in a row that did not recognise it.
     n_missed: u32,
 }
@@ -124,7 +126,7 @@ impl Attention {
     pub fn unchanged(&mut self, sight: &Sight, purpose: Purpose) -> Option<Vec<Detection>> {
         let every = if purpose == Purpose::Check { DETECT_EVERY } else { WHOLE_EVERY };
         let is_due = self.detected_at.is_none_or(|last| sight.since(last) >= every);
-        if is_due || !self.knows(sight) || !sight.change.is_empty() || self.moving(sight.at).next().is_some() {
+        if is_due || !self.knows(sight) || !sight.change.is_empty() || self.visible.iter().any(|track| self.is_unsure(track)) {
             return None;
         }
         self.background.absorb(&sight.now, ABSORBED.0, &[]);
@@ -136,8 +138,8 @@ impl Attention {
         if self.whole_at.is_none_or(|last| sight.since(last) >= WHOLE_EVERY) || !self.knows(sight) {
             return None;
         }
-        let around_moving = self.moving(sight.at).map(|track| track.bbox.dilated(AROUND));
-        let mut region = around_moving.chain(sight.change.bounds()).reduce(|one, other| one.union(&other))?;
+        let unsure = self.visible.iter().filter(|track| self.is_unsure(track)).map(|track| track.bbox.dilated(AROUND));
+        let mut region = unsure.chain(sight.change.bounds()).reduce(|one, other| one.union(&other))?;
         // Whoever is cut by the edge would not be recognised.
         loop {
             let reached = |track: &&Track| track.bbox.iou(&region) > 0.0 && !region.holds(&track.bbox.dilated(AROUND));
@@ -152,10 +154,11 @@ impl Attention {
         let was_looked_at = |bbox: &BBox| detections.part().is_none_or(|part| part.holds(bbox));
         for track in &self.visible {
             let Some(place) = self.places.get_mut(&track.handle) else { continue };
-            let stands = place.stands(sight.at);
+            let is_changed = sight.change.touches(&track.bbox);
             if is_among(detections.candidates(), &track.bbox) {
                 place.n_missed = 0;
-            } else if stands && !sight.change.touches(&track.bbox) {
+                place.in_background |= !is_changed;
+            } else if place.in_background && !is_changed {
                 place.n_missed += u32::from(was_looked_at(&track.bbox));
                 found.extend((place.n_missed <= MISSES).then(|| standing(track)));
             }
@@ -163,11 +166,13 @@ impl Attention {
         found
     }
 
-    /// Who was there at the last look and moved of late.
-    fn moving(&self, at: Timestamp) -> impl Iterator<Item = &Track> {
-        self.visible.iter().filter(move |track| {
-            self.matters(track.class, &track.bbox) && self.places.get(&track.handle).is_none_or(|place| !place.stands(at))
-        })
+    /// Whether only a detector can tell that it is still there.
+    fn is_unsure(&self, track: &Track) -> bool {
+        self.matters(track.class, &track.bbox) && !self.is_in_background(track)
+    }
+
+    fn is_in_background(&self, track: &Track) -> bool {
+        self.places.get(&track.handle).is_some_and(|place| place.in_background)
     }
 
     /// Whether enough was seen to tell what is new.
@@ -189,9 +194,7 @@ impl Attention {
             return Checked::New;
         }
         self.background.absorb(now, ABSORBED.1, &[]);
-        let unseen = self.visible.iter().filter(|track| !change.touches(&track.bbox) && !is_among(found, &track.bbox));
-        let carried: Vec<_> = unseen.map(standing).collect();
-        Checked::AsBefore(found.iter().copied().chain(carried).collect())
+        Checked::AsBefore(self.complete(sight, detections))
     }
 
     /// A picture that was analysed: what the gate is to know. Only where the picture changed can anybody have moved: a detector
@@ -256,7 +259,7 @@ impl Attention {
             (is.x - was.x).hypot(is.y - was.y) <= reach && (bbox.h - place.bbox.h).abs() <= reach
         });
         if !stays {
-            self.places.insert(track.handle, Place { bbox, moved_at: at, n_missed: 0 });
+            self.places.insert(track.handle, Place { bbox, moved_at: at, in_background: false, n_missed: 0 });
         }
         !stays
     }
@@ -270,7 +273,9 @@ impl Attention {
 
     fn is_anyone_gone(&self, found: &[Detection], change: &Change) -> bool {
         self.visible.iter().any(|track| {
-            self.matters(track.class, &track.bbox) && change.touches(&track.bbox) && !is_among(found, &track.bbox)
+            self.matters(track.class, &track.bbox)
+                && (change.touches(&track.bbox) || !self.is_in_background(track))
+                && !is_among(found, &track.bbox)
         })
     }
 
