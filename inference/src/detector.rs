@@ -85,6 +85,11 @@ impl Detector {
         run(self.model.network(frame), (frame, None), settings)
     }
 
+    /// Whether a part of the frame holds this region and costs less than all of it.
+    pub fn has_part(&self, frame: &Frame, region: &BBox) -> bool {
+        self.model.has_part(frame, region)
+    }
+
     /// What a part of the frame holds that contains this region; all of it where a part would save nothing.
     pub fn detect_part(
         &mut self,

@@ -186,6 +186,11 @@ impl Model {
         self.shapes.network((frame.width() as usize, frame.height() as usize))
     }
 
+    /// Whether a part of the frame holds this region and costs less than all of it.
+    pub(crate) fn has_part(&self, frame: &Frame, region: &BBox) -> bool {
+        self.shapes.has_part((frame.width() as usize, frame.height() as usize), region)
+    }
+
     /// The network for this region of the frame, and what of it that takes in; `None`: the whole frame must do.
     pub(crate) fn part(&mut self, frame: &Frame, region: &BBox) -> Option<(&mut Network, Window)> {
         self.shapes.part((frame.width() as usize, frame.height() as usize), region)

@@ -1,7 +1,7 @@
 //! One camera's analysis: a picture → detections where they are needed → tracks → zone observations → events with a redacted snapshot.
 //!
-//! A picture in which nothing changed needs no detector, and between two looks tracks are carried on by how they move, unless
-//! that alone would tell of somebody. State of one camera session only: tracks and their ids start anew with each (RULES P10).
+//! A picture in which nothing changed needs no detector, and where only a part of it changed, that part is looked at. Where many
+//! move, tracks are carried on by how they move between two looks, unless that alone would tell of somebody. State of one camera session only: tracks and their ids start anew with each (RULES P10).
 
 mod told;
 
@@ -35,6 +35,8 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 const PICTURE_LASTS: SignedDuration = SignedDuration::from_millis(9_500);
 /// Tracks are carried on for so long without a look.
 const CARRIED_FOR: SignedDuration = SignedDuration::from_millis(300);
+/// What waits for time to pass has waited long enough by then: lost tracks are dropped, counts are told.
+const SETTLES_WITHIN: SignedDuration = SignedDuration::from_secs(6);
 /// Capture times that go back by more begin a new timeline; by less, the picture was analysed already.
 const NEW_TIMELINE: SignedDuration = SignedDuration::from_secs(10);
 /// The rate of analysis is told over so many pictures.
@@ -142,7 +144,7 @@ impl Analysis {
     pub fn glance(&mut self, frame: &Frame) -> Option<Seen> {
         let sight = self.attention.see(frame);
         let still_there = self.unchanged(frame.captured_at(), &sight, Purpose::Check)?;
-        let Some(facts) = self.begin(frame.captured_at()) else { return Some(Seen::NOTHING) };
+        let Some(facts) = self.begin(frame.captured_at(), Purpose::Check) else { return Some(Seen::NOTHING) };
         Some(self.confirm(frame.captured_at(), &still_there, facts))
     }
 
@@ -152,17 +154,23 @@ impl Analysis {
         if purpose == Purpose::Check {
             return self.check(look, &sight, snapshots);
         }
-        let Some(facts) = self.begin(at) else { return Seen::NOTHING };
+        let Some(facts) = self.begin(at, purpose) else { return Seen::NOTHING };
         if self.is_thrifty {
             if let Some(still_there) = self.unchanged(at, &sight, purpose) {
                 return self.confirm(at, &still_there, facts);
+            }
+            let region = self.attention.region(&sight).filter(|region| look.is_cheaper(region));
+            if let Some(region) = region {
+                let found = look.part(&region);
+                return self.follow((look, found), &sight, facts, snapshots);
             }
             if let Some(carried) = self.coast(at) {
                 let facts = facts.into_iter().chain(self.facts(carried, None)).collect();
                 return Seen { facts, finding: None, is_settled: false, how: How::Carried };
             }
         }
-        self.follow(look, &sight, facts, snapshots)
+        let found = look.whole();
+        self.follow((look, found), &sight, facts, snapshots)
     }
 
     /// Nothing moved up to this time: what waited for time to pass comes about, dwells go on, and the last picture still shows
@@ -170,7 +178,7 @@ impl Analysis {
     pub fn carry(&mut self, at: Timestamp) -> Vec<Fact> {
         let observations = if self.scene.is_settled() {
             self.scene.carry(at)
-        } else if self.reached.is_some_and(|reached| at > reached) {
+        } else if self.settles(at) {
             self.reached = Some(at);
             let tracks = self.tracker.update(at, &self.attention.standing());
             self.scene.observe(at, &tracks)
@@ -186,6 +194,12 @@ impl Analysis {
         let Some(last_at) = self.reached else { return Vec::new() };
         let observations = self.scene.close(last_at);
         self.facts(observations, None)
+    }
+
+    /// Whether this time is later than all before, and not long after somebody looked.
+    fn settles(&self, at: Timestamp) -> bool {
+        let is_soon = self.looked_at.is_some_and(|last| at.duration_since(last) < SETTLES_WITHIN);
+        is_soon && self.reached.is_some_and(|reached| at > reached)
     }
 
     /// Who is still there when nothing changed, and nothing is to be told that is worth a snapshot.
@@ -205,7 +219,7 @@ impl Analysis {
             }
             Checked::AsBefore(found) => {
                 let at = look.frame().captured_at();
-                let Some(mut facts) = self.begin(at) else { return Seen::NOTHING };
+                let Some(mut facts) = self.begin(at, Purpose::Check) else { return Seen::NOTHING };
                 let tracks = self.tracker.update(at, &found);
                 self.looked_at = Some(at);
                 let finding = self.attention.confirm(&tracks);
@@ -242,15 +256,16 @@ impl Analysis {
         Some(observations)
     }
 
-    /// Looks where something changed, and follows who is there.
-    fn follow(&mut self, look: &mut Look, sight: &Sight, mut facts: Vec<Fact>, snapshots: &SnapshotStore) -> Seen {
+    /// Follows who is there.
+    fn follow(
+        &mut self,
+        (look, found): (&mut Look, Option<Detections>),
+        sight: &Sight,
+        mut facts: Vec<Fact>,
+        snapshots: &SnapshotStore,
+    ) -> Seen {
         let at = look.frame().captured_at();
-        let region = if self.is_thrifty { self.attention.region(sight) } else { None };
-        let detections = match region {
-            Some(region) => look.part(&region),
-            None => look.whole(),
-        };
-        let Some(detections) = detections else { return Seen { facts, ..Seen::NOTHING } };
+        let Some(detections) = found else { return Seen { facts, ..Seen::NOTHING } };
         let tracks = self.tracker.update(at, &self.attention.complete(sight, &detections));
         self.looked_at = Some(at);
         let observations = self.scene.observe(at, &tracks);
@@ -261,12 +276,12 @@ impl Analysis {
     }
 
     /// Goes on to this time; `None` when it was there before. A clock that was set back ends what was going on.
-    fn begin(&mut self, at: Timestamp) -> Option<Vec<Fact>> {
+    fn begin(&mut self, at: Timestamp, purpose: Purpose) -> Option<Vec<Fact>> {
         let mut facts = Vec::new();
         if let Some(last_at) = self.reached
             && at <= last_at
         {
-            if last_at.duration_since(at) < NEW_TIMELINE {
+            if purpose == Purpose::CatchUp || last_at.duration_since(at) < NEW_TIMELINE {
                 return None;
             }
             facts = self.close();

@@ -22,7 +22,7 @@ const WHOLE_EVERY: Duration = Duration::from_secs(2);
 /// At first everything is looked at: nobody knows yet who stands there.
 const KNOWN_AFTER: Duration = Duration::from_secs(5);
 /// Whoever stands where nothing changes may be missed so often in a row: detectors blink.
-const MISSES: u32 = 5;
+const MISSES: u32 = 3;
 /// Whoever is in a part of a picture is taken in with this share of their size around them.
 const AROUND: f32 = 0.1;
 /// The background is learned from analysed pictures so often.

@@ -32,6 +32,11 @@ impl<'a> Look<'a> {
         self.run(|detector, frame| detector.detect(frame, &detector.settings()))
     }
 
+    /// Whether a look at this region costs less than one at all of the picture.
+    pub fn is_cheaper(&self, region: &BBox) -> bool {
+        self.detector.has_part(self.frame, region)
+    }
+
     /// What is in a part of the picture that holds this region; `None` when the detector failed.
     pub fn part(&mut self, region: &BBox) -> Option<Detections> {
         self.run(|detector, frame| detector.detect_part(frame, region, &detector.settings()))

@@ -26,6 +26,11 @@ impl Parts {
         Self { step, tried: [const { None }; SIDES.len()] }
     }
 
+    /// Whether a part would hold this region of a frame of that size and cost less than the whole.
+    pub(super) fn has(&self, recipe: &Recipe, frame: (usize, usize), region: &BBox) -> bool {
+        self.place(recipe, frame, region).is_some_and(|(nth, _)| !matches!(self.tried[nth], Some(None)))
+    }
+
     /// The smallest network whose input holds this region of a frame of that size, and where the input lies; `None` when the
     /// whole frame would cost no more.
     pub(super) fn network(
@@ -34,19 +39,20 @@ impl Parts {
         frame: (usize, usize),
         region: &BBox,
     ) -> Option<(&mut Network, Window)> {
-        // Others take long to set up a network.
-        let is_quick = recipe.provider() == Some(Provider::Cpu);
-        let input = recipe.input();
-        if !matches!(input.fit, Fit::Letterbox { .. }) || !is_quick {
-            return None;
-        }
-        let whole = (input.width, input.height);
-        let (nth, window) = place(whole, frame, region, self.step)?;
+        let (nth, window) = self.place(recipe, frame, region)?;
         let network = self.tried[nth].get_or_insert_with(|| {
             let made = recipe.network((SIDES[nth], SIDES[nth]));
             made.inspect_err(|error| tracing::warn!(%error, side = SIDES[nth], "no network for parts of frames")).ok()
         });
         network.as_mut().map(|network| (network, window))
+    }
+
+    fn place(&self, recipe: &Recipe, frame: (usize, usize), region: &BBox) -> Option<(usize, Window)> {
+        // Other providers take long to set up a network.
+        let is_quick = recipe.provider() == Some(Provider::Cpu);
+        let input = recipe.input();
+        let is_scaled_evenly = matches!(input.fit, Fit::Letterbox { .. });
+        if is_quick && is_scaled_evenly { place((input.width, input.height), frame, region, self.step) } else { None }
     }
 
     /// All networks that were made.

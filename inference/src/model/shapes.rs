@@ -58,6 +58,12 @@ impl Shapes {
         parts.network(recipe, frame, region)
     }
 
+    /// Whether a part of frames of this width and height holds the region and costs less than the whole.
+    pub(super) fn has_part(&self, frame: Size, region: &BBox) -> bool {
+        let rectangular = self.rectangular.as_ref();
+        rectangular.is_some_and(|Rectangular { recipe, parts, .. }| parts.has(recipe, frame, region))
+    }
+
     /// All networks for whole frames that were made.
     pub(super) fn made(&self) -> impl Iterator<Item = &Network> {
         let others = self.rectangular.iter().flat_map(|rectangular| &rectangular.tried);
