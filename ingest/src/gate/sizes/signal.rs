@@ -1,0 +1,217 @@
+//! One measure of the encoded sizes: what it is when nothing moves and when something does, and whether these differ.
+
+use std::collections::VecDeque;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// Moments that wait for their label at most: twelve seconds at 25/s and some.
+const MAX_UNLABELLED: usize = 512;
+/// Least rise over the quiet median that counts, in powers of two.
+const MIN_RISE: f32 = 0.2;
+/// Quiet spreads (median to 95th percentile) over the median that count as movement.
+const SPREADS: f32 = 1.5;
+/// Quiet and active moments that must be known before the signal is trusted.
+const MIN_MOMENTS: (f32, f32) = (150.0, 40.0);
+/// Share of the active moments that must stand out.
+const MIN_STANDING_OUT: f32 = 0.3;
+/// Moments in a row above the threshold that open the gate.
+const MOMENTS_IN_A_ROW: u32 = 2;
+/// Share of the way from the quiet median to the threshold that is calm no longer.
+const CALM: f32 = 0.5;
+/// A level that was quiet for this long just now, seconds, however large, stays quiet for a while.
+const RECENT: f32 = 1.5;
+/// The half-life, in seconds, in which that fades.
+const RECENT_HALF_LIFE: f32 = 30.0;
+/// The half-life, in seconds, of what a false alarm taught.
+const FALSE_ALARM_HALF_LIFE: f32 = 1800.0;
+/// Moments just after movement still carry some of it and are neither quiet nor active.
+const TAIL: SignedDuration = SignedDuration::from_millis(1500);
+/// Each miss doubles the active moments needed for new trust, up to so often.
+const MAX_DOUBLINGS: u32 = 6;
+
+/// One measure, in powers of two.
+#[derive(Default)]
+pub(super) struct Signal {
+    unlabelled: VecDeque<(Timestamp, f32)>,
+    quiet: Histogram,
+    active: Histogram,
+    /// Median of the quiet levels, and how far above it movement begins.
+    quiet_level: (f32, f32),
+    quiet_recent: Option<(Timestamp, f32)>,
+    quiet_peak: Option<(Timestamp, f32)>,
+    active_until: Option<Timestamp>,
+    /// The last moment.
+    now: Option<Timestamp>,
+    /// When the level was last no higher than quiet ones are.
+    calm_at: Option<Timestamp>,
+    n_misses: u32,
+    n_above: u32,
+    /// The highest level at which it said movement, since that last came true or proved false.
+    alarm: Option<f32>,
+    /// The highest level at which nothing moved although it said so, and when that was.
+    false_alarm: Option<(Timestamp, f32)>,
+}
+
+impl Signal {
+    /// Takes in a moment.
+    pub(super) fn observe(&mut self, at: Timestamp, level: f32) {
+        self.now = Some(at);
+        if self.unlabelled.len() == MAX_UNLABELLED {
+            self.unlabelled.pop_front();
+        }
+        self.unlabelled.push_back((at, level));
+        let threshold = self.threshold(at);
+        self.n_above = if level > threshold { self.n_above + 1 } else { 0 };
+        if self.is_raised() {
+            self.alarm = Some(self.alarm.map_or(level, |alarm| alarm.max(level)));
+        }
+        if self.calm_at.is_none() || level <= threshold - CALM * self.quiet_level.1 {
+            self.calm_at = Some(at);
+        }
+    }
+
+    /// Says what the moments up to `until` were.
+    pub(super) fn label(&mut self, until: Timestamp, active: bool) {
+        while let Some(&(at, level)) = self.unlabelled.front().filter(|(at, _)| *at <= until) {
+            self.unlabelled.pop_front();
+            if active {
+                self.alarm = None;
+                self.active.add(level);
+                self.active_until = Some(at);
+                continue;
+            }
+            if self.active_until.is_some_and(|until| at.duration_since(until).abs() < TAIL) {
+                continue;
+            }
+            self.quiet.add(level);
+            let recent = match self.quiet_recent {
+                Some((last_at, recent)) if at > last_at => {
+                    recent + (1.0 - (-seconds(last_at, at) / RECENT).exp()) * (level - recent)
+                }
+                _ => level,
+            };
+            self.quiet_recent = Some((at, recent));
+            self.quiet_peak = Some((at, self.faded_peak(at).max(recent)));
+        }
+        let median = self.quiet.quantile(0.5);
+        let rise = MIN_RISE.max(SPREADS * (self.quiet.quantile(0.95) - median));
+        self.quiet_level = (median, rise);
+    }
+
+    /// Something came that it had not told: trust must be earned anew, by more.
+    pub(super) fn missed(&mut self) {
+        self.active = Histogram::default();
+        self.n_misses = (self.n_misses + 1).min(MAX_DOUBLINGS);
+    }
+
+    /// Nothing moved of late: if it said otherwise, what is no higher is quiet, for a good while.
+    pub(super) fn false_alarm(&mut self, at: Timestamp) {
+        if let Some(alarm) = self.alarm.take() {
+            let level = self.false_alarm_now(at).map_or(alarm, |level| level.max(alarm));
+            self.false_alarm = Some((at, level));
+        }
+    }
+
+    /// The stream began anew or its clock jumped: what waits can't be labelled any more.
+    pub(super) fn interrupted(&mut self) {
+        self.unlabelled.clear();
+        (self.quiet_recent, self.quiet_peak, self.calm_at, self.now) = (None, None, None, None);
+        self.n_above = 0;
+    }
+
+    /// Whether active moments of this camera would stand out now.
+    pub(super) fn is_trusted(&self) -> bool {
+        let Some(now) = self.now else { return false };
+        let needed = MIN_MOMENTS.1 * 2f32.powi(self.n_misses as i32);
+        self.quiet.total >= MIN_MOMENTS.0
+            && self.active.total >= needed.min(HALVED_AT / 2.0)
+            && self.active.share_above(self.threshold(now)) >= MIN_STANDING_OUT
+    }
+
+    /// Whether it is so high now that something moves, if it can be trusted.
+    pub(super) fn is_raised(&self) -> bool {
+        self.n_above >= MOMENTS_IN_A_ROW
+    }
+
+    /// When it was last calm.
+    pub(super) fn calm_at(&self) -> Option<Timestamp> {
+        self.calm_at
+    }
+
+    /// From which level on something moves.
+    pub(super) fn threshold(&self, at: Timestamp) -> f32 {
+        let (median, rise) = self.quiet_level;
+        let threshold = (median + rise).max(self.faded_peak(at) + MIN_RISE);
+        self.false_alarm_now(at).map_or(threshold, |level| threshold.max(level))
+    }
+
+    /// The level of the last false alarm, faded towards the median.
+    fn false_alarm_now(&self, at: Timestamp) -> Option<f32> {
+        let (median, _) = self.quiet_level;
+        let faded = |(alarm_at, level)| {
+            median + (level - median) * 0.5f32.powf(seconds(alarm_at, at).max(0.0) / FALSE_ALARM_HALF_LIFE)
+        };
+        self.false_alarm.map(faded)
+    }
+
+    /// The largest quiet level of late, faded towards the median.
+    fn faded_peak(&self, at: Timestamp) -> f32 {
+        let (median, _) = self.quiet_level;
+        let faded = self.quiet_peak.map(|(peak_at, peak)| {
+            median + (peak - median) * 0.5f32.powf(seconds(peak_at, at).max(0.0) / RECENT_HALF_LIFE)
+        });
+        faded.unwrap_or(median)
+    }
+}
+
+/// At this weight a histogram is halved, so that it follows the day.
+const HALVED_AT: f32 = 3000.0;
+/// Bins per power of two, and powers of two.
+const BINS: (usize, usize) = (48, 26);
+
+/// Levels (log2 of bytes), older ones weighing less.
+struct Histogram {
+    bins: Vec<f32>,
+    total: f32,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self { bins: vec![0.0; BINS.0 * BINS.1], total: 0.0 }
+    }
+}
+
+impl Histogram {
+    fn add(&mut self, level: f32) {
+        self.bins[bin(level)] += 1.0;
+        self.total += 1.0;
+        if self.total >= HALVED_AT {
+            self.bins.iter_mut().for_each(|weight| *weight /= 2.0);
+            self.total /= 2.0;
+        }
+    }
+
+    fn quantile(&self, share: f32) -> f32 {
+        let mut below = 0.0;
+        for (index, weight) in self.bins.iter().enumerate() {
+            below += weight;
+            if below >= share * self.total && below > 0.0 {
+                return (index as f32 + 0.5) / BINS.0 as f32;
+            }
+        }
+        0.0
+    }
+
+    fn share_above(&self, level: f32) -> f32 {
+        let above: f32 = self.bins[bin(level)..].iter().skip(1).sum();
+        above / self.total.max(1.0)
+    }
+}
+
+fn bin(level: f32) -> usize {
+    ((level.max(0.0) * BINS.0 as f32) as usize).min(BINS.0 * BINS.1 - 1)
+}
+
+pub(super) fn seconds(from: Timestamp, to: Timestamp) -> f32 {
+    to.duration_since(from).as_secs_f32()
+}
