@@ -18,7 +18,7 @@ use crate::{
 /// Checked pictures without any change are detected all the same so often.
 const DETECT_EVERY: Duration = Duration::from_secs(10);
 /// While pictures come in sequence, all of one is looked at so often.
-const WHOLE_EVERY: Duration = Duration::from_secs(2);
+const WHOLE_EVERY: Duration = Duration::from_secs(4);
 /// At first everything is looked at: nobody knows yet who stands there.
 const KNOWN_AFTER: Duration = Duration::from_secs(5);
 /// Whoever stands where nothing changes may be missed so often in a row: detectors blink.
@@ -37,6 +37,8 @@ const MAYBE_NEW: f32 = 0.2;
 const SURELY_NEW: f32 = 0.5;
 /// Whoever moved within this time is not background.
 const STANDS_AFTER: SignedDuration = SignedDuration::from_secs(3);
+/// Around whoever moves the background is not learned, for shadows and reflections, in this share of their size.
+const NEAR: f32 = 0.5;
 /// Overlap of one and the same who stands still.
 const SAME_PLACE: f32 = 0.5;
 
@@ -247,7 +249,7 @@ impl Attention {
         }
         self.learned_at = Some(at);
         let moves = |track: &&Track| self.places.get(&track.handle).is_none_or(|place| !place.stands(at));
-        let moving: Vec<BBox> = tracks.iter().filter(moves).map(|track| track.bbox.dilated(0.1)).collect();
+        let moving: Vec<BBox> = tracks.iter().filter(moves).map(|track| track.bbox.dilated(NEAR)).collect();
         self.background.absorb(now, ABSORBED.1, &moving);
     }
 

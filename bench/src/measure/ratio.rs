@@ -59,11 +59,17 @@ fn length(bench: &Bench, spec: &Spec) -> std::time::Duration {
     bench.common.window().max(whole / CAMERAS as u32)
 }
 
+/// A camera's gate knows it once it has seen all that goes on there: where little does, that takes the whole loop.
+fn settling(bench: &Bench, spec: &Spec) -> std::time::Duration {
+    let whole = std::time::Duration::from_secs(u64::from(spec.seconds));
+    if spec.kind == Kind::Busy { bench.common.warmup() } else { bench.common.warmup().max(whole) }
+}
+
 fn ours(bench: &Bench, spec: &Spec) -> Result<Window> {
     let street = Street::start(&spec.file(&bench.place)?, spec.codec, CAMERAS)?;
     let rig = Rig::start(bench, &street.urls, &Watch { fps: FPS as f32, ..Watch::with_gate("adaptive") })?;
     rig.wait_until_live()?;
-    progress::pause(bench.common.warmup())?;
+    progress::pause(settling(bench, spec))?;
     rig.window(length(bench, spec))
 }
 

@@ -14,7 +14,7 @@ use signal::{Signal, seconds};
 /// Time constant of the smoothing, seconds.
 const SMOOTHING: f32 = 0.5;
 /// Smoothing tells of a rise so much later.
-const LAG: SignedDuration = SignedDuration::from_millis(500);
+const LAG: SignedDuration = SignedDuration::from_millis(250);
 /// Bytes that are added to each size, so that tiny ones don't differ much.
 const FLOOR: f32 = 16.0;
 

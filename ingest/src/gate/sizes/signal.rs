@@ -24,8 +24,12 @@ const RECENT: f32 = 1.5;
 const RECENT_HALF_LIFE: f32 = 30.0;
 /// The half-life, in seconds, of what a false alarm taught.
 const FALSE_ALARM_HALF_LIFE: f32 = 1800.0;
+/// How far above a false alarm movement begins, in powers of two.
+const ABOVE_FALSE_ALARM: f32 = 0.1;
 /// Moments just after movement still carry some of it and are neither quiet nor active.
 const TAIL: SignedDuration = SignedDuration::from_millis(1500);
+/// An alarm so soon after movement is no false one: whoever moved goes on where nobody looks.
+const ECHO: SignedDuration = SignedDuration::from_secs(5);
 /// Each miss doubles the active moments needed for new trust, up to so often.
 const MAX_DOUBLINGS: u32 = 6;
 
@@ -62,7 +66,8 @@ impl Signal {
         self.unlabelled.push_back((at, level));
         let threshold = self.threshold(at);
         self.n_above = if level > threshold { self.n_above + 1 } else { 0 };
-        if self.is_raised() {
+        let is_echo = self.active_until.is_some_and(|until| at.duration_since(until).abs() < ECHO);
+        if self.is_raised() && !is_echo {
             self.alarm = Some(self.alarm.map_or(level, |alarm| alarm.max(level)));
         }
         if self.calm_at.is_none() || level <= threshold - CALM * self.quiet_level.1 {
@@ -142,7 +147,7 @@ impl Signal {
     pub(super) fn threshold(&self, at: Timestamp) -> f32 {
         let (median, rise) = self.quiet_level;
         let threshold = (median + rise).max(self.faded_peak(at) + MIN_RISE);
-        self.false_alarm_now(at).map_or(threshold, |level| threshold.max(level))
+        self.false_alarm_now(at).map_or(threshold, |level| threshold.max(level + ABOVE_FALSE_ALARM))
     }
 
     /// The level of the last false alarm, faded towards the median.
