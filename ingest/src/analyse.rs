@@ -32,7 +32,7 @@ const COUNT_SNAPSHOT_INTERVAL: SignedDuration = SignedDuration::from_secs(1);
 /// How often the occupancy of an unchanged zone is repeated.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// A picture of whoever stands there is as good for so long.
-const PICTURE_LASTS: SignedDuration = SignedDuration::from_millis(9_500);
+const PICTURE_LASTS: SignedDuration = SignedDuration::from_millis(19_500);
 /// Tracks are carried on for so long without a look.
 const CARRIED_FOR: SignedDuration = SignedDuration::from_millis(300);
 /// What waits for time to pass has waited long enough by then: lost tracks are dropped, counts are told.
@@ -249,7 +249,7 @@ impl Analysis {
         let tracks = self.tracker.coast(at);
         let mut scene = self.scene.clone();
         let observations = scene.observe(at, &tracks);
-        if observations.iter().any(|observation| worth(observation) > Worth::Nothing) {
+        if self.is_worth_picture(&observations, at) {
             return None;
         }
         self.scene = scene;
@@ -317,12 +317,7 @@ impl Analysis {
         snapshots: &SnapshotStore,
     ) -> Option<SnapshotRef> {
         let at = look.frame().captured_at();
-        let is_worth_it = match observations.iter().map(worth).max().unwrap_or(Worth::Nothing) {
-            Worth::Nothing => self.wants_picture(at),
-            Worth::Count => !self.pictured_within(at, COUNT_SNAPSHOT_INTERVAL),
-            Worth::Object => true,
-        };
-        if !is_worth_it {
+        if !self.is_worth_picture(observations, at) && !self.wants_picture(at) {
             return None;
         }
         if detections.part().is_none() {
@@ -331,6 +326,14 @@ impl Analysis {
         // Whoever is elsewhere must be covered too.
         let detections = look.whole()?;
         self.snapshot(look.frame(), &detections, tracks, snapshots)
+    }
+
+    fn is_worth_picture(&self, observations: &[Observation], at: Timestamp) -> bool {
+        match observations.iter().map(worth).max().unwrap_or(Worth::Nothing) {
+            Worth::Nothing => false,
+            Worth::Count => !self.pictured_within(at, COUNT_SNAPSHOT_INTERVAL),
+            Worth::Object => true,
+        }
     }
 
     fn pictured_within(&self, at: Timestamp, period: SignedDuration) -> bool {

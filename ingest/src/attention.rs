@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Checked pictures without any change are detected all the same so often.
-const DETECT_EVERY: Duration = Duration::from_secs(10);
+const DETECT_EVERY: Duration = Duration::from_millis(19_500);
 /// While pictures come in sequence, all of one is looked at so often.
 const WHOLE_EVERY: Duration = Duration::from_secs(4);
 /// At first everything is looked at: nobody knows yet who stands there.
