@@ -213,7 +213,7 @@ impl Analysis {
     /// Somebody must look whether anything is new.
     fn check(&mut self, look: &mut Look, sight: &Sight, snapshots: &SnapshotStore) -> Seen {
         let Some(detections) = look.whole() else { return Seen::NOTHING };
-        match self.attention.check(sight, &detections) {
+        match self.attention.check(sight, (&detections).into()) {
             Checked::New => {
                 Seen { facts: Vec::new(), finding: Some(Finding::Moving), is_settled: false, how: How::Whole }
             }
@@ -266,11 +266,11 @@ impl Analysis {
     ) -> Seen {
         let at = look.frame().captured_at();
         let Some(detections) = found else { return Seen { facts, ..Seen::NOTHING } };
-        let tracks = self.tracker.update(at, &self.attention.complete(sight, &detections));
+        let tracks = self.tracker.update(at, &self.attention.complete(sight, (&detections).into()));
         self.looked_at = Some(at);
         let observations = self.scene.observe(at, &tracks);
         let snapshot = self.snapshot_of(&observations, &tracks, (look, &detections), snapshots);
-        let finding = self.attention.follow(sight, &tracks, &detections);
+        let finding = self.attention.follow(sight, &tracks, (&detections).into());
         facts.extend(self.facts(observations, snapshot.as_ref()));
         Seen { facts, finding: Some(finding), is_settled: self.scene.is_settled(), how: How::of(&detections) }
     }

@@ -85,6 +85,21 @@ impl Place {
     }
 }
 
+/// What a look at a picture found.
+#[derive(Clone, Copy)]
+pub struct Looked<'a> {
+    /// Best first.
+    pub found: &'a [Detection],
+    /// Where was looked, if not everywhere.
+    pub part: Option<&'a BBox>,
+}
+
+impl<'a> From<&'a Detections> for Looked<'a> {
+    fn from(detections: &'a Detections) -> Self {
+        Self { found: detections.candidates(), part: detections.part() }
+    }
+}
+
 /// What a checked picture comes to.
 pub enum Checked {
     /// Somebody is new, moved or gone: everything since the last check is needed.
@@ -128,7 +143,11 @@ impl Attention {
     pub fn unchanged(&mut self, sight: &Sight, purpose: Purpose) -> Option<Vec<Detection>> {
         let every = if purpose == Purpose::Check { DETECT_EVERY } else { WHOLE_EVERY };
         let is_due = self.detected_at.is_none_or(|last| sight.since(last) >= every);
-        if is_due || !self.knows(sight) || !sight.change.is_empty() || self.visible.iter().any(|track| self.is_unsure(track)) {
+        if is_due
+            || !self.knows(sight)
+            || !sight.change.is_empty()
+            || self.visible.iter().any(|track| self.is_unsure(track))
+        {
             return None;
         }
         self.background.absorb(&sight.now, ABSORBED.0, &[]);
@@ -151,13 +170,13 @@ impl Attention {
     }
 
     /// What was found, and who stands where nothing changed and was not looked at, or not recognised this time.
-    pub fn complete(&mut self, sight: &Sight, detections: &Detections) -> Vec<Detection> {
-        let mut found = detections.candidates().to_vec();
-        let was_looked_at = |bbox: &BBox| detections.part().is_none_or(|part| part.holds(bbox));
+    pub fn complete(&mut self, sight: &Sight, looked: Looked) -> Vec<Detection> {
+        let mut found = looked.found.to_vec();
+        let was_looked_at = |bbox: &BBox| looked.part.is_none_or(|part| part.holds(bbox));
         for track in &self.visible {
             let Some(place) = self.places.get_mut(&track.handle) else { continue };
             let is_changed = sight.change.touches(&track.bbox);
-            if is_among(detections.candidates(), &track.bbox) {
+            if is_among(looked.found, &track.bbox) {
                 place.n_missed = 0;
                 place.in_background |= !is_changed;
             } else if place.in_background && !is_changed {
@@ -188,23 +207,23 @@ impl Attention {
     }
 
     /// A picture that was decoded for a check, with what was detected in it.
-    pub fn check(&mut self, sight: &Sight, detections: &Detections) -> Checked {
-        self.looked(sight.at, detections);
+    pub fn check(&mut self, sight: &Sight, looked: Looked) -> Checked {
+        self.looked(sight.at, looked);
         let Sight { now, change, .. } = sight;
-        let found = detections.candidates();
+        let found = looked.found;
         if found.iter().any(|found| self.is_new(found, change)) || self.is_anyone_gone(found, change) {
             return Checked::New;
         }
         self.background.absorb(now, ABSORBED.1, &[]);
-        Checked::AsBefore(self.complete(sight, detections))
+        Checked::AsBefore(self.complete(sight, looked))
     }
 
     /// A picture that was analysed: what the gate is to know. Only where the picture changed can anybody have moved: a detector
     /// that finds a parked car now and then moves nothing.
-    pub fn follow(&mut self, sight: &Sight, tracks: &[Track], detections: &Detections) -> Finding {
-        self.looked(sight.at, detections);
+    pub fn follow(&mut self, sight: &Sight, tracks: &[Track], looked: Looked) -> Finding {
+        self.looked(sight.at, looked);
         let Sight { at, now, change } = sight;
-        let (at, found) = (*at, detections.candidates());
+        let (at, found) = (*at, looked.found);
         let relevant: Vec<&Track> = tracks.iter().filter(|track| self.matters(track.class, &track.bbox)).collect();
         let gone = relevant.iter().any(|track| !track.visible && change.touches(&track.bbox));
         let new = found.iter().any(|found| {
@@ -227,10 +246,10 @@ impl Attention {
         }
     }
 
-    fn looked(&mut self, at: Timestamp, detections: &Detections) {
+    fn looked(&mut self, at: Timestamp, looked: Looked) {
         self.begun_at.get_or_insert(at);
         self.detected_at = Some(at);
-        if detections.part().is_none() {
+        if looked.part.is_none() {
             self.whole_at = Some(at);
         }
     }
@@ -295,3 +314,6 @@ fn is_among(found: &[Detection], bbox: &BBox) -> bool {
 fn standing(track: &Track) -> Detection {
     Detection { class: track.class, confidence: track.confidence.max(SURELY_NEW), bbox: track.bbox }
 }
+
+#[cfg(test)]
+mod tests;

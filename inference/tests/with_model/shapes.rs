@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use xueliang_inference::{Colour, DecodedFrame, Detector, Frame, Model, PrivacyMasks, SessionSettings, mask};
 
-use crate::cache::{detector, manifest, model, runtime};
+use crate::cache::{detector, frames, manifest, model, runtime};
 use crate::refusal;
 
 fn black(width: u32, height: u32) -> Frame {
@@ -47,4 +47,33 @@ fn a_graph_that_can_not_follow_a_shape_runs_padded() {
     let model = Model::load(&runtime(), &manifest, &refusal::fixtures(), &SessionSettings::default());
     let mut detector = Detector::new(model.expect("loads"));
     assert_eq!(sizes_after(&mut detector, &[(64, 32), (64, 32)]), [(64, 64)]);
+}
+
+/// A part is not the same network input: what convolutions see around it differs, so scores move a little.
+#[test]
+fn a_part_of_the_picture_finds_who_the_whole_finds_there() {
+    if !manifest(&model()).input.rectangular {
+        println!("skipped: {} takes one input size only", model());
+        return;
+    }
+    let mut detector = detector(&model());
+    let settings = detector.settings();
+    let (mut n_parts, mut n_same) = (0, 0);
+    for frame in &frames(&PrivacyMasks::none()) {
+        let whole = detector.detect(frame, &settings).expect("detections");
+        for wanted in whole.confident().iter().filter(|found| found.confidence >= 0.6) {
+            if !detector.has_part(frame, &wanted.bbox) {
+                continue;
+            }
+            let part = detector.detect_part(frame, &wanted.bbox, &settings).expect("detections");
+            assert!(part.part().is_some_and(|part| part.holds(&wanted.bbox)), "{:?}", part.part());
+            n_parts += 1;
+            let same = |found: &&xueliang_inference::Detection| {
+                found.bbox.iou(&wanted.bbox) >= 0.7 && (found.confidence - wanted.confidence).abs() < 0.2
+            };
+            n_same += usize::from(part.confident().iter().find(same).is_some());
+        }
+    }
+    println!("{n_same} of {n_parts} found in a part as in the whole");
+    assert!(n_parts > 50 && n_same * 100 >= n_parts * 97, "{n_same} of {n_parts}");
 }

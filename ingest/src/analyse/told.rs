@@ -12,7 +12,11 @@ use xueliang_inference::{self as inference, Observation, Subject};
 use super::Fact;
 
 /// The wire's form of an observation; `None` when a value has none, which the scene's own checks exclude.
-pub(super) fn fact(observation: Observation, snapshot: Option<&SnapshotRef>, analysed_fps: Option<Rate>) -> Option<Fact> {
+pub(super) fn fact(
+    observation: Observation,
+    snapshot: Option<&SnapshotRef>,
+    analysed_fps: Option<Rate>,
+) -> Option<Fact> {
     let snapshot = snapshot.cloned();
     let (at, payload) = match observation {
         Observation::Entered(entered) => {

@@ -179,9 +179,13 @@ impl Lane {
         };
         timer.observe_duration();
         match decoded {
-            Ok(pictures) => pictures
-                .into_iter()
-                .fold(false, |analysed, picture: Picture| self.deliver(&picture, purpose, unit.keyframe) || analysed),
+            Ok(pictures) => {
+                let mut analysed = false;
+                for picture in pictures {
+                    analysed |= self.deliver(&picture, purpose, unit.keyframe);
+                }
+                analysed
+            }
             Err(error) => {
                 self.count_errors(1);
                 tracing::warn!(
@@ -321,6 +325,40 @@ mod tests {
         let bytes = vec![0; n_bytes].into();
         let unit = AccessUnit { codec: Codec::H264, keyframe, captured_at, lost_packets: 0, bytes };
         Job::Decode { unit, mode: Mode::Stream, purpose }
+    }
+
+    struct Nowhere;
+
+    impl FrameSink for Nowhere {
+        fn take(&self, _: Frame, _: Purpose) {}
+        fn carry(&self, _: Timestamp) {}
+        fn has_room(&self, _: Purpose) -> bool {
+            true
+        }
+        fn wait_for_room(&self, _: Wake) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn pictures_of_now_wait_until_one_is_due_that_is_analysed() {
+        let metrics = crate::metrics::Metrics::new(&prometheus::Registry::new()).unwrap().camera("gate");
+        let settings = LaneSettings { masks: PrivacyMasks::none(), analysis_fps: 5.0, metrics };
+        let lane = Lane::new(settings, Arc::new(Nowhere));
+        let at = |nth: i64| Timestamp::from_millisecond(1_790_000_000_000 + nth * 40).unwrap();
+        assert!(lane.pace.lock().admits(at(0)));
+        let put = |nth: i64, purpose| {
+            let Job::Decode { unit, mode, .. } = job(false, 10, purpose) else { unreachable!() };
+            lane.put(Job::Decode { unit: AccessUnit { captured_at: at(nth), ..unit }, mode, purpose });
+            lane.is_due()
+        };
+        assert!((1..4).all(|nth| !put(nth, Purpose::Live)));
+        assert!(put(5, Purpose::Live));
+        lane.reset();
+        assert!(put(6, Purpose::CatchUp), "what was kept has waited enough");
+        lane.reset();
+        lane.pace.lock().admits(at(0));
+        assert!((0..MAX_BURST as i64).map(|_| put(1, Purpose::Live)).last() == Some(true), "not too many wait");
     }
 
     #[test]

@@ -324,8 +324,7 @@ impl Adaptive {
         if pending.is_some_and(|pending| at.duration_since(pending) < VERDICT_WITHIN) {
             return false;
         }
-        let is_relaxed =
-            self.evidence_of_watched() == Evidence::Sizes && self.kept.n_bytes() < MAX_BYTES / GROUPS_KEPT;
+        let is_relaxed = self.evidence_of_watched() == Evidence::Sizes && self.kept.n_bytes() < MAX_BYTES / GROUPS_KEPT;
         let every = if is_relaxed { CHECK_EVERY } else { CHECK_AT_MOST_EVERY };
         checked_at.is_none_or(|checked_at| at.duration_since(checked_at).abs() >= every - JITTER)
     }

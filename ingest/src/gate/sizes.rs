@@ -150,7 +150,13 @@ mod tests {
             let active = (500..700).contains(&frame);
             // Slow light is as large as the walker, who comes in every second picture.
             let quiet = 1400.0 + 700.0 * (frame as f32 / 80.0).sin();
-            let size = if !active { quiet } else if frame % 2 == 0 { 2000.0 } else { 1000.0 };
+            let size = if !active {
+                quiet
+            } else if frame % 2 == 0 {
+                2000.0
+            } else {
+                1000.0
+            };
             evidence.observe(at(frame), size as usize);
             evidence.label(at(frame), active);
         }

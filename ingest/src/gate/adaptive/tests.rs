@@ -174,8 +174,7 @@ fn long_groups_with_a_signal_are_gated() {
 
 #[test]
 fn who_stands_still_is_confirmed_by_every_keyframe_where_sizes_say_nothing() {
-    let street =
-        Street { sizes: (9143, 9083), moving: once(500..600), standing: once(600..4000), ..Street::default() };
+    let street = Street { sizes: (9143, 9083), moving: once(500..600), standing: once(600..4000), ..Street::default() };
     let outcome = street.run();
     assert!(outcome.share_analysed(5000) < 0.15, "{}", outcome.share_analysed(5000));
     assert!(outcome.n_stills >= 85, "{}", outcome.n_stills);

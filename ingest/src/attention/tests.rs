@@ -1,0 +1,124 @@
+use std::path::Path;
+
+use serde_json::json;
+use xueliang_inference::{Class, Colour, DecodedFrame, PrivacyMasks, Tracker, TrackerSettings, mask};
+
+use super::*;
+
+/// Five pictures a second.
+fn at(nth: i64) -> Timestamp {
+    Timestamp::from_millisecond(1_790_000_000_000 + nth * 200).unwrap()
+}
+
+/// A textured street with dark figures.
+fn picture(nth: i64, figures: &[BBox]) -> Frame {
+    let (width, height) = (384usize, 216usize);
+    let mut bytes = vec![128u8; width * height * 3 / 2];
+    for (index, luma) in bytes[..width * height].iter_mut().enumerate() {
+        let (x, y) = ((index % width) as f32 / width as f32, (index / width) as f32 / height as f32);
+        let is_figure = figures.iter().any(|b| (b.x..b.x + b.w).contains(&x) && (b.y..b.y + b.h).contains(&y));
+        let street = 80.0 + 80.0 * x + 20.0 * y;
+        *luma = if is_figure { 30.0 } else { street } as u8;
+    }
+    let size = (width as u32, height as u32);
+    let decoded = DecodedFrame::from_i420(bytes, size, Colour::default(), at(nth)).unwrap();
+    mask::paint(decoded, &PrivacyMasks::none())
+}
+
+fn person(x: f32) -> BBox {
+    BBox { x, y: 0.4, w: 0.06, h: 0.3 }
+}
+
+fn seen(bbox: BBox) -> Detection {
+    Detection { class: Class::Person, confidence: 0.9, bbox }
+}
+
+/// A camera's attention and the tracker beside it.
+struct Camera {
+    attention: Attention,
+    tracker: Tracker,
+}
+
+impl Camera {
+    fn new() -> Self {
+        let settings = json!({ "id": "gate", "url": "rtsp://127.0.0.1/gate" });
+        let settings = crate::settings::read_json_camera(settings.as_object().unwrap(), Path::new(".")).unwrap();
+        Self { attention: Attention::new(&settings), tracker: Tracker::new(TrackerSettings::default()) }
+    }
+
+    /// Looks at all of each of these pictures, with these figures in them, all of which are found.
+    fn look(&mut self, pictures: std::ops::Range<i64>, figures: &[BBox]) {
+        let found: Vec<_> = figures.iter().copied().map(seen).collect();
+        for nth in pictures {
+            let sight = self.attention.see(&picture(nth, figures));
+            let looked = Looked { found: &found, part: None };
+            let completed = self.attention.complete(&sight, looked);
+            let tracks = self.tracker.update(at(nth), &completed);
+            self.attention.follow(&sight, &tracks, looked);
+        }
+    }
+}
+
+#[test]
+fn who_has_become_background_stays_although_the_detector_blinks_and_not_for_ever() {
+    let mut camera = Camera::new();
+    camera.look(0..100, &[person(0.5)]);
+    let sight = camera.attention.see(&picture(100, &[person(0.5)]));
+    let blink = Looked { found: &[], part: None };
+    for _ in 0..MISSES {
+        assert_eq!(camera.attention.complete(&sight, blink).len(), 1);
+    }
+    assert!(camera.attention.complete(&sight, blink).is_empty());
+}
+
+#[test]
+fn who_went_without_having_become_background_is_not_carried_on() {
+    let mut camera = Camera::new();
+    camera.look(0..50, &[]);
+    camera.look(50..55, &[person(0.5)]);
+    let sight = camera.attention.see(&picture(55, &[]));
+    assert!(sight.change.is_empty(), "the street is as it was before");
+    assert!(camera.attention.unchanged(&sight, Purpose::Live).is_none(), "but somebody must look who went");
+    assert!(camera.attention.complete(&sight, Looked { found: &[], part: None }).is_empty());
+    assert!(matches!(camera.attention.check(&sight, Looked { found: &[], part: None }), Checked::New));
+}
+
+#[test]
+fn an_unchanged_picture_needs_no_look_and_shows_who_stands_there() {
+    let mut camera = Camera::new();
+    camera.look(0..100, &[person(0.5)]);
+    let sight = camera.attention.see(&picture(101, &[person(0.5)]));
+    let still_there = camera.attention.unchanged(&sight, Purpose::Live).unwrap();
+    assert_eq!(still_there.len(), 1);
+    assert!(still_there[0].bbox.iou(&person(0.5)) > 0.8);
+}
+
+#[test]
+fn everything_is_looked_at_until_the_street_is_known() {
+    let mut camera = Camera::new();
+    camera.look(0..5, &[]);
+    let sight = camera.attention.see(&picture(6, &[person(0.2)]));
+    assert!(camera.attention.region(&sight).is_none());
+}
+
+#[test]
+fn the_region_holds_what_changed_and_whoever_it_touches() {
+    let mut camera = Camera::new();
+    camera.look(0..100, &[person(0.5)]);
+    let walker = person(0.45);
+    let sight = camera.attention.see(&picture(101, &[person(0.5), walker]));
+    let region = camera.attention.region(&sight).unwrap();
+    assert!(region.holds(&person(0.5)), "who stands beside the walker is not cut: {region:?}");
+    assert!(region.w < 0.3 && region.h < 0.6, "{region:?}");
+}
+
+#[test]
+fn who_stands_outside_the_part_that_was_looked_at_is_still_there() {
+    let mut camera = Camera::new();
+    camera.look(0..100, &[person(0.8)]);
+    let sight = camera.attention.see(&picture(101, &[person(0.8), person(0.1)]));
+    let part = BBox { x: 0.0, y: 0.3, w: 0.4, h: 0.6 };
+    let found = [seen(person(0.1))];
+    let completed = camera.attention.complete(&sight, Looked { found: &found, part: Some(&part) });
+    assert_eq!(completed.len(), 2);
+}
