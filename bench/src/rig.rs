@@ -90,6 +90,13 @@ impl Window {
         of_name.filter(|(key, _)| key.contains(label)).map(|(_, value)| value).sum()
     }
 
+    /// Share of a histogram's observations under this label that were no larger than one of its bounds; `None` without any.
+    pub fn share_within(&self, name: &str, label: &str, bound: f64) -> Option<f64> {
+        let of = |part: &str| self.counters.get(&format!("{name}_{part} {label}")).copied().unwrap_or(0.0);
+        let n = of("count");
+        (n > 0.0).then(|| of(&format!("le_{bound:?}")) / n)
+    }
+
     /// What the gate decided, a second and camera.
     pub fn decisions(&self, n_cameras: usize) -> BTreeMap<String, f64> {
         let mut decisions = BTreeMap::new();
@@ -176,6 +183,9 @@ impl<'a> Rig<'a> {
                 if family.get_field_type() == MetricType::HISTOGRAM {
                     add("_sum", metric.get_histogram().get_sample_sum());
                     add("_count", metric.get_histogram().get_sample_count() as f64);
+                    for bucket in metric.get_histogram().get_bucket() {
+                        add(&format!("_le_{:?}", bucket.upper_bound()), bucket.cumulative_count() as f64);
+                    }
                 } else {
                     add("", metric.get_counter().get_value() + metric.get_gauge().get_value());
                 }

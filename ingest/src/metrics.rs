@@ -44,6 +44,7 @@ pub struct Metrics {
     reloads: IntCounterVec,
     stream: StreamGauges,
     stage_seconds: HistogramVec,
+    picture_age: HistogramVec,
     networks: Networks,
     events: IntCounterVec,
     outbox_dropped: IntCounter,
@@ -123,6 +124,7 @@ impl Metrics {
             )?,
             stream: StreamGauges::new(registry)?,
             stage_seconds: registered(registry, stage_histogram()?)?,
+            picture_age: registered(registry, age_histogram()?)?,
             networks: Networks::new(registered(registry, provider_info()?)?),
             events: counters(registry, "xueliang_events_total", "Events written to the outbox.", &["type"])?,
             outbox_dropped: counter(
@@ -218,6 +220,16 @@ impl Metrics {
 
     pub(crate) fn analysed(&self, took: Duration) {
         self.stage("analyse", took);
+    }
+
+    /// So old was a picture when its events were written.
+    pub(crate) fn picture_age(&self, purpose: Purpose, age: Duration) {
+        let purpose = match purpose {
+            Purpose::Live => "live",
+            Purpose::CatchUp => "catch_up",
+            Purpose::Check => "check",
+        };
+        self.picture_age.with_label_values(&[purpose]).observe(age.as_secs_f64());
     }
 
     pub(crate) fn published(&self, n_events: usize, took: Duration) {
@@ -389,6 +401,12 @@ fn stage_histogram() -> prometheus::Result<HistogramVec> {
     let buckets = vec![0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5];
     let options = HistogramOpts::new("xueliang_stage_seconds", "Time that one unit of work took in each stage.");
     HistogramVec::new(options.buckets(buckets), &["stage"])
+}
+
+fn age_histogram() -> prometheus::Result<HistogramVec> {
+    let buckets = vec![0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0];
+    let help = "Time from a picture's capture until its events were written, by what it was decoded for.";
+    HistogramVec::new(HistogramOpts::new("xueliang_picture_age_seconds", help).buckets(buckets), &["purpose"])
 }
 
 fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {

@@ -208,6 +208,8 @@ fn serve(queue: &Queue, mut detector: Detector, metrics: &Metrics) {
         let looking = look.took();
         slot.metrics.analysed(how);
         metrics.analysed(started.elapsed().saturating_sub(looking));
+        let age = Timestamp::now().duration_since(frame.captured_at());
+        metrics.picture_age(purpose, age.try_into().unwrap_or_default());
         queue.done(&slot);
     }
 }

@@ -17,13 +17,12 @@ use crate::{
 
 /// Share of the asked analyses that must be done.
 const MIN_ANALYSED: f64 = 0.95;
-/// Seconds from capture to event that 99 of 100 events may take.
-const MAX_P99: f64 = 1.0;
+/// Seconds from capture to events that this share of the pictures of now may take; what a gate had kept is late by its nature.
+const MAX_AGE: (f64, f64) = (1.0, 0.99);
 /// Drops above this share of the frames are growth.
 const MAX_DROPPED: f64 = 0.01;
 /// The criterion in words.
-const CRITERION: &str =
-    "all cameras deliver, analysed >= 95 % of the asked, p99 from capture to event <= 1 s, drops <= 1 % in the window";
+const CRITERION: &str = "all cameras deliver, analysed >= 95 % of the asked, p99 from capture to event <= 1 s for pictures analysed as they come, drops <= 1 % in the window";
 
 /// One number of cameras, tried.
 #[derive(Debug, Clone, Serialize)]
@@ -34,6 +33,9 @@ struct Step {
     analysed_per_s: f64,
     analysed_share: f64,
     dropped_share: f64,
+    /// Share of the pictures analysed as they came whose events were out within a second.
+    in_time_share: Option<f64>,
+    /// Of all events, those of pictures that a gate had kept included.
     p50_s: Option<f64>,
     p99_s: Option<f64>,
     n_events: usize,
@@ -138,6 +140,7 @@ impl Step {
             analysed_per_s: 0.0,
             analysed_share: 0.0,
             dropped_share: 0.0,
+            in_time_share: None,
             p50_s: None,
             p99_s: None,
             n_events: 0,
@@ -158,10 +161,11 @@ impl Step {
         let units = window.grew("xueliang_access_units_total", "").max(1.0);
         let ages: Vec<f64> = latencies.iter().map(|age| f64::from(*age)).collect();
         let (p50, p99) = (quantile(&ages, 0.5), quantile(&ages, 0.99));
+        let in_time = window.share_within("xueliang_picture_age_seconds", "live", MAX_AGE.0);
         let why = if share < MIN_ANALYSED {
             format!("only {:.0} % of the asked were analysed", 100.0 * share)
-        } else if p99.is_some_and(|p99| p99 > MAX_P99) {
-            format!("p99 from capture to event is {:.2} s", p99.unwrap_or(0.0))
+        } else if let Some(late) = in_time.filter(|share| *share < MAX_AGE.1).map(|share| 1.0 - share) {
+            format!("{:.1} % of the pictures took more than a second to their events", 100.0 * late)
         } else if dropped / units > MAX_DROPPED {
             format!("{:.1} % of the access units were dropped", 100.0 * dropped / units)
         } else {
@@ -174,6 +178,7 @@ impl Step {
             analysed_per_s: analysed / window.seconds,
             analysed_share: share,
             dropped_share: dropped / units,
+            in_time_share: in_time,
             p50_s: p50,
             p99_s: p99,
             n_events: latencies.len(),
