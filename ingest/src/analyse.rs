@@ -78,8 +78,8 @@ pub enum How {
 }
 
 impl How {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::Whole, Self::Part, Self::Unchanged, Self::Carried, Self::Not];
+    /// All ways to analyse one.
+    pub const ALL: [Self; 4] = [Self::Whole, Self::Part, Self::Unchanged, Self::Carried];
 
     /// The name for metrics.
     pub fn as_str(self) -> &'static str {
@@ -92,7 +92,8 @@ impl How {
         }
     }
 
-    fn of(detections: &Detections) -> Self {
+    /// Which look this came of.
+    pub fn of(detections: &Detections) -> Self {
         if detections.part().is_some() { Self::Part } else { Self::Whole }
     }
 }

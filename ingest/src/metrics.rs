@@ -83,14 +83,14 @@ impl Metrics {
             looks: counters(
                 registry,
                 "xueliang_looks_total",
-                "Frames by how they were analysed: whole or part by the detector, unchanged or carried without it.",
+                "Looks of the detector at all or a part of a frame, and frames analysed without: unchanged, or tracks carried.",
                 &["camera", "how"],
             )?,
             inference_errors: per_camera("xueliang_inference_errors_total", "Frames that the model failed on.")?,
             detections: counters(
                 registry,
                 "xueliang_detections_total",
-                "Objects detected in analysed frames, above the model's score threshold.",
+                "Objects detected in looks at all of a frame, above the model's score threshold.",
                 &["camera", "class"],
             )?,
             dropped: counters(
@@ -352,6 +352,12 @@ impl CameraMetrics {
 
     pub(crate) fn analysed(&self, how: How) {
         self.inferred.inc_by(u64::from(how != How::Not));
+        if matches!(how, How::Unchanged | How::Carried) {
+            self.count(how);
+        }
+    }
+
+    fn count(&self, how: How) {
         for (counter, known) in self.looks.iter().zip(How::ALL) {
             counter.inc_by(u64::from(known == how));
         }
@@ -360,6 +366,10 @@ impl CameraMetrics {
     pub(crate) fn inferred(&self, detections: &Detections) {
         if let Some(facts) = detections.network() {
             self.networks.saw(facts);
+        }
+        self.count(How::of(detections));
+        if detections.part().is_some() {
+            return;
         }
         for detection in detections.confident() {
             self.detections.with_label_values(&[self.camera.as_str(), detection.class.as_str()]).inc();

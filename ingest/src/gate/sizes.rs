@@ -129,9 +129,9 @@ mod tests {
     }
 
     fn triggers(evidence: &mut SizeEvidence, from: i64, n_frames: i64, size: usize) -> bool {
-        (from..from + n_frames).any(|frame| {
+        (from..from + n_frames).fold(false, |triggered, frame| {
             evidence.observe(at(frame), size);
-            evidence.says_movement()
+            triggered | evidence.says_movement()
         })
     }
 
