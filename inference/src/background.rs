@@ -9,9 +9,11 @@ use crate::geometry::{BBox, Point, Polygon};
 /// Cells across and down.
 const GRID: (usize, usize) = (96, 54);
 /// Luma steps by which a cell must differ at least.
-const MIN_STEP: f32 = 6.0;
+const MIN_STEP: f32 = 4.5;
 /// Multiples of its own spread by which a cell must differ.
 const SPREADS: f32 = 4.0;
+/// No cell's spread is larger: one sweep of a headlight must not blind it.
+const MAX_SPREAD: f32 = 6.0;
 /// Residuals beyond this take no part in the second fit of the light.
 const OUTLIER: f32 = 12.0;
 /// How far beyond a zone or line something that comes near is watched, as shares of the frame: sideways and below, above.
@@ -126,7 +128,8 @@ impl Background {
         let mut spared = vec![false; now.cells.len()];
         except.iter().for_each(|bbox| cells_of(bbox).for_each(|index| spared[index] = true));
         for index in (0..now.cells.len()).filter(|&index| !spared[index]) {
-            learned.spread[index] += 0.5 * weight * (residuals[index].abs() - learned.spread[index]);
+            let spread = residuals[index].abs().min(MAX_SPREAD);
+            learned.spread[index] += 0.5 * weight * (spread - learned.spread[index]);
             learned.mean[index] += weight * (now.cells[index] - learned.mean[index]);
         }
     }
@@ -321,6 +324,20 @@ mod tests {
     fn a_person_is_seen_although_the_light_changed() {
         let change = learned(everywhere()).compare(&picture(0.7, 8, Some(PERSON)));
         assert!(change.touches(&PERSON));
+    }
+
+    #[test]
+    fn one_sweep_of_light_blinds_no_cell() {
+        let mut background = learned(everywhere());
+        let sweep = BBox { x: 0.3, y: 0.3, w: 0.5, h: 0.4 };
+        let lit = |noise: u32| {
+            let Thumbnail { mut cells } = picture(1.0, noise, None);
+            cells_of(&sweep).for_each(|index| cells[index] = 235.0);
+            Thumbnail { cells }
+        };
+        (0..5).for_each(|noise| background.absorb(&lit(noise + 1), 0.3, &[]));
+        (0..25).for_each(|noise| background.absorb(&picture(1.0, noise + 1, None), 0.3, &[]));
+        assert!(background.compare(&picture(1.0, 9, Some(PERSON))).touches(&PERSON));
     }
 
     #[test]

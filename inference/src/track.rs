@@ -35,6 +35,7 @@ const STOPS_AFTER: Duration = Duration::from_secs(3);
 const MAX_PREDICTION: Duration = Duration::from_secs(10);
 
 /// Follows the objects of one camera, for one session.
+#[derive(Clone)]
 pub struct Tracker {
     settings: TrackerSettings,
     tracks: Vec<Tracked>,
@@ -86,6 +87,7 @@ pub struct TrackId(u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TrackHandle(u64);
 
+#[derive(Clone)]
 struct Tracked {
     handle: TrackHandle,
     id: TrackId,

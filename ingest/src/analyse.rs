@@ -19,6 +19,7 @@ use xueliang_inference::{
 
 use crate::{
     attention::{Attention, Checked, Sight},
+    decode::Rest,
     gate::{Finding, Purpose},
     look::Look,
     settings::{CameraSettings, GatePolicy},
@@ -33,8 +34,12 @@ const COUNT_SNAPSHOT_INTERVAL: SignedDuration = SignedDuration::from_secs(1);
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// A picture of whoever stands there is as good for so long.
 const PICTURE_LASTS: SignedDuration = SignedDuration::from_millis(19_500);
-/// Tracks are carried on for so long without a look.
+/// Tracks are carried on for so long without a look: where pictures come anyway, where nobody needs them, and where a keyframe may be waited for.
 const CARRIED_FOR: SignedDuration = SignedDuration::from_millis(300);
+const RESTS_FOR: SignedDuration = SignedDuration::from_millis(600);
+const RESTS_AT_MOST: SignedDuration = SignedDuration::from_millis(800);
+/// Where nothing changed, somebody looks again so soon.
+const GLANCE_AFTER: SignedDuration = SignedDuration::from_millis(400);
 /// What waits for time to pass has waited long enough by then: lost tracks are dropped, counts are told.
 const SETTLES_WITHIN: SignedDuration = SignedDuration::from_secs(6);
 /// Capture times that go back by more begin a new timeline; by less, the picture was analysed already.
@@ -60,6 +65,8 @@ pub struct Seen {
     pub is_settled: bool,
     /// How it was analysed.
     pub how: How,
+    /// Until when nobody has to look.
+    pub rest: Option<Rest>,
 }
 
 /// How a picture was analysed.
@@ -99,7 +106,7 @@ impl How {
 }
 
 impl Seen {
-    const NOTHING: Self = Self { facts: Vec::new(), finding: None, is_settled: false, how: How::Not };
+    const NOTHING: Self = Self { facts: Vec::new(), finding: None, is_settled: false, how: How::Not, rest: None };
 }
 
 /// One camera's tracker, scene and attention.
@@ -117,6 +124,10 @@ pub struct Analysis {
     analysed_at: VecDeque<Timestamp>,
     /// Up to when tracks and zones have come.
     reached: Option<Timestamp>,
+    /// Time between two pictures that are analysed.
+    interval: SignedDuration,
+    /// How it was before time passed without a look: what was kept meanwhile may show more.
+    before_carry: Option<Box<(Tracker, Scene, Option<Timestamp>)>>,
 }
 
 impl Analysis {
@@ -137,6 +148,8 @@ impl Analysis {
             pictured: None,
             analysed_at: VecDeque::new(),
             reached: None,
+            interval: SignedDuration::from_secs_f64(1.0 / f64::from(camera.analysis_fps.max(0.1))),
+            before_carry: None,
         })
     }
 
@@ -165,9 +178,9 @@ impl Analysis {
                 let found = look.part(&region);
                 return self.follow((look, found), &sight, facts, snapshots);
             }
-            if let Some(carried) = self.coast(at) {
+            if let Some(carried) = self.carry_on(at) {
                 let facts = facts.into_iter().chain(self.facts(carried, None)).collect();
-                return Seen { facts, finding: None, is_settled: false, how: How::Carried };
+                return Seen { facts, how: How::Carried, ..Seen::NOTHING };
             }
         }
         let found = look.whole();
@@ -180,14 +193,27 @@ impl Analysis {
         let observations = if self.scene.is_settled() {
             self.scene.carry(at)
         } else if self.settles(at) {
+            let before = || Box::new((self.tracker.clone(), self.scene.clone(), self.reached));
+            self.before_carry.get_or_insert_with(before);
             self.reached = Some(at);
             let tracks = self.tracker.update(at, &self.attention.standing());
             self.scene.observe(at, &tracks)
         } else {
             Vec::new()
         };
-        let snapshot = self.pictured.as_ref().map(|(_, snapshot)| snapshot.clone());
+        let lasting = self.pictured.as_ref().filter(|_| self.pictured_within(at, PICTURE_LASTS));
+        let snapshot = lasting.map(|(_, snapshot)| snapshot.clone());
         self.facts(observations, snapshot.as_ref())
+    }
+
+    /// Tracks move on to this time without a look, as [`Seen::rest`] allowed.
+    pub fn coast(&mut self, at: Timestamp) -> Vec<Fact> {
+        if self.reached.is_none_or(|reached| at <= reached) {
+            return Vec::new();
+        }
+        let Some(observations) = self.coasted(at) else { return Vec::new() };
+        self.advance(at);
+        self.facts(observations, None)
     }
 
     /// The camera went away: what was inside its zones is said to have left.
@@ -215,9 +241,7 @@ impl Analysis {
     fn check(&mut self, look: &mut Look, sight: &Sight, snapshots: &SnapshotStore) -> Seen {
         let Some(detections) = look.whole() else { return Seen::NOTHING };
         match self.attention.check(sight, (&detections).into()) {
-            Checked::New => {
-                Seen { facts: Vec::new(), finding: Some(Finding::Moving), is_settled: false, how: How::Whole }
-            }
+            Checked::New => Seen { finding: Some(Finding::Moving), how: How::Whole, ..Seen::NOTHING },
             Checked::AsBefore(found) => {
                 let at = look.frame().captured_at();
                 let Some(mut facts) = self.begin(at, Purpose::Check) else { return Seen::NOTHING };
@@ -227,7 +251,8 @@ impl Analysis {
                 let observations = self.scene.observe(at, &tracks);
                 let snapshot = self.snapshot_of(&observations, &tracks, (look, &detections), snapshots);
                 facts.extend(self.facts(observations, snapshot.as_ref()));
-                Seen { facts, finding: Some(finding), is_settled: self.scene.is_settled(), how: How::Whole }
+                let is_settled = self.scene.is_settled();
+                Seen { facts, finding: Some(finding), is_settled, how: How::Whole, rest: None }
             }
         }
     }
@@ -238,15 +263,36 @@ impl Analysis {
         let finding = self.attention.confirm(&tracks);
         let observations = self.scene.observe(at, &tracks);
         facts.extend(self.facts(observations, None));
-        Seen { facts, finding: Some(finding), is_settled: self.scene.is_settled(), how: How::Unchanged }
+        let (is_settled, rest) = (self.scene.is_settled(), self.rest(at, (GLANCE_AFTER, GLANCE_AFTER)));
+        Seen { facts, finding: Some(finding), is_settled, how: How::Unchanged, rest }
+    }
+
+    /// Until when tracks may be carried on: not beyond what they are then likely to do that is worth a picture.
+    fn rest(&self, at: Timestamp, (until, by): (SignedDuration, SignedDuration)) -> Option<Rest> {
+        if !self.is_thrifty || self.tracker.has_newcomers() || !self.attention.is_experienced(at) {
+            return None;
+        }
+        let after = |period: SignedDuration| at.checked_add(period).unwrap_or(at);
+        let (mut tracker, mut scene) = (self.tracker.clone(), self.scene.clone());
+        let mut next = after(self.interval);
+        while next < after(by) {
+            let observations = scene.observe(next, &tracker.coast(next));
+            if self.is_worth_picture(&observations, next) {
+                return (next > at).then_some(Rest { until: next, by: next });
+            }
+            next = next.checked_add(self.interval).unwrap_or(after(by));
+        }
+        Some(Rest { until: after(until), by: after(by) })
     }
 
     /// Carries tracks and zones on as they move; `None`: it is time to look, or what would be told must have been seen.
-    fn coast(&mut self, at: Timestamp) -> Option<Vec<Observation>> {
+    fn carry_on(&mut self, at: Timestamp) -> Option<Vec<Observation>> {
         let is_time = self.looked_at.is_none_or(|last| at.duration_since(last).abs() >= CARRIED_FOR);
-        if is_time || self.tracker.has_newcomers() {
-            return None;
-        }
+        if is_time || self.tracker.has_newcomers() { None } else { self.coasted(at) }
+    }
+
+    /// `None`: what would be told must have been seen.
+    fn coasted(&mut self, at: Timestamp) -> Option<Vec<Observation>> {
         let tracks = self.tracker.coast(at);
         let mut scene = self.scene.clone();
         let observations = scene.observe(at, &tracks);
@@ -273,12 +319,19 @@ impl Analysis {
         let snapshot = self.snapshot_of(&observations, &tracks, (look, &detections), snapshots);
         let finding = self.attention.follow(sight, &tracks, (&detections).into());
         facts.extend(self.facts(observations, snapshot.as_ref()));
-        Seen { facts, finding: Some(finding), is_settled: self.scene.is_settled(), how: How::of(&detections) }
+        let (is_settled, rest) = (self.scene.is_settled(), self.rest(at, (RESTS_FOR, RESTS_AT_MOST)));
+        Seen { facts, finding: Some(finding), is_settled, how: How::of(&detections), rest }
     }
 
     /// Goes on to this time; `None` when it was there before. A clock that was set back ends what was going on.
     fn begin(&mut self, at: Timestamp, purpose: Purpose) -> Option<Vec<Fact>> {
         let mut facts = Vec::new();
+        if let Some(before) = self.before_carry.take()
+            && purpose == Purpose::CatchUp
+            && before.2.is_none_or(|looked_at| at > looked_at)
+        {
+            (self.tracker, self.scene, self.reached) = *before;
+        }
         if let Some(last_at) = self.reached
             && at <= last_at
         {
@@ -288,12 +341,16 @@ impl Analysis {
             facts = self.close();
             self.analysed_at.clear();
         }
+        self.advance(at);
+        Some(facts)
+    }
+
+    fn advance(&mut self, at: Timestamp) {
         if self.analysed_at.len() == RATE_OVER {
             self.analysed_at.pop_front();
         }
         self.analysed_at.push_back(at);
         self.reached = Some(at);
-        Some(facts)
     }
 
     /// Pictures analysed per second of late, in steps of a tenth.

@@ -178,10 +178,12 @@ impl Attention {
             let is_changed = sight.change.touches(&track.bbox);
             if is_among(looked.found, &track.bbox) {
                 place.n_missed = 0;
-                place.in_background |= !is_changed;
+                place.in_background |= !is_changed && place.stands(sight.at);
             } else if place.in_background && !is_changed {
                 place.n_missed += u32::from(was_looked_at(&track.bbox));
-                found.extend((place.n_missed <= MISSES).then(|| standing(track)));
+                // Missed too often, it is looked for in every picture until it is found or lost.
+                place.in_background = place.n_missed <= MISSES;
+                found.extend(place.in_background.then(|| standing(track)));
             }
         }
         found
@@ -198,7 +200,13 @@ impl Attention {
 
     /// Whether enough was seen to tell what is new.
     fn knows(&self, sight: &Sight) -> bool {
-        self.background.is_learned() && self.begun_at.is_some_and(|begun_at| sight.since(begun_at) >= KNOWN_AFTER)
+        self.is_experienced(sight.at)
+    }
+
+    /// Whether enough was seen by this time to tell what is new.
+    pub fn is_experienced(&self, at: Timestamp) -> bool {
+        let since = |begun_at| at.duration_since(begun_at).unsigned_abs();
+        self.background.is_learned() && self.begun_at.is_some_and(|begun_at| since(begun_at) >= KNOWN_AFTER)
     }
 
     /// Who was there at the last look, as good as detected where they were.
@@ -237,7 +245,7 @@ impl Attention {
             moved |= self.has_moved(at, track) && change.touches(&track.bbox) && self.matters(track.class, &track.bbox);
         }
         self.places.retain(|handle, _| tracks.iter().any(|track| track.handle == *handle));
-        self.learn(at, now, tracks);
+        self.learn(at, now, tracks, found);
         self.visible = tracks.iter().filter(|track| track.visible).copied().collect();
         match (gone || new || moved, relevant.is_empty()) {
             (true, _) => Finding::Moving,
@@ -261,15 +269,18 @@ impl Attention {
         if anyone { Finding::Standing } else { Finding::Nobody }
     }
 
-    /// Everything but who moved of late becomes background, slowly.
-    fn learn(&mut self, at: Timestamp, now: &Thumbnail, tracks: &[Track]) {
+    /// Everything but who moved of late, or may be somebody new, becomes background, slowly.
+    fn learn(&mut self, at: Timestamp, now: &Thumbnail, tracks: &[Track], found: &[Detection]) {
         if self.learned_at.is_some_and(|last| at.duration_since(last).abs() < LEARN_EVERY) {
             return;
         }
         self.learned_at = Some(at);
         let moves = |track: &&Track| self.places.get(&track.handle).is_none_or(|place| !place.stands(at));
-        let moving: Vec<BBox> = tracks.iter().filter(moves).map(|track| track.bbox.dilated(NEAR)).collect();
-        self.background.absorb(now, ABSORBED.1, &moving);
+        let moving = tracks.iter().filter(moves).map(|track| track.bbox);
+        let is_tracked = |found: &&Detection| tracks.iter().any(|track| track.bbox.iou(&found.bbox) > 0.0);
+        let new = found.iter().filter(|found| found.confidence >= MAYBE_NEW && !is_tracked(found)).map(|new| new.bbox);
+        let spared: Vec<BBox> = moving.chain(new).map(|bbox| bbox.dilated(NEAR)).collect();
+        self.background.absorb(now, ABSORBED.1, &spared);
     }
 
     fn has_moved(&mut self, at: Timestamp, track: &Track) -> bool {

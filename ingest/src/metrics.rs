@@ -30,6 +30,7 @@ pub struct Metrics {
     gate: IntCounterVec,
     gate_evidence: IntGaugeVec,
     decoded: IntCounterVec,
+    spared: IntCounterVec,
     decode_errors: IntCounterVec,
     inferred: IntCounterVec,
     looks: IntCounterVec,
@@ -78,6 +79,10 @@ impl Metrics {
                 )?,
             )?,
             decoded: per_camera("xueliang_frames_decoded_total", "Frames decoded.")?,
+            spared: per_camera(
+                "xueliang_access_units_spared_total",
+                "Access units of an open gate that never were decoded, because no picture that is looked at needs them.",
+            )?,
             decode_errors: per_camera("xueliang_decode_errors_total", "Errors that the decoder reported.")?,
             inferred: per_camera("xueliang_inferences_total", "Frames analysed, with or without a detector.")?,
             looks: counters(
@@ -161,6 +166,7 @@ impl Metrics {
             gate: DECISIONS.map(|decision| self.gate.with_label_values(&[camera, decision])),
             evidence: Evidence::ALL.map(|evidence| self.gate_evidence.with_label_values(&[camera, evidence.as_str()])),
             decoded: of(&self.decoded),
+            spared: of(&self.spared),
             decode_errors: of(&self.decode_errors),
             inferred: of(&self.inferred),
             looks: How::ALL.map(|how| self.looks.with_label_values(&[camera, how.as_str()])),
@@ -185,6 +191,7 @@ impl Metrics {
             &self.lost_packets,
             &self.gate,
             &self.decoded,
+            &self.spared,
             &self.decode_errors,
             &self.inferred,
             &self.looks,
@@ -293,6 +300,7 @@ pub struct CameraMetrics {
     gate: [IntCounter; DECISIONS.len()],
     evidence: [IntGauge; Evidence::ALL.len()],
     decoded: IntCounter,
+    spared: IntCounter,
     decode_errors: IntCounter,
     inferred: IntCounter,
     looks: [IntCounter; How::ALL.len()],
@@ -344,6 +352,10 @@ impl CameraMetrics {
 
     pub(crate) fn decoded(&self) {
         self.decoded.inc();
+    }
+
+    pub(crate) fn spared(&self, n_units: u64) {
+        self.spared.inc_by(n_units);
     }
 
     pub(crate) fn decode_errors(&self, n_errors: u64) {

@@ -12,7 +12,7 @@ use crate::{
     access_unit::AccessUnit,
     analyse::{Analysis, Fact, How, Seen},
     decode::{
-        DecoderSettings, Pace,
+        DecoderSettings, Next, Rest, Sequence,
         chain::{Chain, ChainError, Picture},
     },
     gate::{Evidence, Gate, Job, Mode, Purpose, Verdict},
@@ -52,7 +52,9 @@ pub struct OfflineCounts {
     pub n_streamed: u64,
     /// Keyframes decoded alone.
     pub n_stills: u64,
-    /// Pictures that were analysed.
+    /// Access units of an open gate that never were decoded.
+    pub n_spared: u64,
+    /// Pictures that were analysed, or to whose time tracks were carried on.
     pub n_analysed: u64,
     /// Looks at all of a picture.
     pub n_detected: u64,
@@ -79,7 +81,8 @@ pub struct Offline {
     gate: Gate,
     stream: Option<Chain>,
     still: Option<Chain>,
-    pace: Pace,
+    sequence: Sequence,
+    rest: Option<Rest>,
     decoder: DecoderSettings,
     analysis: Option<Analysis>,
     counts: OfflineCounts,
@@ -88,9 +91,19 @@ pub struct Offline {
 impl Offline {
     /// A run for this camera; its redacted snapshots go to `snapshots`.
     pub fn new(camera: CameraSettings, detector: Detector, snapshots: SnapshotStore) -> Self {
-        let (gate, pace) = (Gate::new(camera.gate), Pace::new(camera.analysis_fps));
-        let (decoder, counts) = (DecoderSettings::default(), OfflineCounts::default());
-        Self { camera, detector, snapshots, gate, stream: None, still: None, pace, decoder, analysis: None, counts }
+        Self {
+            gate: Gate::new(camera.gate),
+            sequence: Sequence::new(camera.analysis_fps),
+            camera,
+            detector,
+            snapshots,
+            stream: None,
+            still: None,
+            rest: None,
+            decoder: DecoderSettings::default(),
+            analysis: None,
+            counts: OfflineCounts::default(),
+        }
     }
 
     /// Takes the next access unit; what was decided because of it.
@@ -140,25 +153,53 @@ impl Offline {
     }
 
     fn work(&mut self, job: Job) -> Result<Vec<Analysed>, OfflineError> {
-        let (unit, mode, purpose) = match job {
-            Job::Decode { unit, mode, purpose } => (unit, mode, purpose),
-            Job::BeginStream => return Ok(Vec::new()),
+        match job {
+            Job::Decode { unit, mode: Mode::Still, purpose } => {
+                let picture = self.decode(&unit, Mode::Still)?;
+                let is_analysed = purpose == Purpose::Check || self.sequence.admits(unit.captured_at);
+                picture.filter(|_| is_analysed).iter().map(|picture| self.analyse(picture, purpose)).collect()
+            }
+            Job::Decode { unit, mode: Mode::Stream, purpose } => self.follow(unit, purpose),
+            Job::BeginStream => {
+                self.counts.n_spared += self.sequence.forget();
+                Ok(Vec::new())
+            }
             Job::EndStream => {
+                self.counts.n_spared += self.sequence.forget();
                 self.stream = None;
-                return Ok(Vec::new());
+                Ok(Vec::new())
             }
-            Job::Carry { at } => {
-                let facts = self.analysis.as_mut().map(|analysis| analysis.carry(at)).unwrap_or_default();
-                return Ok(vec![(None, facts)]);
-            }
-        };
-        let started = Instant::now();
-        let pictures = self.decode(&unit, mode)?;
-        self.counts.decoding += started.elapsed();
-        pictures.iter().map(|picture| self.analyse(picture, purpose)).collect()
+            Job::Carry { at } => Ok(vec![(None, self.told(|analysis| analysis.carry(at)))]),
+        }
     }
 
-    fn decode(&mut self, unit: &AccessUnit, mode: Mode) -> Result<Vec<Picture>, ChainError> {
+    fn told(&mut self, facts: impl FnOnce(&mut Analysis) -> Vec<Fact>) -> Vec<Fact> {
+        self.analysis.as_mut().map(facts).unwrap_or_default()
+    }
+
+    /// Takes a stream's next access unit.
+    fn follow(&mut self, unit: AccessUnit, purpose: Purpose) -> Result<Vec<Analysed>, OfflineError> {
+        let at = unit.captured_at;
+        let (next, n_spared) = self.sequence.take(unit, self.rest.filter(|_| purpose == Purpose::Live));
+        self.counts.n_spared += n_spared;
+        let (units, is_analysed) = match next {
+            Next::Later => return Ok(Vec::new()),
+            Next::Carry => {
+                self.counts.n_analysed += 1;
+                return Ok(vec![(None, self.told(|analysis| analysis.coast(at)))]);
+            }
+            Next::Decode(units) => (units, false),
+            Next::Analyse(units) => (units, true),
+        };
+        let mut last = None;
+        for unit in &units {
+            last = self.decode(unit, Mode::Stream)?.or(last);
+        }
+        last.filter(|_| is_analysed).iter().map(|picture| self.analyse(picture, purpose)).collect()
+    }
+
+    fn decode(&mut self, unit: &AccessUnit, mode: Mode) -> Result<Option<Picture>, OfflineError> {
+        let started = Instant::now();
         let chain = match mode {
             Mode::Still => &mut self.still,
             Mode::Stream => &mut self.stream,
@@ -167,22 +208,21 @@ impl Offline {
             Some(chain) => chain,
             None => chain.insert(Chain::new(unit.codec, self.decoder)?),
         };
-        match mode {
+        let picture = match mode {
             Mode::Still => {
                 self.counts.n_stills += 1;
-                Ok(chain.decode_still(unit).into_iter().collect())
+                chain.decode_still(unit)
             }
             Mode::Stream => {
                 self.counts.n_streamed += 1;
-                Ok(chain.push(unit))
+                chain.push(unit).pop()
             }
-        }
+        };
+        self.counts.decoding += started.elapsed();
+        Ok(picture)
     }
 
     fn analyse(&mut self, picture: &Picture, purpose: Purpose) -> Result<Analysed, OfflineError> {
-        if purpose != Purpose::Check && !self.pace.admits(picture.captured_at) {
-            return Ok((None, Vec::new()));
-        }
         let frame = mask::paint(picture.to_frame()?, &self.camera.privacy_masks());
         let analysis = match &mut self.analysis {
             Some(analysis) => analysis,
@@ -198,7 +238,8 @@ impl Offline {
                 analysis.observe(look, purpose, &self.snapshots)
             })?,
         };
-        let Seen { facts, finding, is_settled, how } = seen;
+        let Seen { facts, finding, is_settled, how, rest } = seen;
+        self.rest = rest;
         self.counts.n_analysed += u64::from(how != How::Not);
         Ok((finding.map(|finding| Verdict { at: frame.captured_at(), purpose, finding, is_settled }), facts))
     }

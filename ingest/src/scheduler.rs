@@ -1,7 +1,7 @@
 //! The detector threads, shared by all cameras: the frame whose deadline is nearest is analysed first.
 //!
-//! A frame is due one analysis interval of its camera after it came, so under overload every camera's rate falls by the same share
-//! and none starves. Each camera has one slot: a newer frame takes the place of one that still waits, which is counted, but never of
+//! A frame is due one analysis interval of its camera after the camera's last one was, on a clock that goes as far as the detectors get, so under overload
+//! every camera's rate falls by the same share and none starves. Each camera has one slot: a newer frame takes the place of one that still waits, which is counted, but never of
 //! one that a gate had kept; such a frame makes its camera's decoder wait. A camera is analysed by one thread at a time, in order.
 
 use std::{
@@ -19,7 +19,7 @@ use xueliang_inference::{DetectError, Detections, Detector, Frame};
 
 use crate::{
     analyse::How,
-    decode::{FrameSink, Wake},
+    decode::{FrameSink, Rest, Wake},
     gate::Purpose,
     look::Look,
     metrics::{CameraMetrics, Metrics},
@@ -28,14 +28,17 @@ use crate::{
 
 /// Analyses a camera's frames; called by a detector thread and free to wait for the outbox.
 pub trait DetectionSink: Send + Sync {
-    /// Takes one, with as many looks at it as that takes; tells how it was analysed.
-    fn take(&self, look: &mut Look, purpose: Purpose) -> How;
+    /// Takes one, with as many looks at it as that takes; tells how it was analysed, and until when no other is needed.
+    fn take(&self, look: &mut Look, purpose: Purpose) -> (How, Option<Rest>);
 
     /// Looks at a picture that was decoded to see whether anything is new; true when that settles it without the detector.
     fn settles(&self, frame: &Frame) -> bool;
 
     /// Nothing moved up to this capture time.
     fn carry(&self, at: Timestamp);
+
+    /// Carries tracks on to this capture time, as they move.
+    fn coast(&self, at: Timestamp);
 }
 
 /// The shared detectors.
@@ -60,6 +63,10 @@ struct SlotState {
     frame: Option<(Frame, Purpose)>,
     running: bool,
     wake: Option<Wake>,
+    /// Since the last frame, if that has been analysed.
+    rest: Option<Rest>,
+    /// When the last frame was due.
+    due: Duration,
 }
 
 #[derive(Default)]
@@ -70,7 +77,9 @@ struct Queue {
 
 #[derive(Default)]
 struct QueueState {
-    ready: BTreeMap<(Instant, u64), Arc<Slot>>,
+    ready: BTreeMap<(Duration, u64), Arc<Slot>>,
+    /// When what the detectors have in hand was due.
+    reached: Duration,
     stopped: bool,
 }
 
@@ -118,6 +127,7 @@ impl FrameSink for SlotSink {
             return;
         }
         let mut state = slot.state.lock();
+        state.rest = None;
         let replaced = state.frame.replace((frame, purpose));
         let queued = replaced.is_some() || state.running;
         drop(state);
@@ -131,6 +141,15 @@ impl FrameSink for SlotSink {
 
     fn carry(&self, at: Timestamp) {
         self.0.sink.carry(at);
+    }
+
+    fn rest(&self) -> Option<Rest> {
+        self.0.state.lock().rest
+    }
+
+    fn coast(&self, at: Timestamp) {
+        self.0.sink.coast(at);
+        self.0.metrics.analysed(How::Carried);
     }
 
     fn has_room(&self, purpose: Purpose) -> bool {
@@ -152,7 +171,13 @@ impl FrameSink for SlotSink {
 
 impl Queue {
     fn put(&self, slot: &Arc<Slot>) {
-        self.state.lock().ready.insert((Instant::now() + slot.interval, slot.key), Arc::clone(slot));
+        let mut state = self.state.lock();
+        let due = {
+            let mut slot_state = slot.state.lock();
+            slot_state.due = slot_state.due.max(state.reached) + slot.interval;
+            slot_state.due
+        };
+        state.ready.insert((due, slot.key), Arc::clone(slot));
         self.wake.notify_one();
     }
 
@@ -162,7 +187,8 @@ impl Queue {
             if state.stopped {
                 return None;
             }
-            if let Some((_, slot)) = state.ready.pop_first() {
+            if let Some(((due, _), slot)) = state.ready.pop_first() {
+                state.reached = state.reached.max(due.saturating_sub(slot.interval));
                 let mut slot_state = slot.state.lock();
                 let (frame, wake) = (slot_state.frame.take(), slot_state.wake.take());
                 slot_state.running |= frame.is_some();
@@ -179,10 +205,11 @@ impl Queue {
         }
     }
 
-    fn done(&self, slot: &Arc<Slot>) {
+    fn done(&self, slot: &Arc<Slot>, rest: Option<Rest>) {
         let mut state = slot.state.lock();
         state.running = false;
         let is_waiting = state.frame.is_some();
+        state.rest = rest.filter(|_| !is_waiting);
         drop(state);
         if is_waiting {
             self.put(slot);
@@ -204,12 +231,12 @@ fn serve(queue: &Queue, mut detector: Detector, metrics: &Metrics) {
             }
         };
         let mut look = Look::new(&mut detector, &frame, &mut heard);
-        let how = slot.sink.take(&mut look, purpose);
+        let (how, rest) = slot.sink.take(&mut look, purpose);
         let looking = look.took();
         slot.metrics.analysed(how);
         metrics.analysed(started.elapsed().saturating_sub(looking));
         let age = Timestamp::now().duration_since(frame.captured_at());
         metrics.picture_age(purpose, age.try_into().unwrap_or_default());
-        queue.done(&slot);
+        queue.done(&slot, rest);
     }
 }

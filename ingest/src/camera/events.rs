@@ -8,6 +8,7 @@ use xueliang_inference::Frame;
 
 use crate::{
     analyse::{Analysis, Fact, How, Seen},
+    decode::Rest,
     gate::{Purpose, Verdict},
     look::Look,
     outbox::{Draft, Outbox},
@@ -71,6 +72,11 @@ impl CameraEvents {
         }
     }
 
+    fn say(&self, facts: impl FnOnce(&mut Analysis) -> Vec<Fact>) {
+        let facts = self.analysis.lock().as_mut().map(facts).unwrap_or_default();
+        facts.into_iter().for_each(|fact| self.outbox.append_blocking(self.draft(fact)));
+    }
+
     fn draft(&self, fact: Fact) -> Draft {
         Draft {
             source: Source::Camera(self.camera.id.clone()),
@@ -83,21 +89,24 @@ impl CameraEvents {
 }
 
 impl DetectionSink for CameraEvents {
-    fn take(&self, look: &mut Look, purpose: Purpose) -> How {
+    fn take(&self, look: &mut Look, purpose: Purpose) -> (How, Option<Rest>) {
         let frame = look.frame();
         let seen = {
             let mut analysis = self.analysis.lock();
-            let Some(analysis) = self.of_frame(&mut analysis, frame) else { return How::Not };
+            let Some(analysis) = self.of_frame(&mut analysis, frame) else { return (How::Not, None) };
             analysis.observe(look, purpose, &self.snapshots)
         };
-        let how = seen.how;
+        let (how, rest) = (seen.how, seen.rest);
         self.tell(frame, purpose, seen);
-        how
+        (how, rest)
     }
 
     fn carry(&self, at: Timestamp) {
-        let facts = self.analysis.lock().as_mut().map(|analysis| analysis.carry(at)).unwrap_or_default();
-        facts.into_iter().for_each(|fact| self.outbox.append_blocking(self.draft(fact)));
+        self.say(|analysis| analysis.carry(at));
+    }
+
+    fn coast(&self, at: Timestamp) {
+        self.say(|analysis| analysis.coast(at));
     }
 
     fn settles(&self, frame: &Frame) -> bool {

@@ -23,6 +23,14 @@ impl Pace {
         due.is_some()
     }
 
+    /// The grid on which frames go through moves to this one, if it is near: then it goes through.
+    pub(crate) fn align(&mut self, at: Timestamp) {
+        let is_near = |next_at: &Timestamp| next_at.duration_since(at).abs() <= self.interval / 2;
+        if self.next_at.as_ref().is_some_and(is_near) {
+            self.next_at = Some(at);
+        }
+    }
+
     /// Whether a frame that was taken then would go through now.
     pub(crate) fn would_admit(&self, at: Timestamp) -> bool {
         self.due(at).is_some()
@@ -32,7 +40,7 @@ impl Pace {
     fn due(&self, at: Timestamp) -> Option<Timestamp> {
         let far = self.interval * 2;
         match self.next_at {
-            Some(next_at) if at < next_at - self.interval / 4 => {
+            Some(next_at) if at < next_at - self.interval / 10 => {
                 // A clock that stepped back must not silence the camera.
                 (next_at.duration_since(at) > far).then_some(at)
             }
@@ -52,6 +60,8 @@ mod tests {
         let mut pace = Pace::new(5.0);
         let admitted = (0..50).filter(|index| pace.admits(at(index * 100))).count();
         assert_eq!(admitted, 25);
+        pace.align(at(5_080));
+        assert!(pace.admits(at(5_080)) && !pace.admits(at(5_200)) && pace.admits(at(5_280)));
         assert!(pace.admits(at(-3_600_000)));
         assert!(pace.admits(at(3_600_000)));
     }

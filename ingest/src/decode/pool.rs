@@ -158,7 +158,10 @@ mod tests {
         struct Nowhere;
         impl crate::decode::FrameSink for Nowhere {
             fn carry(&self, _: jiff::Timestamp) {}
-
+            fn rest(&self) -> Option<crate::decode::Rest> {
+                None
+            }
+            fn coast(&self, _: jiff::Timestamp) {}
             fn take(&self, _: xueliang_inference::Frame, _: crate::gate::Purpose) {}
             fn has_room(&self, _: crate::gate::Purpose) -> bool {
                 true
