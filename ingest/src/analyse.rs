@@ -27,17 +27,18 @@ use crate::{
 };
 use told::fact;
 
-/// Shortest time between a snapshot and one that only shows a new count. What one object did is always worth a picture: its
-/// frames come at the analysis rate at most.
-const COUNT_SNAPSHOT_INTERVAL: SignedDuration = SignedDuration::from_secs(1);
+/// A picture shows a new count for so long. What one object did is always worth a picture of its own: its frames come at the
+/// analysis rate at most.
+const COUNT_SNAPSHOT_INTERVAL: SignedDuration = SignedDuration::from_secs(3);
 /// How often the occupancy of an unchanged zone is repeated.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 /// A picture of whoever stands there is as good for so long.
 const PICTURE_LASTS: SignedDuration = SignedDuration::from_millis(19_500);
-/// Tracks are carried on for so long without a look: where pictures come anyway, where nobody needs them, and where a keyframe may be waited for.
+/// Tracks are carried on for so long without a look where pictures come anyway.
 const CARRIED_FOR: SignedDuration = SignedDuration::from_millis(300);
+/// So long no picture is decoded for a look, and where that spares decoding, so long.
 const RESTS_FOR: SignedDuration = SignedDuration::from_millis(600);
-const RESTS_AT_MOST: SignedDuration = SignedDuration::from_millis(800);
+const RESTS_AT_MOST: SignedDuration = SignedDuration::from_secs(1);
 /// Where nothing changed, somebody looks again so soon.
 const GLANCE_AFTER: SignedDuration = SignedDuration::from_millis(400);
 /// What waits for time to pass has waited long enough by then: lost tracks are dropped, counts are told.
@@ -201,8 +202,7 @@ impl Analysis {
         } else {
             Vec::new()
         };
-        let lasting = self.pictured.as_ref().filter(|_| self.pictured_within(at, PICTURE_LASTS));
-        let snapshot = lasting.map(|(_, snapshot)| snapshot.clone());
+        let snapshot = self.pictured_of_late(at, PICTURE_LASTS);
         self.facts(observations, snapshot.as_ref())
     }
 
@@ -376,7 +376,7 @@ impl Analysis {
     ) -> Option<SnapshotRef> {
         let at = look.frame().captured_at();
         if !self.is_worth_picture(observations, at) && !self.wants_picture(at) {
-            return None;
+            return self.pictured_of_late(at, COUNT_SNAPSHOT_INTERVAL);
         }
         if detections.part().is_none() {
             return self.snapshot(look.frame(), detections, tracks, snapshots);
@@ -395,7 +395,12 @@ impl Analysis {
     }
 
     fn pictured_within(&self, at: Timestamp, period: SignedDuration) -> bool {
-        self.pictured.as_ref().is_some_and(|(last, _)| at.duration_since(*last).abs() < period)
+        self.pictured_of_late(at, period).is_some()
+    }
+
+    fn pictured_of_late(&self, at: Timestamp, period: SignedDuration) -> Option<SnapshotRef> {
+        let last = self.pictured.as_ref().filter(|(last, _)| at.duration_since(*last).abs() < period);
+        last.map(|(_, snapshot)| snapshot.clone())
     }
 
     /// Whether somebody stands there of whom is soon to be told, perhaps without a look at that moment.

@@ -21,8 +21,10 @@ const DETECT_EVERY: Duration = Duration::from_millis(19_500);
 const WHOLE_EVERY: Duration = Duration::from_secs(4);
 /// At first everything is looked at: nobody knows yet who stands there.
 const KNOWN_AFTER: Duration = Duration::from_secs(5);
-/// Whoever stands where nothing changes may be missed so often in a row: detectors blink.
+/// Whoever stands where nothing changes may be missed so often in a row: detectors blink. After as many they are looked for in every
+/// picture, and after so many more they are gone.
 const MISSES: u32 = 3;
+const GONE_AFTER: u32 = 12;
 /// Whoever is in a part of a picture is taken in with this share of their size around them.
 const AROUND: f32 = 0.1;
 /// The background is learned from analysed pictures so often.
@@ -181,8 +183,7 @@ impl Attention {
                 place.in_background |= !is_changed && place.stands(sight.at);
             } else if place.in_background && !is_changed {
                 place.n_missed += u32::from(was_looked_at(&track.bbox));
-                // Missed too often, it is looked for in every picture until it is found or lost.
-                place.in_background = place.n_missed <= MISSES;
+                place.in_background = place.n_missed <= GONE_AFTER;
                 found.extend(place.in_background.then(|| standing(track)));
             }
         }
@@ -194,8 +195,9 @@ impl Attention {
         self.matters(track.class, &track.bbox) && !self.is_in_background(track)
     }
 
+    /// Whether it is there as long as nothing changes.
     fn is_in_background(&self, track: &Track) -> bool {
-        self.places.get(&track.handle).is_some_and(|place| place.in_background)
+        self.places.get(&track.handle).is_some_and(|place| place.in_background && place.n_missed <= MISSES)
     }
 
     /// Whether enough was seen to tell what is new.

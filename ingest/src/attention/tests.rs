@@ -65,10 +65,70 @@ fn who_has_become_background_stays_although_the_detector_blinks_and_not_for_ever
     camera.look(0..100, &[person(0.5)]);
     let sight = camera.attention.see(&picture(100, &[person(0.5)]));
     let blink = Looked { found: &[], part: None };
-    for _ in 0..MISSES {
+    for n_missed in 0..GONE_AFTER {
+        assert_eq!(camera.attention.region(&sight).is_some(), n_missed > MISSES, "is looked for after {n_missed}");
         assert_eq!(camera.attention.complete(&sight, blink).len(), 1);
     }
     assert!(camera.attention.complete(&sight, blink).is_empty());
+}
+
+#[test]
+fn who_stands_for_half_an_hour_stays_counted_although_the_detector_finds_them_every_other_time() {
+    let mut camera = Camera::new();
+    camera.look(0..100, &[person(0.5)]);
+    let (mut seed, mut n_opened) = (7u32, 0);
+    let mut blinks = move || {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        seed >> 31 == 1
+    };
+    let handle = camera.attention.visible[0].handle;
+    for nth in (100..9100).step_by(10) {
+        let figures = [person(0.5)];
+        let found = |blinks: bool| if blinks { Vec::new() } else { vec![seen(figures[0])] };
+        let sight = camera.attention.see(&picture(nth, &figures));
+        let checked = found(blinks());
+        let tracks = match camera.attention.check(&sight, Looked { found: &checked, part: None }) {
+            Checked::AsBefore(there) => {
+                let tracks = camera.tracker.update(at(nth), &there);
+                camera.attention.confirm(&tracks);
+                tracks
+            }
+            Checked::New => {
+                n_opened += 1;
+                for nth in nth..nth + 5 {
+                    let found = found(blinks());
+                    let sight = camera.attention.see(&picture(nth, &figures));
+                    let looked = Looked { found: &found, part: None };
+                    let completed = camera.attention.complete(&sight, looked);
+                    let tracks = camera.tracker.update(at(nth), &completed);
+                    camera.attention.follow(&sight, &tracks, looked);
+                }
+                camera.tracker.update(at(nth + 5), &camera.attention.standing())
+            }
+        };
+        assert!(tracks.iter().any(|track| track.handle == handle), "lost after {} s", nth / 5);
+    }
+    assert!(n_opened < 200, "the gate opened {n_opened} times");
+}
+
+#[test]
+fn who_walks_by_hardly_seen_is_no_background() {
+    let mut camera = Camera::new();
+    camera.look(0..100, &[]);
+    let mut found = Vec::new();
+    for step in 0..10 {
+        let unseen = picture(100 + step, &[]);
+        found = vec![seen(person(0.3 + 0.01 * step as f32))];
+        let sight = camera.attention.see(&unseen);
+        let looked = Looked { found: &found, part: None };
+        let completed = camera.attention.complete(&sight, looked);
+        let tracks = camera.tracker.update(at(100 + step), &completed);
+        camera.attention.follow(&sight, &tracks, looked);
+    }
+    assert_eq!(found.len(), 1);
+    let sight = camera.attention.see(&picture(110, &[]));
+    assert!(sight.change.is_empty());
+    assert!(camera.attention.unchanged(&sight, Purpose::Live).is_none(), "only a detector can tell where they are");
 }
 
 #[test]

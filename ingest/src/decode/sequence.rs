@@ -14,7 +14,7 @@ const MAX_KEPT_UNITS: usize = 32;
 /// Most bytes of them.
 const MAX_KEPT_BYTES: usize = 4 << 20;
 /// A keyframe that is expected so soon is waited for.
-const KEYFRAME_SOON: SignedDuration = SignedDuration::from_millis(350);
+const KEYFRAME_SOON: SignedDuration = SignedDuration::from_millis(450);
 /// Keyframes so far apart are those that pictures to analyse are counted from.
 const ALIGNS_FROM: SignedDuration = SignedDuration::from_millis(900);
 /// One that comes so shortly before a look is due is looked at instead: it needs no other picture.

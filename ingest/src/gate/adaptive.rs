@@ -27,8 +27,8 @@ const CHECK_AT_MOST_EVERY: SignedDuration = SignedDuration::from_millis(900);
 const CARRY_EVERY: SignedDuration = SignedDuration::from_millis(200);
 /// Keyframes come a little early or late.
 const JITTER: SignedDuration = SignedDuration::from_millis(100);
-/// Keyframes further apart can't stand for what is between them.
-const KEYFRAMES_SUFFICE_WITHIN: SignedDuration = SignedDuration::from_millis(4500);
+/// Keyframes further apart can't stand for what is between them: somebody may come and go.
+const KEYFRAMES_SUFFICE_WITHIN: SignedDuration = SignedDuration::from_millis(2600);
 /// Keyframes further apart leave too much to keep, even when sizes are trusted.
 const SIZES_SUFFICE_WITHIN: SignedDuration = SignedDuration::from_millis(12_500);
 /// A keyframe without a verdict for so long is looked at again.
@@ -48,6 +48,8 @@ pub struct Adaptive {
     last_at: Option<Timestamp>,
     keyframe_at: Option<Timestamp>,
     keyframe_interval: Option<SignedDuration>,
+    /// Since when the main stream has had no keyframe, and how far apart its last two were.
+    main_keyframes: (Option<Timestamp>, SignedDuration),
     /// Bytes since the last keyframe.
     n_group_bytes: usize,
     /// Groups of pictures so large can't be kept, and what can't be kept can't be gated.
@@ -93,6 +95,7 @@ impl Adaptive {
             last_at: None,
             keyframe_at: None,
             keyframe_interval: None,
+            main_keyframes: (None, SignedDuration::ZERO),
             n_group_bytes: 0,
             too_large: false,
             occupied: false,
@@ -134,6 +137,9 @@ impl Adaptive {
             (Some(keyframe_at), Some(last_at)) => last_at.duration_since(keyframe_at),
             _ => SignedDuration::ZERO,
         };
+        if self.main_spacing() > SIZES_SUFFICE_WITHIN {
+            return Evidence::Everything;
+        }
         let spacing = interval.max(since_keyframe);
         if self.sizes.is_trusted() && spacing <= SIZES_SUFFICE_WITHIN {
             Evidence::Sizes
@@ -142,6 +148,13 @@ impl Adaptive {
         } else {
             Evidence::Everything
         }
+    }
+
+    /// How far apart the keyframes are from which what is kept can be decoded.
+    fn main_spacing(&self) -> SignedDuration {
+        let (keyframe_at, interval) = self.main_keyframes;
+        let since = keyframe_at.zip(self.last_at).map(|(keyframe_at, last_at)| last_at.duration_since(keyframe_at));
+        interval.max(since.unwrap_or_default())
     }
 
     /// Takes the camera's next access unit; `may_open` says whether a stream decoder is to be had.
@@ -199,6 +212,18 @@ impl Adaptive {
                     self.close(verdict.at, jobs);
                 }
             }
+            // What was on its way to be analysed when the gate closed.
+            (State::Closed { closed_at: Some(closed_at), .. }, Purpose::Live | Purpose::CatchUp)
+                if verdict.at > closed_at =>
+            {
+                self.occupied = verdict.finding != Finding::Nobody;
+                if verdict.finding == Finding::Moving {
+                    (self.wants_to_open, self.opening) = (true, Opening::Other);
+                    if may_open {
+                        self.open(verdict.at, jobs);
+                    }
+                }
+            }
             _ => {}
         }
     }
@@ -222,7 +247,7 @@ impl Adaptive {
         self.kept.clear();
         self.sizes.interrupted();
         self.state = State::UNKNOWN;
-        (self.last_at, self.keyframe_at) = (None, None);
+        (self.last_at, self.keyframe_at, self.carried_at, self.main_keyframes.0) = (None, None, None, None);
         self.wants_to_open = true;
     }
 
@@ -231,7 +256,7 @@ impl Adaptive {
         let at = unit.captured_at;
         if self.last_at.is_some_and(|last_at| at.duration_since(last_at).abs() > JUMP) {
             self.sizes.interrupted();
-            self.keyframe_at = None;
+            (self.keyframe_at, self.carried_at, self.main_keyframes.0) = (None, None, None);
             match &mut self.state {
                 State::Open { active_at } => *active_at = at,
                 State::Closed { .. } => self.wants_to_open = true,
@@ -248,6 +273,10 @@ impl Adaptive {
     /// Whether what is kept could be kept.
     fn measure_group(&mut self, unit: &AccessUnit) {
         if unit.keyframe {
+            let (before, interval) = &mut self.main_keyframes;
+            if let Some(before) = before.replace(unit.captured_at) {
+                *interval = unit.captured_at.duration_since(before);
+            }
             self.too_large = self.n_group_bytes > MAX_BYTES / GROUPS_KEPT;
             self.n_group_bytes = 0;
         }

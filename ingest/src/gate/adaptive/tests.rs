@@ -282,3 +282,54 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn who_moves_in_a_picture_that_was_on_its_way_when_the_gate_closed_opens_it_again() {
+    let street = Street { n_frames: 1000, ..Street::default() };
+    let mut gate = street.run().gate;
+    assert!(!gate.is_open());
+    let State::Closed { closed_at: Some(closed_at), .. } = gate.state else { panic!("it never was open") };
+    let mut jobs = Vec::new();
+    let verdict = |at| Verdict { at, purpose: Purpose::Live, finding: Finding::Moving, is_settled: true };
+    gate.hear(verdict(closed_at), true, &mut jobs);
+    assert!(!gate.is_open() && jobs.is_empty(), "that is what it closed by");
+    gate.hear(verdict(closed_at + SignedDuration::from_millis(200)), true, &mut jobs);
+    assert!(gate.is_open());
+}
+
+#[test]
+fn time_passes_for_whoever_stands_there_after_the_clock_was_set_back() {
+    let street = Street {
+        moving: vec![500..600, 1000..1100, 1500..1600],
+        standing: once(1600..9000),
+        n_frames: 4000,
+        ..Street::default()
+    };
+    let mut gate = street.run().gate;
+    gate.carried_at = Some(at(3_600 * FPS));
+    let mut jobs = Vec::new();
+    for frame in 4000..4200 {
+        let unit = street.unit(frame);
+        let back = AccessUnit { captured_at: at(frame - 1800 * FPS), ..unit };
+        gate.take(back, true, &mut jobs);
+    }
+    assert!(gate.carried_at.is_none_or(|carried_at| carried_at < at(0)), "{:?}", gate.carried_at);
+}
+
+#[test]
+fn a_main_stream_whose_keyframes_are_rare_is_decoded_whatever_its_sub_stream_tells() {
+    let mut gate = Adaptive::new();
+    gate.watch_sub_stream(true);
+    let (main, sub) = (Street { gop: 1500, ..Street::default() }, Street::default());
+    let mut jobs = Vec::new();
+    for frame in 0..1600 {
+        gate.watch(sub.unit(frame), true, &mut jobs);
+        gate.take(main.unit(frame), true, &mut jobs);
+        if frame % 5 == 0 {
+            let verdict = Verdict { at: at(frame), purpose: Purpose::Live, finding: Finding::Nobody, is_settled: true };
+            gate.hear(verdict, true, &mut jobs);
+        }
+    }
+    assert_eq!(gate.evidence(), Evidence::Everything);
+    assert!(gate.is_open());
+}
