@@ -90,7 +90,8 @@ pub struct Common {
     /// Every combination of codec, rate control, keyframe interval and size. Takes hours.
     #[arg(long, global = true, conflicts_with = "quick")]
     pub thorough: bool,
-    /// Also run the pipeline users have today: ffmpeg at 5 fps, 640 pixels wide, into Python ONNX Runtime.
+    /// Also run the pipeline users have today: ffmpeg at 5 fps, 640 pixels wide, into Python ONNX Runtime. Of `cameras` on quiet and busy streets
+    /// only; both sides then watch 4 cameras with H.264 at 1080p, whatever --size, --codec, --rate, --gop, --fps and --gate say.
     #[arg(long, global = true)]
     pub reference: bool,
     /// Runs of each figure; its value is their median [default: 5, quick: 1].
@@ -123,7 +124,8 @@ pub struct Common {
     /// Threads of one inference, ours and the reference's.
     #[arg(long, global = true, default_value_t = 1)]
     pub threads: usize,
-    /// Python with numpy, onnxruntime and opencv, for the reference [default: PYTHON, the cache's, python3].
+    /// Python with numpy, onnxruntime and opencv, for the reference [default: bench-python in the cache, which deploy/dev/install.sh bench makes; else
+    /// PYTHON, the cache's, python3].
     #[arg(long, global = true, value_name = "FILE")]
     pub python: Option<PathBuf>,
     /// Where footage is kept [default: bench in the cache].
@@ -237,6 +239,28 @@ pub struct CamerasArgs {
     /// File whose first line is the password for --urls.
     #[arg(long, requires = "user")]
     pub password_file: Option<PathBuf>,
+}
+
+impl CamerasArgs {
+    /// What `all` measures: mostly quiet 1080p cameras.
+    pub fn usual() -> Self {
+        Self {
+            footage: FootageArgs {
+                kind: Kind::Quiet,
+                codec: Coding::H264,
+                size: Size::P1080,
+                rate: Rate::Crf,
+                gop: 50,
+            },
+            gate: "adaptive".to_owned(),
+            fps: 5.0,
+            start: 4,
+            max: 512,
+            urls: None,
+            user: None,
+            password_file: None,
+        }
+    }
 }
 
 /// Flags of `gate`.

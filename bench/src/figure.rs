@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct Figure {
     /// Its name; never changes.
     pub name: String,
-    /// The median of the runs.
+    /// The median of the runs; what several runs saw together where it is pooled.
     pub value: f64,
     /// What it counts.
     pub unit: String,
@@ -15,7 +15,7 @@ pub struct Figure {
     pub goal: Option<String>,
     /// Whether the goal is met.
     pub met: Option<bool>,
-    /// How many runs.
+    /// How many runs; of a pooled figure how many parts, of what always gives the same one.
     pub n: usize,
     /// The smallest run.
     pub min: f64,
@@ -25,6 +25,18 @@ pub struct Figure {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
+
+/// How a figure was measured, as far as a verdict depends on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence {
+    /// Short windows and footage.
+    pub is_quick: bool,
+    /// Not the program that users run.
+    pub is_debug: bool,
+}
+
+/// A verdict needs so many runs.
+const LEAST_RUNS: usize = 5;
 
 /// Where a goal lies.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -95,9 +107,21 @@ impl Figure {
         })
     }
 
-    /// The same, when it does not show whether the goal is met, and why not.
-    pub fn unproven(self, why: String) -> Self {
-        Self { met: None, note: Some(why), ..self }
+    /// The same, when it does not show whether the goal is met, and why not; notes add up.
+    pub fn unproven(self, why: &str) -> Self {
+        let note = self.note.map_or_else(|| why.to_owned(), |note| format!("{note}; {why}"));
+        Self { met: None, note: Some(note), ..self }
+    }
+
+    /// The same with the verdict taken away where the evidence does not carry one.
+    pub fn judged(self, evidence: Evidence) -> Self {
+        if self.goal.is_none() {
+            return self;
+        }
+        let few = (self.n < LEAST_RUNS).then(|| format!("{} of at least {LEAST_RUNS} runs", self.n));
+        let quick = evidence.is_quick.then(|| "--quick is a first look, not a verdict".to_owned());
+        let debug = evidence.is_debug.then(|| "a debug build says nothing of a release".to_owned());
+        [few, quick, debug].into_iter().flatten().fold(self, |figure, why| figure.unproven(&why))
     }
 
     /// What it says, for people.
@@ -139,6 +163,25 @@ mod tests {
         assert_eq!(Figure::of("session_mb", &[12.5]).unwrap().met, Some(false));
         assert_eq!(Figure::of("cameras_carried", &[9.0]).unwrap().met, None);
         assert_eq!(Figure::of("gate_recall", &[]), None);
+    }
+
+    #[test]
+    fn a_verdict_needs_runs_and_a_release() {
+        let good = Evidence { is_quick: false, is_debug: false };
+        let of = |runs: &[f64], evidence| Figure::of("session_mb", runs).unwrap().judged(evidence);
+        assert_eq!(of(&[3.0; 5], good).met, Some(true));
+        let check = |figure: Figure, expected: &str| {
+            assert_eq!(figure.met, None);
+            assert!(figure.note.as_ref().unwrap().contains(expected), "{figure:?}");
+        };
+        check(of(&[3.0; 4], good), "4 of at least 5 runs");
+        check(of(&[3.0; 5], Evidence { is_quick: true, ..good }), "--quick");
+        check(of(&[3.0; 5], Evidence { is_debug: true, ..good }), "debug");
+        check(
+            of(&[3.0], Evidence { is_quick: true, is_debug: true }),
+            "runs; --quick is a first look, not a verdict; a debug",
+        );
+        assert_eq!(Figure::of("cameras_carried", &[3.0]).unwrap().judged(good).note, None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod walkers;
 
 use std::{
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
@@ -69,6 +69,12 @@ impl Spec {
             Size::P576 => (768, 576),
             Size::P1080 => (1920, 1080),
         }
+    }
+
+    /// Time until a camera's gate knows it: it must have seen all that goes on there, and where little does, that takes the whole loop.
+    pub fn settling(&self, common: &Common) -> Duration {
+        let whole = Duration::from_secs(u64::from(self.seconds));
+        if matches!(self.kind, Kind::Quiet | Kind::Mix) { common.warmup().max(whole) } else { common.warmup() }
     }
 
     /// The file, made now when it is not kept yet.

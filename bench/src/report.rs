@@ -12,7 +12,13 @@ use serde_json::{Map, Value, json};
 
 pub use compare::compare;
 
-use crate::{Bench, args::Common, figure::Figure, machine, measure::Found};
+use crate::{
+    Bench,
+    args::Common,
+    figure::{Evidence, Figure},
+    machine,
+    measure::Found,
+};
 
 /// All that one run of the bench found.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -43,7 +49,9 @@ impl Report {
 
     /// Takes what a measurement found.
     pub fn add(&mut self, name: &str, found: Found) {
-        self.figures.extend(found.figures);
+        let evidence =
+            Evidence { is_quick: self.settings["quick"] == true, is_debug: self.settings["build"] == "debug" };
+        self.figures.extend(found.figures.into_iter().map(|figure| figure.judged(evidence)));
         if !found.details.is_null() {
             self.details.insert(name.to_owned(), found.details);
         }
