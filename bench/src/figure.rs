@@ -52,7 +52,7 @@ pub enum Goal {
 }
 
 /// All figures: name, unit, goal, and what they say.
-pub const FIGURES: [(&str, &str, Goal, &str); 18] = [
+pub const FIGURES: [(&str, &str, Goal, &str); 24] = [
     ("cameras_quiet_ratio", "ratio", Goal::AtLeast(15.0), "cameras per core on a 90 % quiet street, ours : reference"),
     ("cameras_busy_ratio", "ratio", Goal::AtLeast(2.5), "cameras per core on an always busy street, ours : reference"),
     ("gate_recall", "share", Goal::AtLeast(0.98), "zone events of always that adaptive also finds"),
@@ -68,6 +68,22 @@ pub const FIGURES: [(&str, &str, Goal, &str); 18] = [
     ("track_idf1", "share", Goal::MoreIsBetter, "how far one track stands for one person all along"),
     ("zone_precision", "share", Goal::MoreIsBetter, "zone and line events of tracks that labelled persons cause too"),
     ("zone_recall", "share", Goal::MoreIsBetter, "zone and line events of labelled persons that tracks tell too"),
+    (
+        "track_precision_as_run",
+        "share",
+        Goal::MoreIsBetter,
+        "the same as the worker runs it under adaptive: parts, and tracks carried",
+    ),
+    ("track_recall_as_run", "share", Goal::MoreIsBetter, "labelled persons that a track shows, as the worker runs it"),
+    ("track_mota_as_run", "share", Goal::MoreIsBetter, "MOTA of the tracks as the worker runs it"),
+    ("track_idf1_as_run", "share", Goal::MoreIsBetter, "IDF1 of the tracks as the worker runs it"),
+    (
+        "zone_precision_as_run",
+        "share",
+        Goal::MoreIsBetter,
+        "zone and line events as the worker runs it that labelled persons cause too",
+    ),
+    ("zone_recall_as_run", "share", Goal::MoreIsBetter, "zone and line events of labelled persons that it tells too"),
     ("cameras_carried", "cameras", Goal::MoreIsBetter, "cameras of the asked kind that this box carries"),
     ("bus_events_per_s", "events/s", Goal::MoreIsBetter, "events through the outbox, acknowledged"),
     ("sessions_jitter_p99_ms", "ms", Goal::LessIsBetter, "unevenness of arrival when many sessions are pulled"),

@@ -232,7 +232,16 @@ fn frames(recording: &Path) -> Result<Vec<Frame>> {
 }
 
 /// One picture of the recording, as a decoder gives it.
-pub fn frame(recording: &recording::Recording, index: usize) -> Result<Frame> {
+fn frame(recording: &recording::Recording, index: usize) -> Result<Frame> {
+    masked_frame(recording, index, (Timestamp::UNIX_EPOCH, &PrivacyMasks::none()))
+}
+
+/// The same at this time, with these masks painted.
+pub fn masked_frame(
+    recording: &recording::Recording,
+    index: usize,
+    (at, masks): (Timestamp, &PrivacyMasks),
+) -> Result<Frame> {
     let (width, height) = recording::SIZE;
     let (luma, chroma) = (width * height, width * height / 4);
     let bytes = recording.picture(index);
@@ -243,6 +252,6 @@ pub fn frame(recording: &recording::Recording, index: usize) -> Result<Frame> {
         luma: plane(0, luma, width),
         chroma: Chroma::I420 { u: plane(luma, chroma, width / 2), v: plane(luma + chroma, chroma, width / 2) },
     };
-    let decoded = DecodedFrame::copy_from(&planes, Colour::default(), Timestamp::UNIX_EPOCH)?;
-    Ok(mask::paint(decoded, &PrivacyMasks::none()))
+    let decoded = DecodedFrame::copy_from(&planes, Colour::default(), at)?;
+    Ok(mask::paint(decoded, masks))
 }

@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use crate::{
     figure::quantile,
-    footage::FPS,
     rig::{Reading, Window},
 };
 
