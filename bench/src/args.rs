@@ -28,7 +28,8 @@ Examples:
   xueliang bench cameras --urls cameras.txt --user admin --password-file pw
                                                       the same with your own cameras, one RTSP address a line
   xueliang bench sessions --sessions 1000             sessions without decoding: memory, processor, jitter
-  xueliang bench bus --brokers kafka:9092             events a second through the outbox into Kafka
+  xueliang bench bus --brokers kafka:9092 --topic-prefix bench.
+                                                      events a second through the outbox into Kafka, in topics of their own
   xueliang bench compare before.json after.json       two reports side by side
 
 Footage is made once by ffmpeg and kept (--footage-dir). The model, its weights and ONNX Runtime are looked for where
@@ -277,6 +278,9 @@ pub struct BusArgs {
     /// Kafka's bootstrap servers; without them events go to a reader in the same process.
     #[arg(long)]
     pub brokers: Option<String>,
+    /// What stands before the names of the topics that --brokers writes into, such as bench. ; the events are made up, and nobody should take them for real.
+    #[arg(long, value_name = "PREFIX", requires = "brokers")]
+    pub topic_prefix: Option<String>,
     /// Events of each run [default: 50000, quick: 5000].
     #[arg(long)]
     pub events: Option<u32>,

@@ -65,8 +65,10 @@ pub fn run(bench: &Bench, what: &What, report: &mut Report) -> Result<()> {
         detector::load(bench).context(MODEL_CURE)?;
     }
     let mut failed = Vec::new();
-    for (name, measurement) in chosen(bench, what) {
-        progress::say(&format!("── {name}"));
+    let chosen = chosen(bench, what);
+    let n_chosen = chosen.len();
+    for (nth, (name, measurement)) in chosen.into_iter().enumerate() {
+        progress::say(&format!("── {name} ({} of {n_chosen})", nth + 1));
         let started = Instant::now();
         match measurement(bench) {
             Ok(found) => {

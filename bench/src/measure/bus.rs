@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use prometheus::Registry;
@@ -29,11 +29,15 @@ const DEADLINE: Duration = Duration::from_secs(300);
 
 /// Runs.
 pub fn run(bench: &Bench, args: &BusArgs) -> Result<Found> {
+    let kafka = into(args)?;
     let n_events = args.events.unwrap_or(if bench.common.quick { 5_000 } else { 50_000 });
     let mut rates = Vec::new();
     for run in 0..bench.common.runs() {
-        let sink = match &args.brokers {
-            Some(brokers) => Sink::Kafka(KafkaSink::new(brokers).context("can't set up the Kafka producer")?),
+        let sink = match kafka {
+            Some((brokers, prefix)) => {
+                let kafka = KafkaSink::new(brokers).context("can't set up the Kafka producer")?;
+                Sink::Kafka(kafka.with_topic_prefix(prefix))
+            }
             None => Sink::Embedded(EmbeddedSink(reader(bench))),
         };
         let seconds = forward(bench, sink, n_events)?.as_secs_f64();
@@ -41,9 +45,21 @@ pub fn run(bench: &Bench, args: &BusArgs) -> Result<Found> {
         progress::say(&format!("run {}: {rate:.0} events/s", run + 1));
         rates.push(rate);
     }
-    let to = args.brokers.as_deref().map_or("a reader in this process", |_| "Kafka");
-    let details = json!({ "events": n_events, "to": to, "runs": rates });
+    let to = kafka.map_or("a reader in this process", |_| "Kafka");
+    let details = json!({ "events": n_events, "to": to, "topic_prefix": args.topic_prefix, "runs": rates });
     Ok(Found { details, ..Found::default() }.with("bus_events_per_s", &rates))
+}
+
+/// Brokers and the prefix of topics, or none. What is written is made up: it goes nowhere that somebody reads for real.
+fn into(args: &BusArgs) -> Result<Option<(&str, &str)>> {
+    let Some(brokers) = &args.brokers else { return Ok(None) };
+    match args.topic_prefix.as_deref() {
+        Some(prefix) if !prefix.is_empty() => Ok(Some((brokers, prefix))),
+        _ => bail!(
+            "the events are made up, and with --brokers they would be written among real ones; say --topic-prefix bench. for topics of their own, and \
+             delete those afterwards"
+        ),
+    }
 }
 
 /// From the first event handed over to the last one acknowledged.
@@ -98,4 +114,23 @@ fn reader(bench: &Bench) -> mpsc::Sender<EmbeddedBatch> {
         }
     });
     sender
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn made_up_events_need_topics_of_their_own() {
+        let args = |brokers: Option<&str>, prefix: Option<&str>| BusArgs {
+            brokers: brokers.map(str::to_owned),
+            topic_prefix: prefix.map(str::to_owned),
+            events: None,
+        };
+        assert_eq!(into(&args(None, None)).unwrap(), None);
+        assert_eq!(into(&args(Some("b:1"), Some("bench."))).unwrap(), Some(("b:1", "bench.")));
+        for prefix in [None, Some("")] {
+            assert!(into(&args(Some("b:1"), prefix)).unwrap_err().to_string().contains("--topic-prefix bench."));
+        }
+    }
 }
