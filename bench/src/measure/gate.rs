@@ -34,7 +34,7 @@ const SAME_WITHIN: f64 = 3.0;
 /// Times that a mix is played over: the first before the gate knows its camera.
 const LOOPS: usize = 3;
 /// Room for redacted snapshots while footage plays.
-const SNAPSHOT_BYTES: u64 = 64 << 20;
+pub const SNAPSHOT_BYTES: u64 = 64 << 20;
 
 /// Plays every mix.
 pub fn run(bench: &Bench, args: &GateArgs) -> Result<Found> {
