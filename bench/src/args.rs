@@ -21,7 +21,7 @@ pub struct BenchArgs {
 
 const EXAMPLES: &str = "\
 Examples:
-  xueliang bench all --quick                          a first look in about three minutes
+  xueliang bench all --quick                          a first look in several minutes
   xueliang bench all --reference --json box.json --html box.html
                                                       everything, beside the pipeline that users have today
   xueliang bench cameras --kind quiet --size 1080p    how many mostly quiet 1080p cameras this box carries
