@@ -80,7 +80,8 @@ fn report(path: &str) -> Value {
 fn figure(report: &Value, name: &str) -> f64 {
     let figures = report["figures"].as_array().unwrap();
     let figure = figures.iter().find(|figure| figure["name"] == name);
-    figure.unwrap_or_else(|| panic!("{name} is missing in {report:#}"))["value"].as_f64().unwrap()
+    assert!(figure.is_some(), "{name} is missing in {report:#}");
+    figure.unwrap()["value"].as_f64().unwrap()
 }
 
 #[test]

@@ -31,7 +31,7 @@ use crate::{
 
 /// Two events of one kind and place whose times are this close are the same: a gate that looks only at keyframes may be two seconds late.
 const SAME_WITHIN: f64 = 3.0;
-/// Times that a mix is played over: the first before the gate knows its camera.
+/// Most times that a mix is played over: the first before the gate knows its camera. A quick run has one less.
 const LOOPS: usize = 3;
 /// Room for redacted snapshots while footage plays.
 pub const SNAPSHOT_BYTES: u64 = 64 << 20;
@@ -44,7 +44,13 @@ pub fn run(bench: &Bench, args: &GateArgs) -> Result<Found> {
     let specs: Vec<Spec> =
         specs(bench).into_iter().filter(|spec| args.kind.is_none_or(|kind| spec.kind == kind)).collect();
     for (nth, spec) in specs.iter().enumerate() {
-        progress::say(&format!("mix {} of {}: {}, played {LOOPS} times over", nth + 1, specs.len(), spec.name()));
+        progress::say(&format!(
+            "mix {} of {}: {}, played {} times over",
+            nth + 1,
+            specs.len(),
+            spec.name(),
+            times(bench)
+        ));
         let footage = Takes::read(spec, bench)?;
         let always = play(bench, &footage, "always")?;
         let mut row = Map::new();
@@ -78,12 +84,16 @@ pub fn run(bench: &Bench, args: &GateArgs) -> Result<Found> {
         [0..1, 1..LOOPS].map(|loops| Loops::sum(matches.iter().flat_map(|of| &of.loops[loops.clone()])));
     progress::say(&format!("found before the gates knew their cameras: {first}; after: {later}"));
     let details = json!({
-        "events": asked, "found": found, "times_over": LOOPS, "first_time": first.told(), "later_times": later.told(),
+        "events": asked, "found": found, "times_over": times(bench), "first_time": first.told(), "later_times": later.told(),
         "delays_ms": by_kind.iter().map(|(kind, delays)| (kind.clone(), delays_told(delays))).collect::<Map<_, _>>(),
         "mixes": mixes,
     });
     let found = Found { figures, details };
     Ok(if args.kind.is_some() { found.unproven("only mixes of one kind (--kind)") } else { found })
+}
+
+fn times(bench: &Bench) -> usize {
+    if bench.common.quick { LOOPS - 1 } else { LOOPS }
 }
 
 fn delays_in_words(delays: &[f64]) -> String {
@@ -131,27 +141,30 @@ fn specs(bench: &Bench) -> Vec<Spec> {
 }
 
 /// A mix twice: the same goes on, with another noise of the sensor.
-struct Takes([Footage; 2]);
+struct Takes {
+    both: [Footage; 2],
+    times: usize,
+}
 
 impl Takes {
     fn read(spec: &Spec, bench: &Bench) -> Result<Self> {
         let take = |noise| Spec { noise, ..*spec }.read(&bench.place);
-        Ok(Self([take(0)?, take(1)?]))
+        Ok(Self { both: [take(0)?, take(1)?], times: times(bench) })
     }
 
     /// Access units of all times that it is played.
     fn len(&self) -> usize {
-        self.0[0].len() * LOOPS
+        self.both[0].len() * self.times
     }
 
     fn unit(&self, index: usize) -> AccessUnit {
-        unit(&self.0[index / self.0[0].len() % 2], index, gate_start())
+        unit(&self.both[index / self.both[0].len() % 2], index, gate_start())
     }
 
     /// Which time a moment belongs to.
     fn nth_time(&self, at: Timestamp) -> usize {
         let since = at.duration_since(gate_start()).as_secs_f64().max(0.0);
-        ((since / self.0[0].duration().as_secs_f64()) as usize).min(LOOPS - 1)
+        ((since / self.both[0].duration().as_secs_f64()) as usize).min(LOOPS - 1)
     }
 }
 
