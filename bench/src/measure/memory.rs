@@ -146,7 +146,8 @@ pub fn soak(bench: &Bench, args: &SoakArgs) -> Result<()> {
     let n_units = (args.hours * 3600.0 * f64::from(footage::FPS)) as usize;
     let every = (n_units / SAMPLES as usize).max(1);
     let start = Timestamp::now();
-    for index in 0..every * SAMPLES as usize {
+    let n_played = every * SAMPLES as usize;
+    for index in 0..n_played {
         progress::check()?;
         let unit = gate::unit(&footage, index, start);
         let now = unit.captured_at;
@@ -157,13 +158,16 @@ pub fn soak(bench: &Bench, args: &SoakArgs) -> Result<()> {
         if index % SWEPT_EVERY == 0 {
             snapshots.sweep(now.into())?;
         }
+        if index + 1 == n_played {
+            // Whoever listens ends this process after the last sample.
+            bus.wait_until_forwarded(n_told)?;
+        }
         if (index + 1) % every == 0 {
             let hour = (index + 1) as f64 / f64::from(footage::FPS) / 3600.0;
             println!("{}", json!({ "hour": hour, "mb": usage::memory_of_self()? as f64 / 1e6 }));
             std::io::stdout().flush()?;
         }
     }
-    bus.wait_until_forwarded(n_told)?;
     bus.stop(bench)
 }
 
