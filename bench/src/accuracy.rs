@@ -4,6 +4,7 @@
 //! Stiefelhagen 2008) and identity measures (Ristani et al. 2016), both with boxes that overlap by at least half. An id
 //! says which boxes belong together within one recording and nothing else.
 
+mod as_run;
 mod clear;
 mod follow;
 mod identity;
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 
 use xueliang_inference::BBox;
 
+pub use as_run::{AsRun, as_run};
 pub use follow::{Followed, Found, RateAccuracy, accuracy_run, follow};
 pub use labels::{FPS, FRAMES, Label, LabelError, SIZE, labels, read};
 pub use zones::{Event, ZoneAccuracy};

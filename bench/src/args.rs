@@ -21,14 +21,15 @@ pub struct BenchArgs {
 
 const EXAMPLES: &str = "\
 Examples:
-  xueliang bench all --quick                          a first look in about three minutes
+  xueliang bench all --quick                          a first look in several minutes
   xueliang bench all --reference --json box.json --html box.html
                                                       everything, beside the pipeline that users have today
   xueliang bench cameras --kind quiet --size 1080p    how many mostly quiet 1080p cameras this box carries
   xueliang bench cameras --urls cameras.txt --user admin --password-file pw
                                                       the same with your own cameras, one RTSP address a line
   xueliang bench sessions --sessions 1000             sessions without decoding: memory, processor, jitter
-  xueliang bench bus --brokers kafka:9092             events a second through the outbox into Kafka
+  xueliang bench bus --brokers kafka:9092 --topic-prefix bench.
+                                                      events a second through the outbox into Kafka, in topics of their own
   xueliang bench compare before.json after.json       two reports side by side
 
 Footage is made once by ffmpeg and kept (--footage-dir). The model, its weights and ONNX Runtime are looked for where
@@ -90,7 +91,8 @@ pub struct Common {
     /// Every combination of codec, rate control, keyframe interval and size. Takes hours.
     #[arg(long, global = true, conflicts_with = "quick")]
     pub thorough: bool,
-    /// Also run the pipeline users have today: ffmpeg at 5 fps, 640 pixels wide, into Python ONNX Runtime.
+    /// Also run the pipeline users have today: ffmpeg at 5 fps, 640 pixels wide, into Python ONNX Runtime. Of `cameras` on quiet and busy streets
+    /// only; both sides then watch 4 cameras with H.264 at 1080p, whatever --size, --codec, --rate, --gop, --fps and --gate say.
     #[arg(long, global = true)]
     pub reference: bool,
     /// Runs of each figure; its value is their median [default: 5, quick: 1].
@@ -123,7 +125,8 @@ pub struct Common {
     /// Threads of one inference, ours and the reference's.
     #[arg(long, global = true, default_value_t = 1)]
     pub threads: usize,
-    /// Python with numpy, onnxruntime and opencv, for the reference [default: PYTHON, the cache's, python3].
+    /// Python with numpy, onnxruntime and opencv, for the reference [default: bench-python in the cache, which deploy/dev/install.sh bench makes; else
+    /// PYTHON, the cache's, python3].
     #[arg(long, global = true, value_name = "FILE")]
     pub python: Option<PathBuf>,
     /// Where footage is kept [default: bench in the cache].
@@ -239,6 +242,28 @@ pub struct CamerasArgs {
     pub password_file: Option<PathBuf>,
 }
 
+impl CamerasArgs {
+    /// What `all` measures: mostly quiet 1080p cameras.
+    pub fn usual() -> Self {
+        Self {
+            footage: FootageArgs {
+                kind: Kind::Quiet,
+                codec: Coding::H264,
+                size: Size::P1080,
+                rate: Rate::Crf,
+                gop: 50,
+            },
+            gate: "adaptive".to_owned(),
+            fps: 5.0,
+            start: 4,
+            max: 512,
+            urls: None,
+            user: None,
+            password_file: None,
+        }
+    }
+}
+
 /// Flags of `gate`.
 #[derive(Args, Clone, Debug, Default)]
 pub struct GateArgs {
@@ -253,6 +278,9 @@ pub struct BusArgs {
     /// Kafka's bootstrap servers; without them events go to a reader in the same process.
     #[arg(long)]
     pub brokers: Option<String>,
+    /// What stands before the names of the topics that --brokers writes into, such as bench. ; the events are made up, and nobody should take them for real.
+    #[arg(long, value_name = "PREFIX", requires = "brokers")]
+    pub topic_prefix: Option<String>,
     /// Events of each run [default: 50000, quick: 5000].
     #[arg(long)]
     pub events: Option<u32>,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct Figure {
     /// Its name; never changes.
     pub name: String,
-    /// The median of the runs.
+    /// The median of the runs; what several runs saw together where it is pooled.
     pub value: f64,
     /// What it counts.
     pub unit: String,
@@ -15,7 +15,7 @@ pub struct Figure {
     pub goal: Option<String>,
     /// Whether the goal is met.
     pub met: Option<bool>,
-    /// How many runs.
+    /// How many runs; of a pooled figure how many parts, of what always gives the same one.
     pub n: usize,
     /// The smallest run.
     pub min: f64,
@@ -25,6 +25,18 @@ pub struct Figure {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
+
+/// How a figure was measured, as far as a verdict depends on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence {
+    /// Short windows and footage.
+    pub is_quick: bool,
+    /// Not the program that users run.
+    pub is_debug: bool,
+}
+
+/// A verdict needs so many runs.
+const LEAST_RUNS: usize = 5;
 
 /// Where a goal lies.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,7 +52,7 @@ pub enum Goal {
 }
 
 /// All figures: name, unit, goal, and what they say.
-pub const FIGURES: [(&str, &str, Goal, &str); 18] = [
+pub const FIGURES: [(&str, &str, Goal, &str); 24] = [
     ("cameras_quiet_ratio", "ratio", Goal::AtLeast(15.0), "cameras per core on a 90 % quiet street, ours : reference"),
     ("cameras_busy_ratio", "ratio", Goal::AtLeast(2.5), "cameras per core on an always busy street, ours : reference"),
     ("gate_recall", "share", Goal::AtLeast(0.98), "zone events of always that adaptive also finds"),
@@ -56,6 +68,22 @@ pub const FIGURES: [(&str, &str, Goal, &str); 18] = [
     ("track_idf1", "share", Goal::MoreIsBetter, "how far one track stands for one person all along"),
     ("zone_precision", "share", Goal::MoreIsBetter, "zone and line events of tracks that labelled persons cause too"),
     ("zone_recall", "share", Goal::MoreIsBetter, "zone and line events of labelled persons that tracks tell too"),
+    (
+        "track_precision_as_run",
+        "share",
+        Goal::MoreIsBetter,
+        "the same as the worker runs it under adaptive: parts, and tracks carried",
+    ),
+    ("track_recall_as_run", "share", Goal::MoreIsBetter, "labelled persons that a track shows, as the worker runs it"),
+    ("track_mota_as_run", "share", Goal::MoreIsBetter, "MOTA of the tracks as the worker runs it"),
+    ("track_idf1_as_run", "share", Goal::MoreIsBetter, "IDF1 of the tracks as the worker runs it"),
+    (
+        "zone_precision_as_run",
+        "share",
+        Goal::MoreIsBetter,
+        "zone and line events as the worker runs it that labelled persons cause too",
+    ),
+    ("zone_recall_as_run", "share", Goal::MoreIsBetter, "zone and line events of labelled persons that it tells too"),
     ("cameras_carried", "cameras", Goal::MoreIsBetter, "cameras of the asked kind that this box carries"),
     ("bus_events_per_s", "events/s", Goal::MoreIsBetter, "events through the outbox, acknowledged"),
     ("sessions_jitter_p99_ms", "ms", Goal::LessIsBetter, "unevenness of arrival when many sessions are pulled"),
@@ -95,9 +123,21 @@ impl Figure {
         })
     }
 
-    /// The same, when it does not show whether the goal is met, and why not.
-    pub fn unproven(self, why: String) -> Self {
-        Self { met: None, note: Some(why), ..self }
+    /// The same, when it does not show whether the goal is met, and why not; notes add up.
+    pub fn unproven(self, why: &str) -> Self {
+        let note = self.note.map_or_else(|| why.to_owned(), |note| format!("{note}; {why}"));
+        Self { met: None, note: Some(note), ..self }
+    }
+
+    /// The same with the verdict taken away where the evidence does not carry one.
+    pub fn judged(self, evidence: Evidence) -> Self {
+        if self.goal.is_none() {
+            return self;
+        }
+        let few = (self.n < LEAST_RUNS).then(|| format!("{} of at least {LEAST_RUNS} runs", self.n));
+        let quick = evidence.is_quick.then(|| "--quick is a first look, not a verdict".to_owned());
+        let debug = evidence.is_debug.then(|| "a debug build says nothing of a release".to_owned());
+        [few, quick, debug].into_iter().flatten().fold(self, |figure, why| figure.unproven(&why))
     }
 
     /// What it says, for people.
@@ -139,6 +179,25 @@ mod tests {
         assert_eq!(Figure::of("session_mb", &[12.5]).unwrap().met, Some(false));
         assert_eq!(Figure::of("cameras_carried", &[9.0]).unwrap().met, None);
         assert_eq!(Figure::of("gate_recall", &[]), None);
+    }
+
+    #[test]
+    fn a_verdict_needs_runs_and_a_release() {
+        let good = Evidence { is_quick: false, is_debug: false };
+        let of = |runs: &[f64], evidence| Figure::of("session_mb", runs).unwrap().judged(evidence);
+        assert_eq!(of(&[3.0; 5], good).met, Some(true));
+        let check = |figure: Figure, expected: &str| {
+            assert_eq!(figure.met, None);
+            assert!(figure.note.as_ref().unwrap().contains(expected), "{figure:?}");
+        };
+        check(of(&[3.0; 4], good), "4 of at least 5 runs");
+        check(of(&[3.0; 5], Evidence { is_quick: true, ..good }), "--quick");
+        check(of(&[3.0; 5], Evidence { is_debug: true, ..good }), "debug");
+        check(
+            of(&[3.0], Evidence { is_quick: true, is_debug: true }),
+            "runs; --quick is a first look, not a verdict; a debug",
+        );
+        assert_eq!(Figure::of("cameras_carried", &[3.0]).unwrap().judged(good).note, None);
     }
 
     #[test]

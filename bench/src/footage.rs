@@ -8,7 +8,7 @@ mod walkers;
 
 use std::{
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
@@ -42,19 +42,21 @@ pub struct Spec {
     pub size: Size,
     /// Length in seconds.
     pub seconds: u32,
+    /// Which noise of the sensor: the same goes on in the picture, and no picture is the same.
+    pub noise: u32,
 }
 
 impl Spec {
     /// What the flags ask for, shorter in a quick run.
     pub fn from_args(args: &FootageArgs, common: &Common) -> Self {
         let FootageArgs { kind, codec, size, rate, gop } = *args;
-        Self { kind, codec, rate, gop, size, seconds: length(kind, common) }
+        Self { kind, codec, rate, gop, size, seconds: length(kind, common), noise: 0 }
     }
 
     /// H.264 at constant quality with a keyframe every two seconds.
     pub fn plain(kind: Kind, size: Size, common: &Common) -> Self {
         let seconds = length(kind, common);
-        Self { kind, codec: Coding::H264, rate: Rate::Crf, gop: 50, size, seconds }
+        Self { kind, codec: Coding::H264, rate: Rate::Crf, gop: 50, size, seconds, noise: 0 }
     }
 
     /// The name in reports.
@@ -71,9 +73,16 @@ impl Spec {
         }
     }
 
+    /// Time until a camera's gate knows it: it must have seen all that goes on there, and where little does, that takes the whole loop.
+    pub fn settling(&self, common: &Common) -> Duration {
+        let whole = Duration::from_secs(u64::from(self.seconds));
+        if matches!(self.kind, Kind::Quiet | Kind::Mix) { common.warmup().max(whole) } else { common.warmup() }
+    }
+
     /// The file, made now when it is not kept yet.
     pub fn file(&self, place: &Place) -> Result<PathBuf> {
-        let path = place.footage.join(format!("{}-{}s-v{VERSION}.mp4", self.name(), self.seconds));
+        let noise = if self.noise == 0 { String::new() } else { format!("-noise{}", self.noise) };
+        let path = place.footage.join(format!("{}-{}s{noise}-v{VERSION}.mp4", self.name(), self.seconds));
         if path.is_file() {
             return Ok(path);
         }
@@ -113,7 +122,7 @@ impl From<Coding> for simcam::Codec {
 /// A file of this kind, 768×576 at constant quality with a keyframe every two seconds, for tests; made now when it is not kept yet.
 pub fn kept(kind: Kind, seconds: u32) -> Result<PathBuf> {
     let place = Place::find(&Common::default())?;
-    Spec { kind, codec: Coding::H264, rate: Rate::Crf, gop: 50, size: Size::P576, seconds }.file(&place)
+    Spec { kind, codec: Coding::H264, rate: Rate::Crf, gop: 50, size: Size::P576, seconds, noise: 0 }.file(&place)
 }
 
 /// The word of a choice, as on the command line.

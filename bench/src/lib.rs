@@ -65,6 +65,7 @@ pub fn run(args: BenchArgs) -> Result<()> {
         What::Serve(serve) => return serve::run(serve),
         _ => {}
     }
+    report::check_places(&args.common)?;
     let place = Place::find(&args.common)?;
     let runtime = tokio::runtime::Runtime::new().context("no threads for sessions")?;
     let bench = Bench { common: args.common, place, runtime };

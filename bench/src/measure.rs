@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::{
     Bench,
-    args::{CamerasArgs, Coding, FootageArgs, Kind, Rate, Size, What},
+    args::{CamerasArgs, FootageArgs, Kind, Size, What},
     figure::Figure,
     progress,
     report::Report,
@@ -42,6 +42,12 @@ impl Found {
         self.figures.extend(Figure::of(name, runs));
         self
     }
+
+    /// The same without a verdict, and why.
+    fn unproven(mut self, why: &str) -> Self {
+        self.figures = self.figures.into_iter().map(|figure| figure.unproven(why)).collect();
+        self
+    }
 }
 
 /// What to do without a model or what runs it.
@@ -50,12 +56,19 @@ const MODEL_CURE: &str = "the model can't be used; ./check and ./demo fetch it a
 
 /// Runs what is asked for; what fails is told at the end.
 pub fn run(bench: &Bench, what: &What, report: &mut Report) -> Result<()> {
+    if let What::Cameras(args) = what
+        && bench.common.reference
+    {
+        ratio::check(args)?;
+    }
     if what.needs_model() {
         detector::load(bench).context(MODEL_CURE)?;
     }
     let mut failed = Vec::new();
-    for (name, measurement) in chosen(bench, what) {
-        progress::say(&format!("── {name}"));
+    let chosen = chosen(bench, what);
+    let n_chosen = chosen.len();
+    for (nth, (name, measurement)) in chosen.into_iter().enumerate() {
+        progress::say(&format!("── {name} ({} of {n_chosen})", nth + 1));
         let started = Instant::now();
         match measurement(bench) {
             Ok(found) => {
@@ -123,17 +136,11 @@ fn all(bench: &Bench) -> Vec<(&'static str, Measurement<'static>)> {
 
 /// Mostly quiet 1080p cameras; small ones and few in a quick run.
 fn usual_cameras(bench: &Bench) -> CamerasArgs {
-    let size = if bench.common.quick { Size::P576 } else { Size::P1080 };
-    CamerasArgs {
-        footage: FootageArgs { kind: Kind::Quiet, codec: Coding::H264, size, rate: Rate::Crf, gop: 50 },
-        gate: "adaptive".to_owned(),
-        fps: 5.0,
-        start: 4,
-        max: if bench.common.quick { 16 } else { 512 },
-        urls: None,
-        user: None,
-        password_file: None,
+    let usual = CamerasArgs::usual();
+    if !bench.common.quick {
+        return usual;
     }
+    CamerasArgs { footage: FootageArgs { size: Size::P576, ..usual.footage.clone() }, start: 8, max: 16, ..usual }
 }
 
 /// One address a line; empty lines and lines that begin with # do not count.

@@ -55,12 +55,13 @@ fn checkout() -> PathBuf {
     found.unwrap_or(here)
 }
 
+/// The bench's own with OpenCV (`deploy/dev/install.sh bench`) before any other.
 fn python(cache: &Path) -> PathBuf {
     let bench = cache.join("bench-python/bin/python3");
     let checks = cache.join("python/bin/python3");
     match std::env::var_os("PYTHON") {
-        Some(path) if !path.is_empty() => path.into(),
         _ if bench.is_file() => bench,
+        Some(path) if !path.is_empty() => path.into(),
         _ if checks.is_file() => checks,
         _ => PathBuf::from("python3"),
     }

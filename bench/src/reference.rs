@@ -50,6 +50,13 @@ impl Reference {
         Self::start(bench, "pipeline", (WIDTH, height), &arguments)
     }
 
+    /// Why a ratio with this reference proves nothing; `about` is what it said of itself.
+    pub fn doubt(about: &Value) -> Option<String> {
+        (about["resize"] != "opencv").then(|| {
+            "the reference's Python has no OpenCV and resizes more slowly, which flatters us; deploy/dev/install.sh bench installs it".to_owned()
+        })
+    }
+
     /// Runs the detector for so long; frames, seconds and the share of inference.
     pub fn run(&mut self, length: Duration) -> Result<Value> {
         self.talker.say(&format!("run {}", length.as_secs_f64()))?;
@@ -95,12 +102,27 @@ impl Reference {
         let cure = || {
             format!(
                 "the reference needs Python with numpy, onnxruntime and opencv (bench/reference/requirements.txt): {} has not all of them, or see \
-                 the lines above; name another with --python, or leave --reference out",
+                 the lines above; install them with deploy/dev/install.sh bench, name another with --python, or leave --reference out",
                 place.python.display()
             )
         };
         let mut talker = Talker::start("the reference", python).with_context(cure)?;
         let about = talker.hear(START).with_context(cure)?;
         Ok(Self { talker, about, _script: script })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_reference_without_opencv_proves_nothing() {
+        assert_eq!(Reference::doubt(&json!({ "resize": "opencv" })), None);
+        for about in [json!({ "resize": "numpy" }), Value::Null] {
+            assert!(Reference::doubt(&about).unwrap().contains("install.sh bench"), "{about}");
+        }
     }
 }

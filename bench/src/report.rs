@@ -12,7 +12,13 @@ use serde_json::{Map, Value, json};
 
 pub use compare::compare;
 
-use crate::{Bench, args::Common, figure::Figure, machine, measure::Found};
+use crate::{
+    Bench,
+    args::Common,
+    figure::{Evidence, Figure},
+    machine,
+    measure::Found,
+};
 
 /// All that one run of the bench found.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -25,6 +31,22 @@ pub struct Report {
     pub figures: Vec<Figure>,
     /// What is behind them, by measurement.
     pub details: Map<String, Value>,
+}
+
+/// An error when a report could not be written where the flags name, before hours were spent on it. What is there stays as it is.
+pub fn check_places(common: &Common) -> Result<()> {
+    for path in [&common.json, &common.html].into_iter().flatten() {
+        let is_new = !path.exists();
+        std::fs::File::options()
+            .append(true)
+            .create(true)
+            .open(path)
+            .with_context(|| format!("can't write {}; name another file", path.display()))?;
+        if is_new {
+            std::fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 impl Report {
@@ -43,7 +65,9 @@ impl Report {
 
     /// Takes what a measurement found.
     pub fn add(&mut self, name: &str, found: Found) {
-        self.figures.extend(found.figures);
+        let evidence =
+            Evidence { is_quick: self.settings["quick"] == true, is_debug: self.settings["build"] == "debug" };
+        self.figures.extend(found.figures.into_iter().map(|figure| figure.judged(evidence)));
         if !found.details.is_null() {
             self.details.insert(name.to_owned(), found.details);
         }
@@ -94,8 +118,37 @@ impl Report {
         for (figure, note) in self.figures.iter().filter_map(|figure| Some((figure, figure.note.as_ref()?))) {
             let _ = write!(text, "\n{}: {note}", figure.name);
         }
+        text += &self.stages();
         if self.figures.is_empty() {
             text += "\nno figure was measured";
+        }
+        text
+    }
+}
+
+impl Report {
+    /// Where `pipeline` found the time of a busy camera to go.
+    fn stages(&self) -> String {
+        let mut text = String::new();
+        let gates = self.details.get("pipeline").and_then(|pipeline| pipeline["gates"].as_object());
+        for (gate, told) in gates.into_iter().flatten() {
+            let _ = write!(
+                text,
+                "\n\n{:<24}{:>12}{:>12}{:>16}",
+                format!("stage ({gate})"),
+                "ms",
+                "times/s",
+                "cores/camera"
+            );
+            for (stage, row) in told["stages"].as_object().into_iter().flatten() {
+                let [ms, per_s, cores] =
+                    ["ms", "per_s", "cores_per_camera"].map(|key| row[key].as_f64().map_or("-".to_owned(), number));
+                let _ = write!(text, "\n{stage:<24}{ms:>12}{per_s:>12}{cores:>16}");
+            }
+        }
+        let health = self.details.get("pipeline").and_then(|pipeline| pipeline["picture_health_ms"].as_f64());
+        if let Some(ms) = health {
+            let _ = write!(text, "\npicture health: {} ms a keyframe of 1080p", number(ms));
         }
         text
     }
@@ -126,6 +179,30 @@ mod tests {
     fn the_table_names_each_figure_with_its_goal() {
         let table = sample(&[("prepost_share", &[0.1, 0.2, 0.3])]).table();
         assert!(table.contains("prepost_share") && table.contains("<= 0.15") && table.contains("NO"), "{table}");
+    }
+
+    #[test]
+    fn the_table_has_the_time_of_each_stage() {
+        let mut report = sample(&[("session_mb", &[3.0])]);
+        let stages = json!({ "decode": { "ms": 1.25, "per_s": 25.0, "cores_per_camera": 0.031 } });
+        let pipeline = json!({ "gates": { "always": { "stages": stages } }, "picture_health_ms": 2.5 });
+        report.details.insert("pipeline".to_owned(), pipeline);
+        let table = report.table();
+        for wanted in ["stage (always)", "decode", "1.25", "0.0310", "2.50 ms a keyframe"] {
+            assert!(table.contains(wanted), "{wanted}: {table}");
+        }
+    }
+
+    #[test]
+    fn a_place_that_can_t_be_written_is_found_first_and_what_can_stays_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| Some(folder.path().join(name));
+        std::fs::write(folder.path().join("old.json"), "{}").unwrap();
+        check_places(&Common { json: at("old.json"), html: at("new.html"), ..Common::default() }).unwrap();
+        assert_eq!(std::fs::read_to_string(folder.path().join("old.json")).unwrap(), "{}");
+        assert!(!folder.path().join("new.html").exists());
+        let error = check_places(&Common { json: at("nowhere/a.json"), ..Common::default() }).unwrap_err();
+        assert!(error.to_string().contains("nowhere/a.json; name another"), "{error:#}");
     }
 
     #[test]

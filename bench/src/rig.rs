@@ -97,6 +97,19 @@ impl Window {
         (n > 0.0).then(|| of(&format!("le_{bound:?}")) / n)
     }
 
+    /// The smallest bound of a histogram under this label that at least this share of the observations keep to; infinite when the
+    /// largest does not do; `None` without any observation.
+    pub fn kept_to(&self, name: &str, label: &str, share: f64) -> Option<f64> {
+        let n = self.counters.get(&format!("{name}_count {label}")).copied().filter(|n| *n > 0.0)?;
+        let prefix = format!("{name}_le_");
+        let buckets = self.counters.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix));
+        let bounds = buckets.filter_map(|(key, count)| {
+            let (bound, of) = key.strip_prefix(&prefix)?.split_once(' ')?;
+            (of == label && count / n >= share).then(|| bound.parse::<f64>().ok()).flatten()
+        });
+        Some(bounds.fold(f64::INFINITY, f64::min))
+    }
+
     /// What the gate decided, a second and camera.
     pub fn decisions(&self, n_cameras: usize) -> BTreeMap<String, f64> {
         let mut decisions = BTreeMap::new();
@@ -118,7 +131,9 @@ impl Window {
             let entry = stages.entry(stage.to_owned()).or_default();
             match part {
                 "sum" => entry.0 += value,
-                _ => entry.1 += value,
+                "count" => entry.1 += value,
+                // The buckets are cumulative: how the times are spread, not how many there were.
+                _ => {}
             }
         }
         stages.retain(|_, (_, n)| *n > 0.0);
@@ -143,9 +158,8 @@ impl<'a> Rig<'a> {
 
     /// Waits until every camera delivers; an error says how many do not.
     pub fn wait_until_live(&self) -> Result<()> {
-        let live = || self.read().map(|reading| reading.total("xueliang_camera_up"));
-        progress::wait("the cameras to deliver", CONNECT, || Ok(live()? as usize >= self.n_cameras))
-            .with_context(|| format!("{} of {} cameras deliver", live().unwrap_or(0.0), self.n_cameras))
+        progress::wait("the cameras to deliver", CONNECT, || Ok(self.n_live()? >= self.n_cameras))
+            .with_context(|| format!("{} of {} cameras deliver", self.n_live().unwrap_or(0), self.n_cameras))
     }
 
     /// Waits until every gate on an idle street is closed; an error says what is still decoded.
@@ -157,6 +171,11 @@ impl<'a> Rig<'a> {
             Ok(decoded <= DECODED_WHEN_IDLE)
         });
         settled.with_context(|| format!("{decoded:.1} pictures a second are decoded of each camera"))
+    }
+
+    /// How many cameras deliver now.
+    pub fn n_live(&self) -> Result<usize> {
+        Ok(self.read()?.total("xueliang_camera_up") as usize)
     }
 
     /// Lets it run and tells what happened.
@@ -218,6 +237,12 @@ impl Reading {
             .iter()
             .map(|(key, value)| (key.clone(), value - before.counters.get(key).copied().unwrap_or(0.0)));
         Window { seconds, cores: cores(self.cpu, before.cpu), threads: threads.collect(), counters: counters.collect() }
+    }
+
+    /// The largest value of a gauge over all labels; 0 without any.
+    pub fn largest(&self, name: &str) -> f64 {
+        let of_name = self.counters.iter().filter(|(key, _)| key.split(' ').next() == Some(name));
+        of_name.map(|(_, value)| *value).fold(0.0, f64::max)
     }
 
     /// A counter's or gauge's value over all labels.
@@ -292,4 +317,90 @@ pub fn camera(id: &str, url: &str, watch: &Watch) -> String {
 
 fn quoted(path: &Path) -> String {
     format!("{:?}", path.display().to_string())
+}
+
+#[cfg(test)]
+pub mod testing {
+    use std::sync::OnceLock;
+
+    use super::*;
+
+    /// A window of so many seconds with these counters, each named with its labels.
+    pub fn window(seconds: f64, counters: &[(&str, f64)]) -> Window {
+        Window { seconds, cores: 1.0, threads: BTreeMap::new(), counters: named(counters) }
+    }
+
+    /// A reading so many seconds after the first one of this process.
+    pub fn reading(second: f64, counters: &[(&str, f64)]) -> Reading {
+        static FIRST: OnceLock<Instant> = OnceLock::new();
+        let at = *FIRST.get_or_init(Instant::now) + Duration::from_secs_f64(second);
+        Reading { at, cpu: Duration::ZERO, threads: BTreeMap::new(), counters: named(counters) }
+    }
+
+    /// The last of one name counts.
+    fn named(counters: &[(&str, f64)]) -> BTreeMap<String, f64> {
+        counters.iter().map(|(key, value)| ((*key).to_owned(), *value)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{testing::window, *};
+
+    #[test]
+    fn a_stage_ran_as_often_as_it_was_counted_whatever_its_buckets_hold() {
+        let counters = [
+            ("xueliang_stage_seconds_sum decode", 2.0),
+            ("xueliang_stage_seconds_count decode", 100.0),
+            ("xueliang_stage_seconds_le_0.01 decode", 40.0),
+            ("xueliang_stage_seconds_le_2.5 decode", 100.0),
+            ("xueliang_stage_seconds_sum infer", 0.0),
+            ("xueliang_stage_seconds_count infer", 0.0),
+        ];
+        let stages = window(10.0, &counters).stages();
+        assert_eq!(stages, BTreeMap::from([("decode".to_owned(), (2.0, 100.0))]));
+    }
+
+    fn ages() -> Window {
+        let counters = [
+            ("xueliang_picture_age_seconds_sum live", 60.0),
+            ("xueliang_picture_age_seconds_count live", 200.0),
+            ("xueliang_picture_age_seconds_le_0.5 live", 150.0),
+            ("xueliang_picture_age_seconds_le_1.0 live", 199.0),
+            ("xueliang_picture_age_seconds_le_10.0 live", 199.0),
+            ("xueliang_picture_age_seconds_count catch_up", 4.0),
+            ("xueliang_picture_age_seconds_le_0.5 catch_up", 0.0),
+            ("xueliang_picture_age_seconds_le_1.0 catch_up", 1.0),
+            ("xueliang_picture_age_seconds_le_10.0 catch_up", 4.0),
+        ];
+        window(10.0, &counters)
+    }
+
+    #[test]
+    fn the_share_within_a_bound_is_of_one_label_alone() {
+        let share = |label, bound| ages().share_within("xueliang_picture_age_seconds", label, bound);
+        assert_eq!(share("live", 0.5), Some(0.75));
+        assert_eq!(share("live", 1.0), Some(0.995));
+        assert_eq!(share("catch_up", 1.0), Some(0.25));
+        assert_eq!(share("check", 1.0), None);
+    }
+
+    #[test]
+    fn a_quantile_is_told_as_the_bound_that_holds_it() {
+        let bound = |label, share| ages().kept_to("xueliang_picture_age_seconds", label, share);
+        assert_eq!(bound("live", 0.99), Some(1.0));
+        assert_eq!(bound("live", 0.999), Some(f64::INFINITY));
+        assert_eq!(bound("catch_up", 0.99), Some(10.0));
+        assert_eq!(bound("check", 0.99), None);
+    }
+
+    #[test]
+    fn what_grew_is_summed_over_the_labels_that_match() {
+        let counters =
+            [("xueliang_frames_dropped_total a decode", 3.0), ("xueliang_frames_dropped_total b detect", 4.0)];
+        let window = window(1.0, &counters);
+        assert_eq!(window.grew("xueliang_frames_dropped_total", ""), 7.0);
+        assert_eq!(window.grew("xueliang_frames_dropped_total", "detect"), 4.0);
+        assert_eq!(window.grew("xueliang_frames", "nothing"), 0.0);
+    }
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs all parts that ./demo or ./check needs, and leaves in the cache what they export: install.sh demo|check
+# Installs all parts that ./demo, ./check or xueliang bench --reference needs, and leaves in the cache what they export: install.sh demo|check|bench
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -12,6 +12,7 @@ part_onnxruntime
 part_model
 part_footage
 part_console
+[[ ${1:-} != bench ]] || part_bench
 if [[ ${1:-} == check ]]; then
     part_apt_check
     part_mqtt

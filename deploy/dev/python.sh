@@ -13,6 +13,19 @@ part_venv() {
     part_log python-venv python3 -m venv "$CACHE/python" || part_fail python "venv failed" "install python3-venv"
 }
 
+# part_bench: what the measurements compare with, as its users have it; on demand only (install.sh bench), apart from what checks use.
+part_bench() {
+    local list=$REPO/bench/reference/requirements.txt venv=$CACHE/bench-python version
+    version=$(sha256sum "$list" | cut -c1-16)
+    part_is bench-python "$version" "$venv/bin/python3" && return 0
+    part_venv
+    part_say bench-python "numpy, OpenCV and ONNX Runtime, for the pipeline that xueliang bench --reference compares with"
+    part_log bench-python-venv "$PYTHON" -m venv "$venv" || part_fail bench-python "venv failed" "install python3-venv"
+    part_log bench-python-install "$venv/bin/python3" -m pip install --disable-pip-version-check --only-binary=:all: -r "$list" ||
+        part_fail bench-python "the packages can't be installed" "PyPI must be reachable; or install $list yourself and name that Python with --python"
+    part_stamp bench-python "$version"
+}
+
 part_python() {
     local lock=$REPO/deploy/dev/python-requirements.txt version
     version=$(sha256sum "$lock" | cut -c1-16)

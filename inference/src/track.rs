@@ -136,6 +136,11 @@ impl Tracker {
         self.published(at)
     }
 
+    /// The confirmed tracks as they are now.
+    pub fn tracks(&self) -> Vec<Track> {
+        self.tracks.iter().filter(|track| track.confirmed).map(Tracked::public).collect()
+    }
+
     /// Whether somebody was seen who needs one more look to be believed.
     pub fn has_newcomers(&self) -> bool {
         self.tracks.iter().any(|track| !track.confirmed)
@@ -220,7 +225,7 @@ impl Tracker {
                 track.id_issued_at = at;
             }
         }
-        self.tracks.iter().filter(|track| track.confirmed).map(Tracked::public).collect()
+        self.tracks()
     }
 }
 

@@ -216,6 +216,11 @@ impl Analysis {
         self.facts(observations, None)
     }
 
+    /// Who is followed, as of the latest picture: for measurements.
+    pub fn tracks(&self) -> Vec<Track> {
+        self.tracker.tracks()
+    }
+
     /// The camera went away: what was inside its zones is said to have left.
     pub fn close(&mut self) -> Vec<Fact> {
         let Some(last_at) = self.reached else { return Vec::new() };

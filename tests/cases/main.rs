@@ -7,6 +7,7 @@ mod camera_faults;
 mod city;
 mod city_registry;
 mod leaks;
+mod model;
 mod one_box;
 mod reference;
 mod reload;

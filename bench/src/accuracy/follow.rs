@@ -107,7 +107,7 @@ fn at_rate(fps: u32, found: &[Found], truth: &[Sighting], watched: &SceneSetting
 }
 
 /// The truth as a detector would tell it that misses nothing.
-fn as_found(truth: &[Sighting]) -> Vec<Found> {
+pub(super) fn as_found(truth: &[Sighting]) -> Vec<Found> {
     let mut found: Vec<Found> = (0..FRAMES).map(|_| Found { candidates: Vec::new(), n_confident: 0 }).collect();
     for label in truth {
         let candidates = &mut found[label.frame as usize];

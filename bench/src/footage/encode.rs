@@ -15,7 +15,9 @@ use crate::args::{Coding, Rate, Size};
 pub const FFMPEG_CURE: &str = "ffmpeg can't be started; install Debian's ffmpeg (it needs libx264 and libx265)";
 
 /// Sensor noise, new in each picture: gaussian, measured σ = 1.5.
-const NOISE: &str = "noise=alls=3:allf=t:all_seed=20240229";
+const NOISE: &str = "noise=alls=3:allf=t:all_seed=";
+/// The seed of the first of several noises.
+const SEED: u32 = 20_240_229;
 
 /// A running ffmpeg.
 pub struct Encoder {
@@ -30,7 +32,12 @@ impl Encoder {
         let mut ffmpeg = Command::new("ffmpeg");
         ffmpeg.args(["-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "yuv420p"]);
         ffmpeg.args(["-s", &format!("{}x{}", SIZE.0, SIZE.1), "-r", &FPS.to_string(), "-i", "pipe:0"]);
-        ffmpeg.args(["-vf", &format!("scale={width}:{height}:flags=bicubic,{NOISE}"), "-pix_fmt", "yuv420p"]);
+        ffmpeg.args([
+            "-vf",
+            &format!("scale={width}:{height}:flags=bicubic,{NOISE}{}", SEED + spec.noise),
+            "-pix_fmt",
+            "yuv420p",
+        ]);
         ffmpeg.args(coding(spec)).arg(path);
         let mut child = ffmpeg.stdin(Stdio::piped()).spawn().context(FFMPEG_CURE)?;
         let input = child.stdin.take();

@@ -19,7 +19,7 @@ use xueliang_settings::Document;
 use super::Found;
 use crate::{
     Bench,
-    figure::median,
+    figure::{Figure, median},
     footage::{self, recording},
     progress,
     reference::Reference,
@@ -43,6 +43,7 @@ pub fn run(bench: &Bench) -> Result<Found> {
     let rounds = (0..bench.common.runs()).map(|_| sides.round(&frames, length / TURNS));
     let rounds = rounds.collect::<Result<Vec<_>>>()?;
     let all = |of: fn(&Round) -> Option<f64>| rounds.iter().filter_map(of).collect::<Vec<f64>>();
+    let doubt = sides.python.as_ref().and_then(|python| Reference::doubt(&python.about));
     let square_ratios = all(|round| round.ratio(&round.square));
     let details = json!({
         "model": sides.as_run.model().name(), "provider": sides.as_run.model().provider().as_str(),
@@ -50,8 +51,13 @@ pub fn run(bench: &Bench) -> Result<Found> {
         "detector_ratio_on_the_square": median(&square_ratios), "prepost_share_as_run": median(&all(|round| Some(round.as_run.share))),
         "runs": rounds.iter().map(Round::told).collect::<Vec<_>>(), "python": sides.python.map(|python| python.about),
     });
-    let found = Found { details, ..Found::default() }.with("prepost_share", &all(|round| Some(round.square.share)));
-    Ok(found.with("detector_ratio", &all(|round| round.ratio(&round.as_run))))
+    let mut found = Found { details, ..Found::default() }.with("prepost_share", &all(|round| Some(round.square.share)));
+    let ratio = Figure::of("detector_ratio", &all(|round| round.ratio(&round.as_run)));
+    found.figures.extend(ratio.map(|ratio| match &doubt {
+        Some(doubt) => ratio.unproven(doubt),
+        None => ratio,
+    }));
+    Ok(found)
 }
 
 /// Python, or none where it can't be had and the reference was not asked for.
@@ -226,7 +232,16 @@ fn frames(recording: &Path) -> Result<Vec<Frame>> {
 }
 
 /// One picture of the recording, as a decoder gives it.
-pub fn frame(recording: &recording::Recording, index: usize) -> Result<Frame> {
+fn frame(recording: &recording::Recording, index: usize) -> Result<Frame> {
+    masked_frame(recording, index, (Timestamp::UNIX_EPOCH, &PrivacyMasks::none()))
+}
+
+/// The same at this time, with these masks painted.
+pub fn masked_frame(
+    recording: &recording::Recording,
+    index: usize,
+    (at, masks): (Timestamp, &PrivacyMasks),
+) -> Result<Frame> {
     let (width, height) = recording::SIZE;
     let (luma, chroma) = (width * height, width * height / 4);
     let bytes = recording.picture(index);
@@ -237,6 +252,6 @@ pub fn frame(recording: &recording::Recording, index: usize) -> Result<Frame> {
         luma: plane(0, luma, width),
         chroma: Chroma::I420 { u: plane(luma, chroma, width / 2), v: plane(luma + chroma, chroma, width / 2) },
     };
-    let decoded = DecodedFrame::copy_from(&planes, Colour::default(), Timestamp::UNIX_EPOCH)?;
-    Ok(mask::paint(decoded, &PrivacyMasks::none()))
+    let decoded = DecodedFrame::copy_from(&planes, Colour::default(), at)?;
+    Ok(mask::paint(decoded, masks))
 }

@@ -1,4 +1,5 @@
-//! Memory over long footage time: one camera's pipeline in a fresh child, a quiet street over and over, as fast as the box can.
+//! Memory over long footage time: one camera's pipeline in a fresh child, a quiet street over and over, as fast as the box can. What it tells goes through a real
+//! outbox to a reader, and its snapshots are swept by footage time. Not here: sessions, lanes and the scheduler, which need real time.
 
 use std::{
     io::Write as _,
@@ -8,9 +9,23 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
+use prometheus::Registry;
 use serde_json::{Value, json};
+use xueliang_events::{CameraId, SessionId, Source};
+use xueliang_ingest::{
+    analyse::Fact,
+    metrics::Metrics,
+    offline::Decided,
+    outbox::Draft,
+    publish::{EmbeddedSink, Sink},
+    snapshots::SnapshotStore,
+};
 
-use super::{Found, gate};
+use super::{
+    Found,
+    bus::{self, Bus},
+    gate,
+};
 use crate::{
     Bench,
     args::{Kind, MemoryArgs, Size, SoakArgs},
@@ -27,6 +42,8 @@ const SAMPLES: u32 = 200;
 const FIRST: f64 = 0.1;
 /// Longest from one sample to the next.
 const SAMPLE_DEADLINE: Duration = Duration::from_secs(600);
+/// Access units between two sweeps of the snapshots: ten minutes of footage.
+const SWEPT_EVERY: usize = 600 * footage::FPS as usize;
 /// Footage time from which a run shows whether the goal is met.
 const DAY_HOURS: f64 = 24.0;
 
@@ -43,7 +60,7 @@ pub fn run(bench: &Bench, args: &MemoryArgs) -> Result<Found> {
         let started = Instant::now();
         let children = (growths.len()..n_runs).take(cores).map(|_| start(bench, &file, &spec, hours));
         for mut child in children.collect::<Result<Vec<_>>>()? {
-            let samples = hear(&mut child)?;
+            let samples = hear(&mut child, growths.len() + 1)?;
             let growth = growth(&samples).context("too few samples")?;
             let speed = hours * 3600.0 / started.elapsed().as_secs_f64();
             growths.push(growth);
@@ -58,12 +75,12 @@ pub fn run(bench: &Bench, args: &MemoryArgs) -> Result<Found> {
     let details = json!({
         "footage": spec.name(), "hours_of_footage_a_run": hours, "hours_of_footage_played": hours * growths.len() as f64, "runs": rows,
     });
-    let mut found = Found { details, ..Found::default() }.with("rss_growth", &growths);
+    let found = Found { details, ..Found::default() }.with("rss_growth", &growths);
     if hours < DAY_HOURS {
         let why = format!(
             "{hours} h of footage a run; only 24 h (bench memory --hours 24, or --thorough) say whether the goal is met"
         );
-        found.figures = found.figures.into_iter().map(|figure| figure.unproven(why.clone())).collect();
+        return Ok(found.unproven(&why));
     }
     Ok(found)
 }
@@ -99,12 +116,19 @@ fn start(bench: &Bench, file: &Path, spec: &Spec, hours: f64) -> Result<Talker> 
     Talker::of_this_program("the playing child", &arguments)
 }
 
-fn hear(child: &mut Talker) -> Result<Vec<(f64, f64)>> {
-    let mut samples = Vec::new();
+/// Its samples; each tenth is told. Runs beside each other are told one after the other.
+fn hear(child: &mut Talker, run: usize) -> Result<Vec<(f64, f64)>> {
+    let (mut samples, started) = (Vec::new(), Instant::now());
     while samples.len() < SAMPLES as usize {
         let told: Value = child.hear(SAMPLE_DEADLINE)?;
         let number = |key: &str| told[key].as_f64().with_context(|| format!("the playing child told no {key}"));
-        samples.push((number("hour")?, number("mb")?));
+        let (hour, mb) = (number("hour")?, number("mb")?);
+        samples.push((hour, mb));
+        let percent = 100 * samples.len() / SAMPLES as usize;
+        if samples.len().is_multiple_of(SAMPLES as usize / 10) {
+            let took = started.elapsed().as_secs_f64();
+            progress::say(&format!("run {run}: {percent} %, {hour:.2} h of footage in {took:.0} s, {mb:.0} MB"));
+        }
     }
     Ok(samples)
 }
@@ -115,19 +139,36 @@ pub fn soak(bench: &Bench, args: &SoakArgs) -> Result<()> {
     let footage = Footage::read(&args.file, args.codec.into())?;
     let state = tempfile::tempdir().context("no room for snapshots")?;
     let mut offline = gate::offline(bench, "adaptive", state.path())?;
+    let bus = Bus::start(bench, Sink::Embedded(EmbeddedSink(bus::reader(bench))), state.path())?;
+    let snapshots = SnapshotStore::new(state.path().to_owned(), gate::SNAPSHOT_BYTES, Metrics::new(&Registry::new())?);
+    let (source, session) = (Source::Camera("soaked".parse::<CameraId>()?), SessionId::random());
+    let mut n_told = 0;
     let n_units = (args.hours * 3600.0 * f64::from(footage::FPS)) as usize;
     let every = (n_units / SAMPLES as usize).max(1);
     let start = Timestamp::now();
-    for index in 0..every * SAMPLES as usize {
+    let n_played = every * SAMPLES as usize;
+    for index in 0..n_played {
         progress::check()?;
-        offline.push(gate::unit(&footage, index, start))?;
+        let unit = gate::unit(&footage, index, start);
+        let now = unit.captured_at;
+        for Decided { fact: Fact { at: time, payload }, .. } in offline.push(unit)? {
+            bus.outbox.append_blocking(Draft { source: source.clone(), session, grid: None, time, payload });
+            n_told += 1;
+        }
+        if index % SWEPT_EVERY == 0 {
+            snapshots.sweep(now.into())?;
+        }
+        if index + 1 == n_played {
+            // Whoever listens ends this process after the last sample.
+            bus.wait_until_forwarded(n_told)?;
+        }
         if (index + 1) % every == 0 {
             let hour = (index + 1) as f64 / f64::from(footage::FPS) / 3600.0;
             println!("{}", json!({ "hour": hour, "mb": usage::memory_of_self()? as f64 / 1e6 }));
             std::io::stdout().flush()?;
         }
     }
-    Ok(())
+    bus.stop(bench)
 }
 
 #[cfg(test)]

@@ -119,6 +119,9 @@ fn plots(report: &Report) -> Vec<(String, String, String)> {
             plot::lines("seconds from capture to event", "share of events", &latencies),
         ));
     }
+    for ratio in ["ratio", "quiet ratio", "busy ratio"] {
+        plots.extend(report.details.get(ratio).and_then(of_ratio));
+    }
     if let Some(cameras) = report.details.get("cameras") {
         plots.extend(of_cameras(cameras));
     }
@@ -131,6 +134,18 @@ fn plots(report: &Report) -> Vec<(String, String, String)> {
     plots
 }
 
+/// Bars of both sides beside each other: medians over the runs.
+fn of_ratio(ratio: &Value) -> Option<(String, String, String)> {
+    let runs = ratio["runs"].as_array()?;
+    let bars = [("ours", "ours_cores_per_camera"), ("reference", "reference_cores_per_camera")].map(|(name, key)| {
+        let all: Vec<f64> = runs.iter().filter_map(|run| run[key].as_f64()).collect();
+        (name.to_owned(), crate::figure::median(&all).unwrap_or(0.0))
+    });
+    let note =
+        format!("{}; {}", ratio["footage"].as_str().unwrap_or_default(), ratio["counted"].as_str().unwrap_or_default());
+    Some(("Beside the reference".to_owned(), note, plot::bars("side", "cores a camera", &bars)))
+}
+
 fn of_cameras(cameras: &Value) -> Vec<(String, String, String)> {
     let mut steps: Vec<&Value> = cameras["steps"].as_array().map(|steps| steps.iter().collect()).unwrap_or_default();
     steps.sort_by_key(|step| step["cameras"].as_u64());
@@ -141,7 +156,21 @@ fn of_cameras(cameras: &Value) -> Vec<(String, String, String)> {
     let note = cameras["kind"].as_str().unwrap_or_default().to_owned();
     let rate = [line("analysed share", "analysed_share"), line("p99 latency, s", "p99_s")];
     let cores = [line("this program", "cores"), line("simulated cameras", "simulator_cores")];
+    let mut n_before = 0.0;
+    let counted: Vec<(f64, f64)> = cameras["latencies_s"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|row| {
+            n_before += row[1].as_f64()?;
+            Some((row[0].as_f64()? + 0.1, n_before))
+        })
+        .collect();
+    let points = counted.iter().map(|(second, n)| (*second, n / n_before.max(1.0))).collect();
+    let latency = [Series { name: "the most that were carried".to_owned(), points }];
+    let latency = plot::lines("seconds from capture to event, the last for all above", "share of events", &latency);
     vec![
+        ("Latency of the cameras".to_owned(), note.clone(), latency),
         ("Cameras against rate".to_owned(), note.clone(), plot::lines("cameras", "share, seconds", &rate)),
         ("Cameras against processor".to_owned(), note.clone(), plot::lines("cameras", "cores", &cores)),
         ("Cameras against memory".to_owned(), note, plot::lines("cameras", "MB", &[line("this program", "memory_mb")])),
@@ -177,9 +206,21 @@ mod tests {
         let mut report = sample(&[("prepost_share", &[0.1]), ("cameras_carried", &[12.0])]);
         let steps =
             serde_json::json!([{ "cameras": 4, "analysed_share": 1.0, "p99_s": 0.2, "cores": 0.5, "memory_mb": 80.0 }]);
-        report.details.insert("cameras".to_owned(), serde_json::json!({ "kind": "quiet", "steps": steps }));
+        let latencies = serde_json::json!([[0.0, 3], [0.1, 1]]);
+        let cameras = serde_json::json!({ "kind": "quiet", "steps": steps, "latencies_s": latencies });
+        report.details.insert("cameras".to_owned(), cameras);
+        let runs = serde_json::json!([{ "ours_cores_per_camera": 0.02, "reference_cores_per_camera": 0.5 }]);
+        report.details.insert("busy ratio".to_owned(), serde_json::json!({ "footage": "busy", "runs": runs }));
         let html = page(&report);
-        for wanted in ["prepost_share", "cameras_carried", "Test &lt;CPU&gt;", "<svg", "Cameras against rate"] {
+        for wanted in [
+            "prepost_share",
+            "cameras_carried",
+            "Test &lt;CPU&gt;",
+            "<svg",
+            "Cameras against rate",
+            "Latency of the cameras",
+            "reference: 0.5",
+        ] {
             assert!(html.contains(wanted), "{wanted}");
         }
         let without_namespace = html.replace("http://www.w3.org/2000/svg", "");

@@ -24,6 +24,8 @@ const AWAY_AFTER: Duration = Duration::from_secs(5);
 /// A producer.
 pub struct KafkaSink {
     producer: FutureProducer,
+    /// What stands before the events' own topics; empty but for measurements.
+    topic_prefix: String,
 }
 
 impl KafkaSink {
@@ -41,13 +43,19 @@ impl KafkaSink {
             .set("reconnect.backoff.max.ms", "2000")
             .set("topic.metadata.refresh.interval.ms", "30000")
             .create()?;
-        Ok(Self { producer })
+        Ok(Self { producer, topic_prefix: String::new() })
+    }
+
+    /// The same into topics of other names, for measurements: each event's own behind this prefix.
+    pub fn with_topic_prefix(self, prefix: &str) -> Self {
+        Self { topic_prefix: prefix.to_owned(), ..self }
     }
 
     pub(super) async fn publish(&mut self, batch: &[StoredEvent], health: &Health) -> Result<(), PublishError> {
         let mut answers = Vec::with_capacity(batch.len());
         for event in batch {
-            let record = FutureRecord::to(&event.topic).key(&event.key).payload(&event.body);
+            let topic = format!("{}{}", self.topic_prefix, event.topic);
+            let record = FutureRecord::to(&topic).key(&event.key).payload(&event.body);
             answers.push(self.producer.send_result(record).map_err(|(error, _)| error)?);
         }
         let started = Instant::now();

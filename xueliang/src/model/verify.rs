@@ -58,7 +58,9 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
             })?;
             passed(&format!("parity: {} detections, at most {:.3} px and {:.4} apart", worst.n, worst.px, worst.score));
         }
-        _ => println!("--  parity: not checked; give --frames and --reference"),
+        _ => println!(
+            "--  parity: not checked; give --frames and --reference, which inference/tests/reference/prepare.sh makes from a recording"
+        ),
     }
     Ok(())
 }
