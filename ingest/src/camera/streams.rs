@@ -181,10 +181,7 @@ impl Plan {
 
 /// Opens a session when it is its turn; with an account that is a turn for each of two connections, the first of which only asks.
 async fn open(endpoint: &Endpoint, deadlines: Deadlines, admission: &Admission) -> Result<Session, Failure> {
-    admission.wait().await;
-    if endpoint.credentials.is_some() {
-        admission.wait().await;
-    }
+    admission.wait_for(if endpoint.credentials.is_some() { 2 } else { 1 }).await;
     Session::open(endpoint, deadlines).await
 }
 
