@@ -71,7 +71,17 @@ impl Admission {
 
     /// Waits for a turn.
     pub async fn wait(&self) {
-        tokio::time::sleep_until(self.reserve(Instant::now())).await;
+        self.wait_for(1).await;
+    }
+
+    /// Waits for the last of so many turns in a row: that of a session that takes so many connections.
+    pub async fn wait_for(&self, n_turns: usize) {
+        tokio::time::sleep_until(self.reserve_all(n_turns, Instant::now())).await;
+    }
+
+    /// Together, for turns that are taken one by one by many would be waited for in vain by all of them first.
+    fn reserve_all(&self, n_turns: usize, now: Instant) -> Instant {
+        (0..n_turns).map(|_| self.reserve(now)).last().unwrap_or(now)
     }
 }
 
@@ -115,6 +125,16 @@ mod tests {
         let later = now + Duration::from_secs(10);
         assert!((0..BURST).all(|_| admission.reserve(later) == later));
         assert!(admission.reserve(later) > later);
+    }
+
+    #[test]
+    fn sessions_of_two_connections_come_half_as_often() {
+        let (admission, now) = (Admission::default(), Instant::now());
+        let begin: Vec<Instant> = (0..200).map(|_| admission.reserve_all(2, now)).collect();
+        let within =
+            |at: &Instant| begin.iter().filter(move |other| **other >= *at && **other - *at < Duration::from_secs(1));
+        let most = begin.iter().map(|at| 2 * within(at).count()).max().unwrap();
+        assert!(most <= 70, "{most} connections within one second");
     }
 
     #[test]

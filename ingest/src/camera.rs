@@ -20,8 +20,8 @@ use crate::{
     failure::Failure,
     gate::{Gate, Job, Purpose, Verdict},
     metrics::CameraMetrics,
-    session::Deadlines,
-    settings::CameraSettings,
+    session::{self, Deadlines},
+    settings::{CameraSettings, SubStreamUse},
     status::StatusReporter,
     stream_health::{StreamHealth, UnitArrival},
 };
@@ -72,10 +72,6 @@ impl CameraTask {
         let mut backoff = Backoff::new(Pauses::default());
         self.status.say(DeviceState::Connecting, None).await;
         loop {
-            tokio::select! {
-                () = self.admission.wait() => {}
-                () = shutdown.cancelled() => break,
-            }
             let started = Instant::now();
             let failure = tokio::select! {
                 failure = self.run_once() => failure,
@@ -83,8 +79,11 @@ impl CameraTask {
             };
             self.end_stream().await;
             self.metrics.reconnected();
-            self.metrics.failed(failure.kind());
-            self.status.say(failure.state(), Some(failure.to_string())).await;
+            self.fail(&failure).await;
+            let failure = tokio::select! {
+                failure = self.explain(failure) => failure,
+                () = shutdown.cancelled() => break,
+            };
             if started.elapsed() > SETTLED_AFTER {
                 backoff.reset();
             }
@@ -96,6 +95,29 @@ impl CameraTask {
         self.reset_lanes();
         self.events.close().await;
         self.status.say(DeviceState::Stopped, None).await;
+    }
+
+    async fn fail(&mut self, failure: &Failure) {
+        self.metrics.failed(failure.kind());
+        self.status.say(failure.state(), Some(failure.to_string())).await;
+    }
+
+    /// Asks once whether it is the account when a session with one ended without a word.
+    async fn explain(&mut self, failure: Failure) -> Failure {
+        let endpoint = if self.is_sub_alone() { self.camera.sub_endpoint() } else { Some(self.camera.endpoint()) };
+        let endpoint = endpoint.filter(|endpoint| endpoint.credentials.is_some());
+        let is_silent = matches!(failure, Failure::Closed | Failure::Stalled { .. });
+        let Some(endpoint) = endpoint.filter(|_| is_silent) else { return failure };
+        self.admission.wait().await;
+        let explained = session::explained(failure.clone(), &endpoint, self.deadlines).await;
+        if explained != failure {
+            self.fail(&explained).await;
+        }
+        explained
+    }
+
+    fn is_sub_alone(&self) -> bool {
+        self.camera.sub.as_ref().is_some_and(|sub| sub.used_for == SubStreamUse::Detect)
     }
 
     fn reset_lanes(&self) {
@@ -150,12 +172,16 @@ impl CameraTask {
                 }
                 _ = tick.tick() => {
                     health.clock(streams.decoded.clock_offset());
+                    health.reordered(streams.decoded.n_reordered());
                     health.decode_errors(self.lane.n_errors() - std::mem::replace(&mut n_errors, self.lane.n_errors()));
                     self.metrics.stream(&health.snapshot(Instant::now()));
                     self.check_sub(&mut streams, &mut watches.sub);
                     match watches.main.check(self.lane.n_decoded()) {
                         Ok(true) => self.say_live(streams.is_watching(), streams.trouble()).await,
-                        Ok(false) => self.status.beat().await,
+                        Ok(false) => match streams.decoded.lack() {
+                            Some(cause) => self.status.say(DeviceState::Degraded, Some(cause)).await,
+                            None => self.status.beat().await,
+                        },
                         Err(failure) => return failure,
                     }
                 }

@@ -29,7 +29,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use xueliang_events::payload::DeviceState;
 
-use self::{desk::Desk, intake::Intake, link::LinkHealth, mqtt::Link, payload::InvalidPointer, push::Door};
+use self::{
+    desk::Desk, health::Moment, intake::Intake, link::LinkHealth, mqtt::Link, payload::InvalidPointer, push::Door,
+};
 use crate::{
     metrics::SensorMetrics,
     outbox::{Outbox, Remembered},
@@ -71,8 +73,9 @@ impl Sensors {
         metrics: SensorMetrics,
         remembered: Remembered,
     ) -> Result<Self, SensorsError> {
-        let Remembered { seen, mut deliveries } = remembered;
-        let desk = Desk::new(&settings, seen, Timestamp::now());
+        let mut remembered = remembered;
+        let mut deliveries = std::mem::take(&mut remembered.deliveries);
+        let desk = Desk::new(&settings, remembered, Moment::now());
         let intake = Arc::new(Intake::new(desk, metrics, outbox));
         let (mut running, stop, mut links) = (JoinSet::new(), CancellationToken::new(), Vec::new());
         if let Some(PushSettings { listen, tokens }) = settings.push {
@@ -137,7 +140,7 @@ async fn look_after(intake: Arc<Intake>, links: Vec<LinkHealth>, stop: Cancellat
             () = stop.cancelled() => return,
         }
         let way = |broker: usize| links.get(broker).and_then(LinkHealth::trouble);
-        intake.tell(intake.desk.announce(Timestamp::now(), way)).await;
+        intake.tell(intake.desk.announce(Moment::now(), way)).await;
         count(&intake, &intake.desk.n_by_state());
     }
 }

@@ -97,7 +97,13 @@ impl Session {
                 continue;
             }
             let used = credentials.filter(|_| wanted != Wanted::Nothing);
-            match play(&url, used, endpoint.transport, deadlines).await {
+            let mut played = play(&url, used, endpoint.transport, deadlines).await;
+            if let (Err(Failure::AuthFailed { status: 401 }), None, Some(credentials)) = (&played, used, credentials) {
+                // It describes itself to anyone and asks for the account only now.
+                admissible(probe::ask_to_set_up(&url, deadlines.connect).await?, credentials)?;
+                played = play(&url, Some(credentials), endpoint.transport, deadlines).await;
+            }
+            match played {
                 Err(Failure::Rejected { step: "describe", status: 300..=399 }) => {
                     match probe::ask(&url, deadlines.connect).await? {
                         Wanted::Redirect(next) => url = next,
@@ -157,6 +163,17 @@ impl Session {
         self.clock.offset()
     }
 
+    /// What to tell of a stream that plays and whose pictures can't be decoded, because no keyframe comes.
+    pub fn lack(&self) -> Option<String> {
+        let now = Instant::now();
+        self.quality.remark(now).filter(|_| self.quality.lacks_keyframes(now))
+    }
+
+    /// Packets that came late or twice so far.
+    pub fn n_reordered(&self) -> u64 {
+        self.quality.n_reordered()
+    }
+
     /// What is wrong with the stream although it plays, with its cure; for a degraded camera's status.
     pub fn remark(&self) -> Option<String> {
         let clock = self.clock_error().map(|by| format!("its clock is off by {} s; set its time server", by.as_secs()));
@@ -174,7 +191,12 @@ impl Session {
     fn access_unit(&mut self, unit: Unit) -> Result<AccessUnit, Failure> {
         let arrival = Arrival::now();
         self.unit_at = arrival.instant;
-        self.read_at = self.quality.unit(unit.bytes.len(), unit.keyframe, unit.lost, arrival.instant);
+        let stands_alone = unit.keyframe && !unit.entry;
+        self.read_at = self.quality.unit(unit.bytes.len(), stands_alone, unit.lost, arrival.instant);
+        if unit.entry {
+            self.quality.entered(arrival.instant);
+        }
+        self.depacketizer.seek_entry(self.quality.wants_entry(arrival.instant));
         let captured_at =
             self.clock.captured_at(unit.rtp, arrival).map_err(|step| Failure::ClockStepped { by: step.by })?;
         Ok(AccessUnit {
@@ -209,7 +231,7 @@ impl Session {
             return Err(Failure::from_retina(error, "play"));
         }
         let out_of_order = message.starts_with("Out-of-order packet");
-        match self.quality.bad_packet(Instant::now()) {
+        match self.quality.bad_packet(out_of_order, Instant::now()) {
             Ok(()) => Ok(()),
             Err(n_packets) if self.seen_rtp && out_of_order => Err(Failure::Disordered { n_packets }),
             Err(_) => Err(Failure::Garbled { step: "play" }),
@@ -221,6 +243,16 @@ impl Session {
         if let (Some(rtp), Some(sender_report)) = (report.rtp_timestamp(), sender_report) {
             self.clock.report(rtp.timestamp(), sender_report.ntp_timestamp().0);
         }
+    }
+}
+
+/// Why a session really ended that only seems closed or stalled: some cameras refuse an account that was changed by silence, or by a
+/// refused keepalive that the library passes over. One question with the account tells.
+pub async fn explained(failure: Failure, endpoint: &Endpoint, deadlines: Deadlines) -> Failure {
+    let Some(credentials) = &endpoint.credentials else { return failure };
+    match probe::takes(&endpoint.url, credentials, deadlines.connect).await {
+        Err(refused @ (Failure::AuthFailed { .. } | Failure::BasicRefused)) => refused,
+        _ => failure,
     }
 }
 

@@ -24,6 +24,9 @@ use crate::{
 /// How often an unchanged state is repeated.
 pub const HEARTBEAT: Duration = Duration::from_secs(10);
 
+/// A remark of a camera that delivers stays for so long after its reason.
+const REMARK_STAYS: Duration = Duration::from_secs(10);
+
 /// A camera's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CameraStatus {
@@ -73,6 +76,7 @@ pub struct StatusReporter {
     last_failure: Option<(Timestamp, String)>,
     raw: Option<(DeviceState, Option<String>)>,
     flaps: bool,
+    degraded_at: Option<Instant>,
     said_at: Instant,
     gate: Option<GateEvidence>,
 }
@@ -98,6 +102,7 @@ impl StatusReporter {
             last_failure: None,
             raw: None,
             flaps: false,
+            degraded_at: None,
             said_at: Instant::now(),
             gate: None,
         }
@@ -118,11 +123,15 @@ impl StatusReporter {
 
     /// Says a state; the same again is a heartbeat at most every [`HEARTBEAT`].
     pub async fn say(&mut self, state: DeviceState, cause: Option<String>) {
+        self.say_at(state, cause, Instant::now()).await;
+    }
+
+    async fn say_at(&mut self, state: DeviceState, cause: Option<String>, now: Instant) {
         let cause = cause.map(|text| text.chars().take(240).collect::<String>());
-        if self.raw.as_ref().is_none_or(|raw| raw.0 != state || raw.1 != cause) {
+        if self.raw.as_ref().is_none_or(|raw| raw.0 != state || !is_same_kind(&raw.1, &cause)) {
             tracing::info!(camera = %self.camera, state = ?state, cause = cause.as_deref().unwrap_or("-"), "camera status");
-            self.raw = Some((state, cause.clone()));
         }
+        self.raw = Some((state, cause.clone()));
         self.metrics.up(state.delivers());
         if let Some(why) = cause.as_ref().filter(|_| !state.delivers()) {
             let known = self.last_failure.as_ref().is_some_and(|(_, last)| last == why) && self.state() == Some(state);
@@ -133,9 +142,9 @@ impl StatusReporter {
         let flaps = match state {
             DeviceState::Stopped => None,
             DeviceState::Connecting if cause.is_none() => None,
-            _ => self.flapping.judge(state.delivers(), Instant::now()),
+            _ => self.flapping.judge(state.delivers(), now),
         };
-        self.tell(state, cause, flaps).await;
+        self.tell(state, cause, flaps, now).await;
     }
 
     /// Repeats the state when a heartbeat is due.
@@ -145,17 +154,18 @@ impl StatusReporter {
         }
     }
 
-    async fn tell(&mut self, state: DeviceState, cause: Option<String>, n_falls: Option<usize>) {
+    async fn tell(&mut self, state: DeviceState, cause: Option<String>, n_falls: Option<usize>, at: Instant) {
         let flapped = std::mem::replace(&mut self.flaps, n_falls.is_some());
         let (state, cause) = match n_falls {
             Some(n_falls) => (DeviceState::Degraded, Some(self.flapping_cause(n_falls))),
             None => (state, cause),
         };
+        let (state, cause) = if n_falls.is_none() { self.settled(state, cause, at) } else { (state, cause) };
         let unchanged = self.current.as_ref().is_some_and(|said| {
-            // How often it fell is told with the next heartbeat.
-            said.state == state && (said.cause == cause || flapped && n_falls.is_some())
+            // How often it fell, and how many or how far, is told with the next heartbeat.
+            said.state == state && (is_same_kind(&said.cause, &cause) || flapped && n_falls.is_some())
         });
-        if unchanged && self.said_at.elapsed() < HEARTBEAT {
+        if unchanged && at.saturating_duration_since(self.said_at) < HEARTBEAT {
             return;
         }
         let now = Timestamp::now();
@@ -172,11 +182,25 @@ impl StatusReporter {
         };
         self.board.0.lock().insert(self.camera.clone(), status.clone());
         self.current = Some(status);
-        self.said_at = Instant::now();
+        self.said_at = at;
         let payload = DeviceStatus { gate: self.gate, state, cause, since, heartbeat: unchanged }.into();
         let source = Source::Camera(self.camera.clone());
         let draft = Draft { source, session: self.session, grid: self.grid.clone(), time: now, payload };
         self.outbox.append(draft).await;
+    }
+
+    /// A camera that delivers and has been degraded lately still is, for the same reason, until nothing is said of it for a while.
+    fn settled(&mut self, state: DeviceState, cause: Option<String>, now: Instant) -> (DeviceState, Option<String>) {
+        let said = self.current.as_ref().filter(|said| said.state == DeviceState::Degraded);
+        let held = said.filter(|_| self.degraded_at.is_some_and(|at| now.duration_since(at) < REMARK_STAYS));
+        match (held, state) {
+            (Some(said), DeviceState::Live) => (DeviceState::Degraded, said.cause.clone()),
+            (Some(said), DeviceState::Degraded) if !is_same_kind(&said.cause, &cause) => (state, said.cause.clone()),
+            _ => {
+                self.degraded_at = (state == DeviceState::Degraded).then_some(now);
+                (state, cause)
+            }
+        }
     }
 
     fn flapping_cause(&self, n_falls: usize) -> String {
@@ -187,6 +211,16 @@ impl StatusReporter {
             .take(240)
             .collect()
     }
+}
+
+/// Two causes that differ in their numbers only, as those do that are measured anew each second.
+fn is_same_kind(one: &Option<String>, other: &Option<String>) -> bool {
+    let words = |cause: &Option<String>| {
+        cause
+            .as_ref()
+            .map(|text| text.chars().filter(|c| !c.is_ascii_digit() && !"-.".contains(*c)).collect::<String>())
+    };
+    words(one) == words(other)
 }
 
 #[cfg(test)]
@@ -204,6 +238,13 @@ mod tests {
 
     /// Says each state; the answer is what was written: state, cause, heartbeat. And the board.
     fn written(said: &[(DeviceState, &str)]) -> (Vec<(DeviceState, String, bool)>, CameraStatus) {
+        written_at_rate(said, false)
+    }
+
+    fn written_at_rate(
+        said: &[(DeviceState, &str)],
+        is_each_second: bool,
+    ) -> (Vec<(DeviceState, String, bool)>, CameraStatus) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("outbox.db");
         let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
@@ -213,9 +254,11 @@ mod tests {
         let mut reporter =
             StatusReporter::new(&camera, SessionId::random(), board.clone(), outbox, metrics.camera("gate"));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let mut now = Instant::now();
         runtime.block_on(async {
             for (state, cause) in said {
-                reporter.say(*state, (!cause.is_empty()).then(|| (*cause).to_owned())).await;
+                reporter.say_at(*state, (!cause.is_empty()).then(|| (*cause).to_owned()), now).await;
+                now += if is_each_second { Duration::from_secs(1) } else { Duration::ZERO };
             }
         });
         drop(reporter);
@@ -246,6 +289,34 @@ mod tests {
         assert_eq!(*state, DeviceState::Degraded);
         assert!(cause.contains("flapping") && cause.contains("3 times in 5 min") && cause.contains("no connection"));
         assert_eq!(status.state, DeviceState::Degraded);
+    }
+
+    #[test]
+    fn a_cause_whose_numbers_change_each_second_is_one_change() {
+        let causes: Vec<String> =
+            (0..100).map(|n| format!("{} packets lost in 30 s; off by {} s", 51 + n, n - 50)).collect();
+        let said: Vec<(DeviceState, &str)> =
+            causes.iter().map(|cause| (DeviceState::Degraded, cause.as_str())).collect();
+        let (events, status) = written_at_rate(&said, true);
+        assert_eq!(events.iter().filter(|(.., heartbeat)| !heartbeat).count(), 1, "{events:#?}");
+        assert_eq!(events.len(), 10, "one each ten seconds");
+        let cause = status.cause.unwrap();
+        assert!(cause.starts_with("141 packets"), "a heartbeat tells the newest numbers: {cause}");
+    }
+
+    #[test]
+    fn a_remark_that_comes_and_goes_each_second_stays() {
+        use DeviceState::{Degraded, Live};
+        let coming_and_going =
+            [(Degraded, "60 packets lost"), (Live, ""), (Degraded, "held back"), (Live, "")].repeat(25);
+        let (events, _) = written_at_rate(&[(Live, "")], true);
+        assert_eq!(events.len(), 1);
+        let (events, _) = written_at_rate(&coming_and_going, true);
+        assert_eq!(events.iter().filter(|(.., heartbeat)| !heartbeat).count(), 1, "{events:#?}");
+        assert!(events.len() <= 10, "{} events in 100 s", events.len());
+        let gone = [&[(Degraded, "60 packets lost")][..], &[(Live, ""); 12]].concat();
+        let (events, status) = written_at_rate(&gone, true);
+        assert_eq!((events.len(), status.state), (2, Live), "{events:#?}");
     }
 
     #[test]

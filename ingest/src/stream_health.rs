@@ -46,7 +46,7 @@ pub struct StreamFigures {
     pub clock_offset: SignedDuration,
     /// RTP packets lost in this session.
     pub n_lost_packets: u64,
-    /// Access units whose capture time was before that of one that had come.
+    /// RTP packets that came late or twice, and access units whose capture time was before that of one that had come.
     pub n_reordered: u64,
     /// Errors that the decoder reported in this session.
     pub n_decode_errors: u64,
@@ -64,6 +64,7 @@ pub struct StreamHealth {
     clock_offset: SignedDuration,
     n_lost_packets: u64,
     n_reordered: u64,
+    n_reordered_packets: u64,
     n_decode_errors: u64,
 }
 
@@ -87,6 +88,7 @@ impl StreamHealth {
             clock_offset: SignedDuration::ZERO,
             n_lost_packets: 0,
             n_reordered: 0,
+            n_reordered_packets: 0,
             n_decode_errors: 0,
         }
     }
@@ -110,6 +112,11 @@ impl StreamHealth {
         self.clock_offset = offset;
     }
 
+    /// Packets that came late or twice so far, as the session counts them.
+    pub fn reordered(&mut self, n_packets: u64) {
+        self.n_reordered_packets = n_packets;
+    }
+
     /// The decoder complained.
     pub fn decode_errors(&mut self, n_errors: u64) {
         self.n_decode_errors += n_errors;
@@ -129,7 +136,7 @@ impl StreamHealth {
             last_unit_age: self.last_arrived.map(|arrived| now.saturating_duration_since(arrived)),
             clock_offset: self.clock_offset,
             n_lost_packets: self.n_lost_packets,
-            n_reordered: self.n_reordered,
+            n_reordered: self.n_reordered + self.n_reordered_packets,
             n_decode_errors: self.n_decode_errors,
         }
     }
@@ -215,6 +222,7 @@ mod tests {
             let captured_at = stepped.captured_at - SignedDuration::from_hours(1);
             health.unit(UnitArrival { captured_at, n_lost: u16::from(index == 300), ..stepped });
         }
+        health.reordered(0);
         let figures = health.snapshot(began + Duration::from_secs(16));
         assert_eq!((figures.n_reordered, figures.n_lost_packets), (1, 1));
         assert_eq!(figures.keyframe_interval, Some(Duration::from_secs(2)));

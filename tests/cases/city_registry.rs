@@ -8,6 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use xueliang_tests::client::Client;
 use xueliang_tests::deployment::{Deployment, free_port, wait_ready};
+use xueliang_tests::faults::Flow;
 use xueliang_tests::kafka::Kafka;
 use xueliang_tests::process::Process;
 use xueliang_tests::simcam::{Camera, Codec, Login, SimCam};
@@ -89,8 +90,9 @@ impl City {
 
     fn worker(&self, index: usize) -> Worker {
         let (name, port) = (format!("worker-{index}"), free_port().unwrap());
-        let words =
-            [("NAME", name.clone()), ("LISTEN", format!("127.0.0.1:{port}")), ("BROKERS", self.kafka.brokers())];
+        // The first goes its own way to the broker, so that it can be cut off alone.
+        let brokers = if index == 1 { self.kafka.relay().address().to_string() } else { self.kafka.brokers() };
+        let words = [("NAME", name.clone()), ("LISTEN", format!("127.0.0.1:{port}")), ("BROKERS", brokers)];
         let words = words.each_ref().map(|(word, value)| (*word, value.as_str()));
         self.deployment.write(&format!("{name}.toml"), SETTINGS, &words).unwrap();
         let process = self.deployment.start("ingest", &format!("{name}.toml"), &name).unwrap();
@@ -190,6 +192,42 @@ fn a_killed_workers_cameras_live_elsewhere_and_a_lost_broker_stops_nobody() {
         worker.process.terminate(Duration::from_secs(30)).unwrap();
     }
     city.epochs();
+}
+
+/// One worker's way to the broker stalls: its cameras live elsewhere soon, and it stops pulling them in time.
+#[test]
+fn a_worker_that_is_cut_off_alone_gives_up_its_cameras() {
+    let city = City::new();
+    let owners = city.settled_owners();
+    assert!(owners.values().any(|owner| *owner == 0), "the first worker has cameras: {owners:?}");
+    city.kafka.relay().set(Flow::Stall);
+    let cut_at = Instant::now();
+    let (mut doubled, mut longest): (BTreeMap<String, Instant>, Duration) = Default::default();
+    let (mut elsewhere_after, mut stopped_after) = (None, None);
+    wait::until("the first worker to stop and the others to take over", TAKE_OVER * 2, || {
+        let owners = city.owners();
+        let now = Instant::now();
+        doubled.retain(|camera, _| owners.get(camera).is_some_and(|workers| workers.len() > 1));
+        for (camera, _) in owners.iter().filter(|(_, workers)| workers.len() > 1) {
+            let since = *doubled.entry(camera.clone()).or_insert(now);
+            longest = longest.max(now.duration_since(since));
+        }
+        let is_elsewhere = |workers: &Vec<usize>| workers.iter().any(|worker| *worker != 0);
+        if owners.len() == N_CAMERAS && owners.values().all(is_elsewhere) {
+            elsewhere_after.get_or_insert(cut_at.elapsed());
+        }
+        if owners.values().flatten().all(|worker| *worker != 0) {
+            stopped_after.get_or_insert(cut_at.elapsed());
+        }
+        anyhow::ensure!(elsewhere_after.is_some() && stopped_after.is_some(), "{owners:?}");
+        Ok(Some(()))
+    })
+    .unwrap();
+    println!("elsewhere after {elsewhere_after:?}, stopped after {stopped_after:?}, pulled by two for {longest:?}");
+    assert!(elsewhere_after.unwrap() <= TAKE_OVER, "{elsewhere_after:?}");
+    assert!(longest <= SESSION, "a camera was pulled by two for {longest:?}");
+    city.kafka.relay().set(Flow::Pass);
+    city.wait_for_one_owner_each(START);
 }
 
 /// The broker is away for three session times: every camera goes on where it is, and its events come afterwards, in order.

@@ -134,6 +134,12 @@ fn a_change_touches_only_what_it_names_and_a_mistake_nothing() {
     assert_eq!(api.session("stays"), stays, "no change named it");
     assert_eq!(console.metric("xueliang_reconnects_total", "camera=\"stays\"").unwrap(), 0.0);
     assert_eq!(console.metric("xueliang_access_units_total", "camera=\"goes\"").unwrap(), 0.0, "its series are gone");
+    assert_eq!(api.camera("stays")["last_failure"], Value::Null);
+    drop(street);
+    api.wait_for("stays", "unreachable");
+    let failure = &api.camera("stays")["last_failure"];
+    assert!(failure["cause"].as_str().is_some_and(|cause| !cause.is_empty()), "{failure}");
+    assert!(failure["at"].as_str().is_some_and(|at| at.parse::<jiff::Timestamp>().is_ok()), "{failure}");
     process.terminate(Duration::from_secs(20)).unwrap();
     store::check_sequences(&folder.path().join("state/alerting"));
     leaks::check_log(&folder.path().join("up.log"));

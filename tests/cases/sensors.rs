@@ -213,6 +213,26 @@ fn a_water_level_becomes_an_incident_and_silence_a_status() {
 }
 
 #[test]
+fn a_sensor_that_an_open_group_found_is_missed_after_a_kill() {
+    let stage = Stage::new();
+    let settings = fs::read_to_string(stage.folder.path().join("xueliang.toml")).unwrap();
+    let open = settings.replace("ids = [\"w-1\", \"w-2\"]\n", "");
+    fs::write(stage.folder.path().join("xueliang.toml"), open).unwrap();
+    let (mut process, client) = stage.up();
+    // In the middle of being live, so that only the next process can say that it fell silent.
+    wait::until("w-7 to be live", SOON, || {
+        stage.publish("w-7", &[7.0]);
+        Ok((state_of(&client, "w-7").0 == "live").then_some(()))
+    })
+    .unwrap();
+    process.kill().unwrap();
+    let (mut process, client) = stage.up();
+    let cause = wait_state(&client, "w-7", "stalled");
+    assert!(cause.contains("nothing new came for 3 s"), "{cause}");
+    process.terminate(SOON).unwrap();
+}
+
+#[test]
 fn nothing_is_lost_or_doubled_across_kill_and_broker_restart() {
     let mut stage = Stage::new();
     let levels = |from: usize, to: usize| (from..to).map(|n| n as f64).collect::<Vec<_>>();

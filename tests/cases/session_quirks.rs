@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use xueliang_events::payload::DeviceState;
 use xueliang_ingest::failure::Failure;
-use xueliang_ingest::session::{Deadlines, Endpoint, Session};
+use xueliang_ingest::session::{self, Deadlines, Endpoint, Session};
 use xueliang_ingest::settings::{Credentials, StreamTransport};
 use xueliang_tests::faults::{Flow, PASSWORD, Quirk, Reel, Relay, ScriptedCamera, USER};
 use xueliang_tests::parts;
@@ -44,6 +44,7 @@ struct Seen {
     n_keyframes: usize,
     n_lost: u64,
     n_bytes: usize,
+    n_reordered: u64,
     captured: Vec<Timestamp>,
     widest_gap: Duration,
     remarks: Vec<String>,
@@ -94,6 +95,10 @@ async fn watch(endpoint: &Endpoint, during: Duration) -> Seen {
         }
         seen.remarks.extend(session.remark());
         seen.remarks.dedup();
+        seen.n_reordered = session.n_reordered();
+    }
+    if let Some(failure @ (Failure::Closed | Failure::Stalled { .. })) = seen.failure.clone() {
+        seen.failure = Some(session::explained(failure, endpoint, DEADLINES).await);
     }
     seen
 }
@@ -156,6 +161,8 @@ fn cameras_that_err_and_still_play_are_played() {
         if *quirk == LostPackets {
             assert!(seen.n_lost > 0);
         }
+        let is_disordered = matches!(quirk, DoubledPackets | ReorderedPackets);
+        assert_eq!(seen.n_reordered > 0, is_disordered, "{quirk:?}: {} came late or twice", seen.n_reordered);
         if *quirk == HundredfoldSpeed {
             assert!(seen.n_units <= 600 + 8 * 120, "{} pictures came through", seen.n_units);
         }
@@ -181,6 +188,7 @@ fn cameras_that_fail_are_told_with_state_and_cause() {
         (UnauthorizedInSession, DeviceState::Unreachable, "closed the connection"),
         (SessionNotFound, DeviceState::Unreachable, "closed the connection"),
         (StallsLater, DeviceState::Stalled, "no picture for 3 s"),
+        (AccountChanges, DeviceState::AuthFailed, "refused the account"),
     ];
     for ((quirk, seen), (_, state, cause)) in quirks(&expected.map(|(quirk, ..)| quirk), 14).iter().zip(expected) {
         assert_eq!(seen.state(), state, "{quirk:?}: {}", seen.cause());
@@ -197,9 +205,20 @@ fn a_stream_without_keyframes_is_degraded_with_its_cure() {
 }
 
 #[test]
+fn a_stream_refreshed_bit_by_bit_is_entered_after_ten_seconds() {
+    let street = parts::path("footage/vtest_h264.mp4").unwrap();
+    let reel = Reel::refreshed_bit_by_bit(&street).unwrap();
+    assert!((0..600).all(|nth| !reel.is_keyframe(nth)));
+    let camera = ScriptedCamera::start(Quirk::Plain, &reel, &reel).unwrap();
+    let seen = watch_all(&[endpoint(&camera.url(), None)], Duration::from_secs(32)).remove(0);
+    assert_eq!((seen.failure.clone(), seen.n_keyframes), (None, 1), "{}", seen.cause());
+    assert!(seen.remarked("intra refresh"), "{:?}", seen.remarks);
+}
+
+#[test]
 fn digest_of_every_kind_plays_and_a_wrong_password_is_told() {
     use Quirk::*;
-    let kinds = [DigestQop, DigestWithoutQop, DigestSha256, BasicAndDigest, StaleNonce];
+    let kinds = [DigestQop, DigestWithoutQop, DigestSha256, BasicAndDigest, StaleNonce, AsksAtSetup];
     let cameras = kinds.map(camera);
     for (password, state) in
         [(Some(PASSWORD), DeviceState::Live), (Some("guess"), DeviceState::AuthFailed), (None, DeviceState::AuthFailed)]
@@ -215,7 +234,11 @@ fn digest_of_every_kind_plays_and_a_wrong_password_is_told() {
 
 #[test]
 fn basic_is_refused_unless_allowed_and_the_password_stays_here() {
-    let camera = camera(Quirk::BasicOnly);
+    [Quirk::BasicOnly, Quirk::AsksBasicAtSetup].iter().for_each(|quirk| check_basic(*quirk));
+}
+
+fn check_basic(quirk: Quirk) {
+    let camera = camera(quirk);
     let mut endpoint = endpoint(&camera.url(), Some(PASSWORD));
     let seen = watch_one(&endpoint);
     assert_eq!(seen.failure, Some(Failure::BasicRefused));

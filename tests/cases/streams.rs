@@ -8,9 +8,9 @@ use std::time::Duration;
 use serde_json::Value;
 use xueliang_tests::client::Client;
 use xueliang_tests::deployment::{Deployment, free_port};
-use xueliang_tests::faults::{Fault, FaultyCamera};
+use xueliang_tests::faults::{Crowd, Fault, FaultyCamera, Quirk, Reel, Relay, ScriptedCamera};
 use xueliang_tests::process::Process;
-use xueliang_tests::simcam::{Camera, Codec, Footage, SimCam};
+use xueliang_tests::simcam::{Camera, Codec, Footage, Login, SimCam};
 use xueliang_tests::{Kind, parts, wait};
 
 use crate::{leaks, store};
@@ -277,5 +277,69 @@ fn too_many_cameras_are_all_analysed_more_slowly_and_say_so() {
         println!("{id}: {rates:?}");
         assert!(rates.iter().all(|rate| *rate < 20.0), "{id}: {rates:?}");
     }
+    stage.end(process);
+}
+
+/// Joined in the middle of a stream that has no keyframe, and one whose resolution switches.
+#[test]
+fn a_stream_without_keyframes_and_one_that_switches_are_analysed() {
+    let file = parts::path("footage/vtest_h264.mp4").unwrap();
+    let (refreshed, street) =
+        (Reel::refreshed_bit_by_bit(&file).unwrap(), Reel::of(&parts::street(Codec::H264).unwrap()));
+    let large = Reel::read(include_bytes!("../../ingest/tests/fixtures/large.h264")).unwrap();
+    let without = ScriptedCamera::start(Quirk::Plain, &refreshed, &refreshed).unwrap();
+    let switches = ScriptedCamera::start(Quirk::ResolutionSwitches, &street.unwrap(), &large).unwrap();
+    let stage = Stage::new();
+    stage.add("always", &without.url(), "gate = \"always\"", None);
+    stage.add("adaptive", &without.url(), "gate = \"adaptive\"", None);
+    stage.add("keyframes", &without.url(), "gate = \"keyframes\"", None);
+    stage.add("switches", &switches.url(), "gate = \"always\"", None);
+    let (process, client) = stage.up();
+
+    let analysed = |camera| of_camera(&client, "xueliang_inferences_total", camera);
+    for (camera, n_pictures) in [("switches", 40.0), ("always", 10.0), ("adaptive", 1.0)] {
+        wait::until(&format!("{camera} to be analysed"), ONCE_AROUND, || {
+            let n_analysed = analysed(camera);
+            anyhow::ensure!(n_analysed >= n_pictures, "{n_analysed} pictures");
+            Ok(Some(()))
+        })
+        .unwrap();
+    }
+    wait_for_state(&client, "switches", "live", "");
+    for camera in ["always", "adaptive", "keyframes"] {
+        wait_for_state(&client, camera, "degraded", "intra refresh");
+    }
+    for camera in ["switches", "always", "adaptive", "keyframes"] {
+        println!("{camera}: {} analysed", analysed(camera));
+        assert_eq!(of_camera(&client, "xueliang_reconnects_total", camera), 0.0, "{camera}");
+    }
+    stage.end(process);
+}
+
+/// Each has an account, so each session is two connections: one that asks, and one that plays.
+#[test]
+fn two_hundred_cameras_do_not_connect_within_one_second() {
+    let crowd = Crowd::start(1).unwrap();
+    let relay = Relay::start(crowd.address()).unwrap();
+    let stage = Stage::new();
+    let login = Login { user: "admin".to_owned(), password: "street-password".to_owned() };
+    stage.deployment.write_password("right", &login).unwrap();
+    for nth in 0..200 {
+        let url = format!("rtsp://{}/cam", relay.address());
+        let account = "credentials = { username = \"admin\", password_file = \"../right\" }\ngate = \"keyframes\"";
+        stage.add(&format!("cam-{nth}"), &url, account, None);
+    }
+    let (process, _) = stage.up();
+    let accepted = wait::until("all to be connected", ONCE_AROUND, || {
+        let accepted = relay.accepted();
+        anyhow::ensure!(accepted.len() >= 400, "{} connections", accepted.len());
+        Ok(Some(accepted))
+    })
+    .unwrap();
+    let within =
+        |at: usize| accepted[at..].iter().filter(|other| **other - accepted[at] < Duration::from_secs(1)).count();
+    let most = (0..accepted.len()).map(within).max().unwrap_or_default();
+    println!("{} connections, at most {most} within one second", accepted.len());
+    assert!(most <= 85, "{most} connections within one second");
     stage.end(process);
 }

@@ -1,6 +1,7 @@
 //! A real Apache Kafka on loopback: one node in KRaft mode that can be stopped, killed and started again.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::deployment::free_port;
+use crate::faults::Relay;
 use crate::process::Process;
 use crate::{parts, wait};
 
@@ -39,6 +41,7 @@ pub struct Message {
 pub struct Kafka {
     folder: PathBuf,
     port: u16,
+    relay: Relay,
     process: Option<Process>,
 }
 
@@ -47,8 +50,12 @@ impl Kafka {
     pub fn start(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder)?;
         let (port, controller) = (free_port()?, free_port()?);
-        let mut kafka = Self { folder: folder.to_owned(), port, process: None };
-        fs::write(kafka.settings(), settings(folder, port, controller))?;
+        let relayed = free_port()?;
+        let relay = Relay::start(SocketAddr::from(([127, 0, 0, 1], relayed)))?;
+        let mut text = settings(folder, controller);
+        text.push_str(&listeners(port, controller, relayed, relay.address()));
+        let mut kafka = Self { folder: folder.to_owned(), port, relay, process: None };
+        fs::write(kafka.settings(), text)?;
         let mut format = java()?;
         format.args(["kafka.tools.StorageTool", "format", "-t", "MkU3OEVBNTcwNTJENDM2Qg", "-c"]).arg(kafka.settings());
         let output = format.output().context("can't run java")?;
@@ -64,6 +71,11 @@ impl Kafka {
     /// `host:port` for clients.
     pub fn brokers(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The way of a client that can be cut off while others are not: its address is [`Relay::address`].
+    pub fn relay(&self) -> &Relay {
+        &self.relay
     }
 
     /// Stops it as an operator would.
@@ -144,13 +156,21 @@ fn java() -> Result<Command> {
     Ok(command)
 }
 
-fn settings(folder: &Path, port: u16, controller: u16) -> String {
+/// The listeners: one for everybody, and one which the broker knows by the relay's address, so that whoever begins there stays there.
+fn listeners(port: u16, controller: u16, relayed: u16, relay: SocketAddr) -> String {
+    format!(
+        "listeners=PLAINTEXT://127.0.0.1:{port},RELAYED://127.0.0.1:{relayed},CONTROLLER://127.0.0.1:{controller}\n\
+         advertised.listeners=PLAINTEXT://127.0.0.1:{port},RELAYED://{relay}\n\
+         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,RELAYED:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+         inter.broker.listener.name=PLAINTEXT\n"
+    )
+}
+
+fn settings(folder: &Path, controller: u16) -> String {
     format!(
         "process.roles=broker,controller\n\
          node.id=1\n\
          controller.quorum.voters=1@127.0.0.1:{controller}\n\
-         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-         advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
          controller.listener.names=CONTROLLER\n\
          log.dirs={}\n\
          num.partitions={PARTITIONS}\n\

@@ -142,6 +142,7 @@ fn changed(outcome: Result<Result<(), KeepError>, tokio::task::JoinError>) -> Re
 /// A camera without anything secret: its address carries no account, and the account is not shown.
 fn shown(view: &View) -> Value {
     let settings = view.settings.as_ref();
+    let failure = view.status.as_ref().and_then(|status| status.last_failure.as_ref());
     json!({
         "id": view.id.as_str(),
         "origin": view.origin.to_string(),
@@ -154,6 +155,7 @@ fn shown(view: &View) -> Value {
         "gate": view.status.as_ref().and_then(|status| status.gate),
         "cause": view.status.as_ref().and_then(|status| status.cause.clone()),
         "since": view.status.as_ref().map(|status| status.since.to_string()),
+        "last_failure": failure.map(|(at, cause)| json!({ "at": at.to_string(), "cause": cause })),
     })
 }
 

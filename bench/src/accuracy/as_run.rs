@@ -9,6 +9,7 @@ use xueliang_events::{Class as ToldClass, Payload};
 use xueliang_inference::{Class, Detector, Frame, SceneSettings, TrackHandle};
 use xueliang_ingest::{
     analyse::{Analysis, Fact, How},
+    decode::Rest,
     gate::Purpose,
     look::Look,
     settings::CameraSettings,
@@ -38,17 +39,25 @@ pub fn as_run(
     let step = (FPS / fps) as usize;
     let mut analysis = Analysis::new(camera, SIZE.0 as f32 / SIZE.1 as f32)?;
     let mut ids: HashMap<TrackHandle, u64> = HashMap::new();
+    let mut rest = None;
     let (mut tracks, mut events, mut ways) = (Vec::new(), Vec::new(), [0; How::ALL.len()]);
     for number in (0..FRAMES).step_by(step) {
-        let picture = frame(number, Timestamp::UNIX_EPOCH.checked_add(Duration::from_secs(1) * number / FPS)?)?;
-        let mut failure = None;
-        let mut heard = |found: &Result<_, xueliang_inference::DetectError>| {
-            failure = found.as_ref().err().map(ToString::to_string);
+        let at = Timestamp::UNIX_EPOCH.checked_add(Duration::from_secs(1) * number / FPS)?;
+        let (facts, how) = if rest.is_some_and(|rest: Rest| at < rest.until) {
+            (analysis.coast(at), How::Carried)
+        } else {
+            let picture = frame(number, at)?;
+            let mut failure = None;
+            let mut heard = |found: &Result<_, xueliang_inference::DetectError>| {
+                failure = found.as_ref().err().map(ToString::to_string);
+            };
+            let seen = analysis.observe(&mut Look::new(detector, &picture, &mut heard), Purpose::Live, snapshots);
+            anyhow::ensure!(failure.is_none(), "inference failed: {}", failure.unwrap_or_default());
+            rest = seen.rest;
+            (seen.facts, seen.how)
         };
-        let seen = analysis.observe(&mut Look::new(detector, &picture, &mut heard), Purpose::Live, snapshots);
-        anyhow::ensure!(failure.is_none(), "inference failed: {}", failure.unwrap_or_default());
-        events.extend(seen.facts.iter().filter_map(event));
-        for (count, _) in ways.iter_mut().zip(How::ALL).filter(|(_, how)| *how == seen.how) {
+        events.extend(facts.iter().filter_map(event));
+        for (count, _) in ways.iter_mut().zip(How::ALL).filter(|(_, other)| *other == how) {
             *count += 1;
         }
         for track in analysis.tracks() {

@@ -60,14 +60,14 @@ impl Streams {
     pub async fn open(camera: &CameraSettings, deadlines: Deadlines, admission: &Admission) -> Result<Self, Failure> {
         let main = camera.endpoint();
         let Some(plan) = Plan::of(camera, deadlines, admission) else {
-            return Ok(Self { decoded: Session::open(&main, deadlines).await?, sub: Sub::Unused });
+            return Ok(Self { decoded: open(&main, deadlines, admission).await?, sub: Sub::Unused });
         };
-        let sub = match Session::open(&plan.endpoint, deadlines).await {
+        let sub = match open(&plan.endpoint, deadlines, admission).await {
             Ok(session) if plan.detects_from(&session) => return Ok(Self { decoded: session, sub: Sub::Unused }),
             Ok(session) => plan.watch(session),
             Err(failure) => plan.come_back_after(&failure),
         };
-        Ok(Self { decoded: Session::open(&main, deadlines).await?, sub })
+        Ok(Self { decoded: open(&main, deadlines, admission).await?, sub })
     }
 
     /// What comes next of either. Safe to cancel.
@@ -173,11 +173,16 @@ impl Plan {
         let pause = pause_after(failure, &mut self.backoff);
         let back = async move {
             tokio::time::sleep(pause).await;
-            self.admission.wait().await;
-            (Session::open(&self.endpoint, self.deadlines).await, self)
+            (open(&self.endpoint, self.deadlines, &self.admission).await, self)
         };
         Sub::Away { cause, back: Box::pin(back) }
     }
+}
+
+/// Opens a session when it is its turn; with an account that is a turn for each of two connections, the first of which only asks.
+async fn open(endpoint: &Endpoint, deadlines: Deadlines, admission: &Admission) -> Result<Session, Failure> {
+    admission.wait_for(if endpoint.credentials.is_some() { 2 } else { 1 }).await;
+    Session::open(endpoint, deadlines).await
 }
 
 fn detects(used_for: SubStreamUse, size: Option<(u32, u32)>) -> bool {

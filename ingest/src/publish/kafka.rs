@@ -9,7 +9,7 @@ use futures::future::try_join_all;
 use rdkafka::{
     ClientConfig,
     error::KafkaError,
-    producer::{FutureProducer, FutureRecord},
+    producer::{FutureProducer, FutureRecord, Producer},
 };
 use tokio::time::Instant;
 
@@ -23,6 +23,7 @@ const AWAY_AFTER: Duration = Duration::from_secs(5);
 
 /// A producer.
 pub struct KafkaSink {
+    brokers: String,
     producer: FutureProducer,
     /// What stands before the events' own topics; empty but for measurements.
     topic_prefix: String,
@@ -31,7 +32,17 @@ pub struct KafkaSink {
 impl KafkaSink {
     /// A producer for these bootstrap servers; it connects by itself and again whenever it must.
     pub fn new(brokers: &str) -> Result<Self, KafkaError> {
-        let producer = ClientConfig::new()
+        let (brokers, producer) = (brokers.to_owned(), Self::producer(brokers)?);
+        Ok(Self { brokers, producer, topic_prefix: String::new() })
+    }
+
+    /// The same into topics of other names, for measurements: each event's own behind this prefix.
+    pub fn with_topic_prefix(self, prefix: &str) -> Self {
+        Self { topic_prefix: prefix.to_owned(), ..self }
+    }
+
+    fn producer(brokers: &str) -> Result<FutureProducer, KafkaError> {
+        ClientConfig::new()
             .set("bootstrap.servers", brokers)
             .set("client.id", "xueliang-ingest")
             .set("enable.idempotence", "true")
@@ -42,16 +53,22 @@ impl KafkaSink {
             .set("compression.type", "lz4")
             .set("reconnect.backoff.max.ms", "2000")
             .set("topic.metadata.refresh.interval.ms", "30000")
-            .create()?;
-        Ok(Self { producer, topic_prefix: String::new() })
+            .create()
     }
 
-    /// The same into topics of other names, for measurements: each event's own behind this prefix.
-    pub fn with_topic_prefix(self, prefix: &str) -> Self {
-        Self { topic_prefix: prefix.to_owned(), ..self }
-    }
-
+    /// After an error from which the producer can't recover, a new one takes its place; what it had not acknowledged is sent again.
     pub(super) async fn publish(&mut self, batch: &[StoredEvent], health: &Health) -> Result<(), PublishError> {
+        let published = self.send(batch, health).await;
+        if published.is_err()
+            && let Some((code, _)) = self.producer.client().fatal_error()
+        {
+            tracing::error!(?code, "the kafka producer can't go on; a new one takes its place");
+            self.producer = Self::producer(&self.brokers)?;
+        }
+        published
+    }
+
+    async fn send(&mut self, batch: &[StoredEvent], health: &Health) -> Result<(), PublishError> {
         let mut answers = Vec::with_capacity(batch.len());
         for event in batch {
             let topic = format!("{}{}", self.topic_prefix, event.topic);
@@ -73,5 +90,31 @@ impl KafkaSink {
             delivery.map_err(|(error, _)| error)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::{mocking::MockCluster, types::RDKafkaApiKey, types::RDKafkaRespErr};
+
+    use super::*;
+
+    #[test]
+    fn a_producer_that_can_not_go_on_is_replaced() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("events", 1, 1).unwrap();
+        let refusal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+        cluster.request_errors(RDKafkaApiKey::InitProducerId, &[refusal]);
+        let mut sink = KafkaSink::new(&cluster.bootstrap_servers()).unwrap();
+        let event =
+            StoredEvent { position: 1, topic: "events".to_owned(), key: "gate".to_owned(), body: b"{}".to_vec() };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let health = Health::default();
+            let first = sink.publish(std::slice::from_ref(&event), &health).await;
+            assert!(first.is_err(), "the brokers refused the producer");
+            let again = tokio::time::timeout(Duration::from_secs(20), sink.publish(&[event], &health)).await;
+            again.unwrap().unwrap();
+        });
     }
 }

@@ -126,7 +126,7 @@ impl Checks {
             return Err(Refusal::Range { value, low, high, unit: limits.unit });
         }
         let (time, clock_error) = self.time(limits, claimed, arrival)?;
-        self.count(limits, time)?;
+        self.count(limits, time, arrival.at)?;
         self.check_change(limits, time, value)?;
         let quality = if clock_error.is_some() { Quality::Uncertain } else { Quality::Good };
         let seen = claimed.map(|claimed| Seen { claimed, value });
@@ -155,14 +155,18 @@ impl Checks {
     }
 
     /// Counts against the bound on the axis of measured time: a queue that empties after an outage is not too often.
-    fn count(&mut self, limits: &Limits, time: Timestamp) -> Result<(), Refusal> {
+    fn count(&mut self, limits: &Limits, time: Timestamp, arrived: Timestamp) -> Result<(), Refusal> {
         let full = f64::from(limits.max_per_minute);
-        let mut bucket = self.bucket.unwrap_or(Bucket { tokens: full, at: time });
+        let mut bucket = self.bucket.unwrap_or(Bucket { tokens: full, at: time, arrived });
         let passed = time.duration_since(bucket.at);
-        if passed.is_positive() {
+        if arrived < bucket.arrived {
+            // This machine's clock was set back; waiting for times to catch up would refuse everything until then.
+            bucket.at = time;
+        } else if passed.is_positive() {
             bucket.tokens = (bucket.tokens + passed.as_secs_f64() * full / 60.0).min(full);
             bucket.at = time;
         }
+        bucket.arrived = arrived;
         let enough = bucket.tokens >= 1.0;
         bucket.tokens -= if enough { 1.0 } else { 0.0 };
         self.bucket = Some(bucket);
@@ -196,6 +200,7 @@ impl Checks {
 struct Bucket {
     tokens: f64,
     at: Timestamp,
+    arrived: Timestamp,
 }
 
 #[cfg(test)]

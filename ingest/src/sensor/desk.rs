@@ -18,12 +18,12 @@ use xueliang_events::{
 
 use super::{
     checks::{Accepted, Arrival, Checks, Raw, Seen, Verdict},
-    health::SensorHealth,
+    health::{Moment, SensorHealth},
     payload::Message,
     refusal::Refusal,
 };
 use crate::{
-    outbox::Draft,
+    outbox::{Draft, Remembered},
     settings::{IntakeSettings, SensorGroup, SensorShape},
 };
 
@@ -82,7 +82,7 @@ struct Sensor {
 
 impl Desk {
     /// A desk for these sensors; `remembered` is what they sent before the restart.
-    pub fn new(settings: &IntakeSettings, remembered: HashMap<SensorId, Vec<Seen>>, now: Timestamp) -> Self {
+    pub fn new(settings: &IntakeSettings, remembered: Remembered, now: Moment) -> Self {
         let mut desk = Self {
             session: SessionId::random(),
             by_topic: HashMap::new(),
@@ -91,7 +91,7 @@ impl Desk {
             sensors: Mutex::default(),
             strangers: Mutex::default(),
             kept: Mutex::default(),
-            remembered: Mutex::new(remembered),
+            remembered: Mutex::new(remembered.seen),
         };
         for sensor in &settings.sensors {
             let broker = settings.broker_of(&sensor.shape);
@@ -107,6 +107,7 @@ impl Desk {
             }
             desk.groups.push(Group { broker, settings: group.clone(), n_found: Mutex::default() });
         }
+        desk.find_again(&remembered.found, now);
         desk
     }
 
@@ -151,7 +152,7 @@ impl Desk {
     }
 
     /// Entries for the registry that were not made yet, and every status to be said now. `way` tells what is wrong with a broker.
-    pub fn announce(&self, now: Timestamp, way: impl Fn(usize) -> Option<String>) -> Vec<Draft> {
+    pub fn announce(&self, now: Moment, way: impl Fn(usize) -> Option<String>) -> Vec<Draft> {
         let mut drafts = Vec::new();
         for (id, sensor) in self.sensors.lock().iter_mut() {
             if !sensor.is_registered {
@@ -162,13 +163,13 @@ impl Desk {
                     source,
                     session: self.session,
                     grid: sensor.shape.grid.clone(),
-                    time: now,
+                    time: now.time,
                     payload,
                 });
             }
             let trouble = sensor.broker.and_then(&way);
             if let Some(status) = sensor.health.status(now, trouble.as_deref()) {
-                drafts.push(self.status(id, sensor, now, status));
+                drafts.push(self.status(id, sensor, now.time, status));
             }
         }
         drafts
@@ -206,7 +207,7 @@ impl Desk {
         id: &SensorId,
         (shape, broker): (&Arc<SensorShape>, Option<usize>),
         names: BTreeMap<String, String>,
-        now: Timestamp,
+        now: Moment,
     ) -> Sensor {
         let seen = self.remembered.lock().remove(id).unwrap_or_default();
         Sensor {
@@ -242,7 +243,7 @@ impl Desk {
     }
 
     fn take(&self, id: &SensorId, shape: Arc<SensorShape>, read: Result<Raw, Refusal>, arrival: Arrival) -> Taken {
-        let verdict = match self.find(id, &shape, arrival.at) {
+        let verdict = match self.find(id, &shape, Moment::now()) {
             Ok(()) => self.judge(id, read, arrival),
             Err(refusal) => Verdict::Refused(refusal),
         };
@@ -253,8 +254,27 @@ impl Desk {
         Taken { sensor: Some(id.clone()), shape: Some(shape), verdict, draft }
     }
 
+    /// The filter of the open group that found a sensor of this shape, if one did.
+    pub fn found_by(&self, shape: &Arc<SensorShape>) -> Option<&str> {
+        let group = self.groups.iter().find(|group| group.is_open() && Arc::ptr_eq(&group.settings.shape, shape))?;
+        group.filter()
+    }
+
+    /// Sensors that open groups found before the restart are missed when they stay silent now.
+    fn find_again(&self, found: &HashMap<SensorId, String>, now: Moment) {
+        for (id, filter) in found {
+            let group = self.groups.iter().find(|group| group.is_open() && group.filter() == Some(filter));
+            let is_known = self.sensors.lock().contains_key(id);
+            if let Some(group) = group.filter(|_| !is_known)
+                && self.find(id, &Arc::clone(&group.settings.shape), now).is_err()
+            {
+                tracing::warn!(sensor = %id, "a sensor that was found before has no room in its group now");
+            }
+        }
+    }
+
     /// Makes sure that the sensor is known and is the one of this shape.
-    fn find(&self, id: &SensorId, shape: &Arc<SensorShape>, now: Timestamp) -> Result<(), Refusal> {
+    fn find(&self, id: &SensorId, shape: &Arc<SensorShape>, now: Moment) -> Result<(), Refusal> {
         let mut sensors = self.sensors.lock();
         if let Some(sensor) = sensors.get(id) {
             return if Arc::ptr_eq(&sensor.shape, shape) { Ok(()) } else { Err(Refusal::UnknownSensor) };
@@ -279,11 +299,15 @@ impl Desk {
             Err(refusal) => Verdict::Refused(refusal),
         };
         match &verdict {
-            Verdict::Accepted(accepted) => sensor.health.heard(accepted.time, accepted.clock_error.map(clock_fault)),
+            Verdict::Accepted(accepted) => {
+                let age = arrival.at.duration_since(accepted.time);
+                let age = if age.is_negative() { Duration::ZERO } else { age.unsigned_abs() };
+                sensor.health.heard(Moment::now(), age, accepted.clock_error.map(clock_fault));
+            }
             Verdict::Repeated => {}
             Verdict::Refused(refusal) => {
                 if refusal.is_fault() && !arrival.retained {
-                    sensor.health.heard(arrival.at, Some(refusal.to_string()));
+                    sensor.health.heard(Moment::now(), Duration::ZERO, Some(refusal.to_string()));
                 }
                 // At each connection the broker shows all that it kept: one line is enough for that.
                 let due =
@@ -331,6 +355,15 @@ impl Desk {
 }
 
 impl Group {
+    /// Whether it takes any sensor that speaks.
+    fn is_open(&self) -> bool {
+        self.settings.ids.is_empty()
+    }
+
+    fn filter(&self) -> Option<&str> {
+        self.settings.shape.way.as_ref().map(|way| way.topic.filter())
+    }
+
     /// Which sensor a message is from; `None` when it is none of this group's.
     fn sensor(&self, topic: &str, message: Option<&Message>) -> Option<SensorId> {
         let way = self.settings.shape.way.as_ref()?;

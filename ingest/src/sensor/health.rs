@@ -1,7 +1,7 @@
 //! How one sensor is, from what it sent: connecting until it speaks, live, degraded while readings are refused, stalled when it is
-//! silent. Pure: the time is a parameter.
+//! silent. Silence is measured by a clock that nobody sets. Pure: the time is a parameter.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use xueliang_events::payload::{DeviceState, DeviceStatus};
@@ -15,11 +15,27 @@ const HISTORY: u32 = 16;
 /// Messages without a fault that make it live again.
 const LIVE_AFTER: u32 = 8;
 
+/// One moment by both clocks.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// By the clock that people set.
+    pub time: Timestamp,
+    /// By the one that only runs.
+    pub instant: Instant,
+}
+
+impl Moment {
+    /// This moment.
+    pub fn now() -> Self {
+        Self { time: Timestamp::now(), instant: Instant::now() }
+    }
+}
+
 /// What is known of one sensor.
 #[derive(Debug, Clone)]
 pub struct SensorHealth {
     silent_after: Duration,
-    heard_at: Timestamp,
+    heard_at: Instant,
     has_spoken: bool,
     /// One bit per message, the newest lowest; 1 is a fault.
     faults: u16,
@@ -27,27 +43,29 @@ pub struct SensorHealth {
     cause: String,
     said: Option<(DeviceState, Option<String>)>,
     since: Timestamp,
-    said_at: Timestamp,
+    said_at: Instant,
 }
 
 impl SensorHealth {
     /// A sensor that has not spoken yet.
-    pub fn new(silent_after: Duration, now: Timestamp) -> Self {
+    pub fn new(silent_after: Duration, now: Moment) -> Self {
         Self {
             silent_after,
-            heard_at: now,
+            heard_at: now.instant,
             has_spoken: false,
             faults: 0,
             is_degraded: false,
             cause: String::new(),
             said: None,
-            since: now,
-            said_at: now,
+            since: now.time,
+            said_at: now.instant,
         }
     }
 
-    /// It sent something that speaks for `at`, which may be long ago; `fault` says what is wrong with it.
-    pub fn heard(&mut self, at: Timestamp, fault: Option<String>) {
+    /// It sent something that speaks for a time `age` ago, which may be long; `fault` says what is wrong with it.
+    pub fn heard(&mut self, now: Moment, age: Duration, fault: Option<String>) {
+        // What is older than the machine's own clock runs can't end a silence.
+        let at = now.instant.checked_sub(age).unwrap_or(self.heard_at);
         (self.heard_at, self.has_spoken) = (self.heard_at.max(at), true);
         self.faults = self.faults << 1 | u16::from(fault.is_some());
         if let Some(fault) = fault {
@@ -62,17 +80,17 @@ impl SensorHealth {
     }
 
     /// The state to be said now: when it changed, or as a heartbeat. `way` is what is wrong with the way from the sensor.
-    pub fn status(&mut self, now: Timestamp, way: Option<&str>) -> Option<DeviceStatus> {
-        let (state, cause) = self.state(now, way);
+    pub fn status(&mut self, now: Moment, way: Option<&str>) -> Option<DeviceStatus> {
+        let (state, cause) = self.state(now.instant, way);
         let unchanged = self.said.as_ref().is_some_and(|said| *said == (state, cause.clone()));
-        if unchanged && now.duration_since(self.said_at).unsigned_abs() < HEARTBEAT {
+        if unchanged && now.instant.saturating_duration_since(self.said_at) < HEARTBEAT {
             return None;
         }
         if self.said.as_ref().is_none_or(|(said, _)| *said != state) {
-            self.since = now;
+            self.since = now.time;
         }
         self.said = Some((state, cause.clone()));
-        self.said_at = now;
+        self.said_at = now.instant;
         Some(DeviceStatus { gate: None, state, cause, since: self.since, heartbeat: unchanged })
     }
 
@@ -81,9 +99,8 @@ impl SensorHealth {
         self.said.as_ref().map(|(state, _)| *state)
     }
 
-    fn state(&self, now: Timestamp, way: Option<&str>) -> (DeviceState, Option<String>) {
-        let silent = now.duration_since(self.heard_at);
-        if !silent.is_negative() && silent.unsigned_abs() >= self.silent_after {
+    fn state(&self, now: Instant, way: Option<&str>) -> (DeviceState, Option<String>) {
+        if now.saturating_duration_since(self.heard_at) >= self.silent_after {
             let cause = way.map_or_else(|| self.silence(), |way| format!("nothing can come: {way}"));
             return (DeviceState::Stalled, Some(clip(&cause)));
         }
@@ -110,15 +127,24 @@ const _: () = assert!(HISTORY == u16::BITS && LIVE_AFTER < HISTORY);
 mod tests {
     use super::*;
 
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    fn time(second: u64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second as i64).unwrap()
+    }
+
+    fn at(second: u64) -> Moment {
+        static BEGAN: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+        Moment { time: time(second), instant: *BEGAN.get_or_init(Instant::now) + Duration::from_secs(second) }
+    }
+
+    fn heard(sensor: &mut SensorHealth, second: u64, fault: Option<&str>) {
+        sensor.heard(at(second), Duration::ZERO, fault.map(str::to_owned));
     }
 
     fn sensor() -> SensorHealth {
         SensorHealth::new(Duration::from_secs(60), at(0))
     }
 
-    fn state(sensor: &mut SensorHealth, second: i64) -> Option<DeviceState> {
+    fn state(sensor: &mut SensorHealth, second: u64) -> Option<DeviceState> {
         sensor.status(at(second), None).filter(|status| !status.heartbeat).map(|status| status.state)
     }
 
@@ -128,9 +154,9 @@ mod tests {
         assert_eq!(state(&mut sensor, 0), Some(DeviceState::Connecting));
         assert_eq!(state(&mut sensor, 59), None);
         let stalled = sensor.status(at(60), None).unwrap();
-        assert_eq!((stalled.state, stalled.since), (DeviceState::Stalled, at(60)));
+        assert_eq!((stalled.state, stalled.since), (DeviceState::Stalled, time(60)));
         assert!(stalled.cause.unwrap().contains("nothing new came for 60 s"));
-        sensor.heard(at(70), None);
+        heard(&mut sensor, 70, None);
         assert_eq!(state(&mut sensor, 70), Some(DeviceState::Live));
         assert_eq!(state(&mut sensor, 130), Some(DeviceState::Stalled));
     }
@@ -139,10 +165,24 @@ mod tests {
     fn a_queue_of_old_readings_does_not_end_silence() {
         let mut sensor = sensor();
         assert_eq!(state(&mut sensor, 60), Some(DeviceState::Stalled));
-        sensor.heard(at(-1000), None);
+        sensor.heard(at(60), Duration::from_secs(1000), None);
         assert_eq!(state(&mut sensor, 61), None);
-        sensor.heard(at(61), None);
+        heard(&mut sensor, 61, None);
         assert_eq!(state(&mut sensor, 61), Some(DeviceState::Live));
+    }
+
+    #[test]
+    fn a_step_of_this_machines_clock_is_neither_silence_nor_the_end_of_one() {
+        let mut sensor = sensor();
+        heard(&mut sensor, 0, None);
+        assert_eq!(state(&mut sensor, 0), Some(DeviceState::Live));
+        for (second, step) in [(10, 3600), (20, -3600)] {
+            let now = at(second);
+            let stepped = Moment { time: now.time + jiff::SignedDuration::from_secs(step), ..now };
+            assert!(sensor.status(stepped, None).is_none(), "{step} s");
+        }
+        let back = Moment { time: time(0) - jiff::SignedDuration::from_hours(1), ..at(60) };
+        assert_eq!(sensor.status(back, None).map(|status| status.state), Some(DeviceState::Stalled));
     }
 
     #[test]
@@ -155,14 +195,14 @@ mod tests {
     fn faults_degrade_when_they_persist() {
         let mut sensor = sensor();
         for (n, expected) in [(1, Some(DeviceState::Live)), (2, None), (3, Some(DeviceState::Degraded))] {
-            sensor.heard(at(n), Some("out of range".to_owned()));
+            heard(&mut sensor, n, Some("out of range"));
             assert_eq!(state(&mut sensor, n), expected, "{n}");
         }
         for n in 4..11 {
-            sensor.heard(at(n), None);
+            heard(&mut sensor, n, None);
             assert_eq!(state(&mut sensor, n), None, "{n}");
         }
-        sensor.heard(at(11), None);
+        heard(&mut sensor, 11, None);
         assert_eq!(state(&mut sensor, 11), Some(DeviceState::Live));
     }
 

@@ -36,11 +36,13 @@ impl Intake {
                     is_repeated = true;
                 }
                 Verdict::Accepted(Accepted { seen, clock_error, .. }) => {
-                    self.metrics.accepted(shape.map_or("", |shape| shape.kind.as_str()));
+                    self.metrics.accepted(shape.as_ref().map_or("", |shape| shape.kind.as_str()));
                     if clock_error.is_some() {
                         self.metrics.clock_wrong();
                     }
                     is_timeless |= seen.is_none();
+                    let filter = shape.as_ref().and_then(|shape| self.desk.found_by(shape));
+                    remember.found.extend(sensor.clone().zip(filter.map(str::to_owned)));
                     remember.seen.extend(sensor.zip(seen));
                     drafts.extend(draft);
                 }

@@ -1,7 +1,7 @@
 //! `xueliang sensor probe`: what each message of the brokers would become, for who sets sensors up. Stores nothing, acknowledges
 //! nothing: its session is its own and ends with it.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rumqttc::{AsyncClient, Event, Packet, QoS, SubscribeFilter};
@@ -10,17 +10,21 @@ use tokio::sync::mpsc;
 use super::{
     checks::{Arrival, Verdict},
     desk::{Desk, Taken},
+    health::Moment,
     link::cause_of,
     mqtt::options,
 };
-use crate::settings::{BrokerSettings, IntakeSettings};
+use crate::{
+    outbox::Remembered,
+    settings::{BrokerSettings, IntakeSettings},
+};
 
 /// Lines that may wait to be shown.
 const MAX_LINES: usize = 256;
 
 /// Listens for `duration` and hands each line to `show`.
 pub async fn probe(settings: &IntakeSettings, duration: Duration, mut show: impl FnMut(String)) {
-    let desk = Desk::new(settings, HashMap::new(), Timestamp::now());
+    let desk = Desk::new(settings, Remembered::default(), Moment::now());
     let (lines, mut shown) = mpsc::channel(MAX_LINES);
     let listen = async {
         let brokers = settings.brokers.iter().enumerate();

@@ -33,8 +33,10 @@ pub struct Unit {
     pub bytes: Vec<u8>,
     /// Its time in ticks.
     pub rtp: i64,
-    /// True when it can be decoded without any other.
+    /// True when it can be decoded without any other, or is where the stream is entered.
     pub keyframe: bool,
+    /// True when it is only the best that came: what it shows may be damaged at first.
+    pub entry: bool,
     /// Packets lost just before it.
     pub lost: u16,
 }
@@ -55,6 +57,7 @@ pub struct Depacketizer {
     lost: u16,
     parameter_sets: [Vec<Vec<u8>>; 3],
     done: VecDeque<Unit>,
+    seeks_entry: bool,
 }
 
 impl Depacketizer {
@@ -72,6 +75,7 @@ impl Depacketizer {
             lost: 0,
             parameter_sets: Default::default(),
             done: VecDeque::new(),
+            seeks_entry: false,
         };
         let sets: Vec<&[u8]> = nal::split(described).collect();
         made.keep_parameter_sets(&sets);
@@ -95,6 +99,11 @@ impl Depacketizer {
             self.finish();
         }
         Ok(())
+    }
+
+    /// Whether a picture that doesn't stand alone may pass for a keyframe, because none came for long.
+    pub fn seek_entry(&mut self, yes: bool) {
+        self.seeks_entry = yes;
     }
 
     /// The next finished access unit.
@@ -200,7 +209,10 @@ impl Depacketizer {
             return;
         }
         let nals: Vec<&[u8]> = nal::split(&bytes).collect();
-        let keyframe = nal::stands_alone(self.codec, &nals);
+        let stands_alone = nal::stands_alone(self.codec, &nals);
+        let entry = !stands_alone && self.seeks_entry && nal::may_be_entered(self.codec, &nals);
+        let keyframe = stands_alone || entry;
+        self.seeks_entry &= !keyframe;
         self.keep_parameter_sets(&nals);
         let missing = if keyframe { self.missing_parameter_sets(&nals) } else { Vec::new() };
         if missing.is_empty() {
@@ -209,7 +221,7 @@ impl Depacketizer {
         } else {
             bytes = [missing, bytes].concat();
         }
-        self.done.push_back(Unit { bytes, rtp: self.rtp, keyframe, lost: std::mem::take(&mut self.lost) });
+        self.done.push_back(Unit { bytes, rtp: self.rtp, keyframe, entry, lost: std::mem::take(&mut self.lost) });
     }
 
     /// Those of this picture replace those of their kind.
@@ -283,6 +295,18 @@ mod tests {
         let out = units(&mut depacketizer, &packets);
         assert_eq!(out[0].0, annex_b(&[PPS, new_sps, IDR]));
         assert_eq!(out[1].0, annex_b(&[new_sps, PPS, IDR]));
+    }
+
+    #[test]
+    fn without_keyframes_one_recovery_point_is_taken_for_one() {
+        let recovery: &[u8] = &[6, 6, 1, 0b0100_0100, 0x80];
+        let mut depacketizer = depacketizer();
+        let packets = [packet(recovery, 0, false), packet(SLICE, 0, true)];
+        assert_eq!(units(&mut depacketizer, &packets), [(annex_b(&[recovery, SLICE]), false, 0)]);
+        depacketizer.seek_entry(true);
+        let entry = annex_b(&[SPS, PPS, recovery, SLICE]);
+        assert_eq!(units(&mut depacketizer, &packets), [(entry, true, 0)]);
+        assert_eq!(units(&mut depacketizer, &packets), [(annex_b(&[recovery, SLICE]), false, 0)]);
     }
 
     #[test]

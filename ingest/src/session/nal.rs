@@ -2,6 +2,9 @@
 
 use crate::access_unit::Codec;
 
+/// Of a NAL unit of supplemental information no more is looked at; some cameras put pages of their own into it.
+const LONGEST_SEI: usize = 4096;
+
 /// What a NAL unit is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -81,9 +84,59 @@ pub fn stands_alone(codec: Codec, nals: &[&[u8]]) -> bool {
         && nals.iter().filter(|nal| role_of(nal) == Some(Role::Picture)).all(|nal| is_intra_slice(nal))
 }
 
-/// An SEI message of type 6 with a recovery_frame_cnt of 0 (H.264, D.1.8), as the first message of its NAL unit.
+/// True when a stream may be entered at the picture of these NAL units if nothing better comes, though what it shows first may be
+/// damaged: a recovery point however far its recovery is, as periodic intra refresh has them, or an H.264 picture of intra slices.
+pub fn may_be_entered(codec: Codec, nals: &[&[u8]]) -> bool {
+    let pictures: Vec<&&[u8]> =
+        nals.iter().filter(|nal| nal.first().is_some_and(|first| role(codec, *first) == Role::Picture)).collect();
+    let recovers = || nals.iter().any(|nal| recovery_point(codec, nal).is_some());
+    !pictures.is_empty() && (recovers() || codec == Codec::H264 && pictures.iter().all(|nal| is_intra_slice(nal)))
+}
+
+/// An SEI message of a recovery point with a recovery_frame_cnt of 0.
 fn is_recovery_point(nal: &[u8]) -> bool {
-    matches!(nal, [first, 6, _, payload, ..] if role(Codec::H264, *first) == Role::Sei && payload & 0x80 != 0)
+    recovery_point(Codec::H264, nal).is_some_and(|payload| payload & 0x80 != 0)
+}
+
+/// The first byte of the payload of type 6 (H.264, D.1.8; H.265, D.2.8) among the SEI messages of a NAL unit.
+fn recovery_point(codec: Codec, nal: &[u8]) -> Option<u8> {
+    if role(codec, *nal.first()?) != Role::Sei {
+        return None;
+    }
+    let bytes = unescaped(nal.get(header_len(codec)..)?.iter().take(LONGEST_SEI));
+    let mut rest = &bytes[..];
+    // Two bytes are the least that a message has; a shorter rest is the trailing bits.
+    while rest.len() > 2 {
+        let kind = sei_number(&mut rest)?;
+        let size = sei_number(&mut rest)?;
+        if kind == 6 {
+            return rest.first().copied().filter(|_| size > 0);
+        }
+        rest = rest.get(size..)?;
+    }
+    None
+}
+
+/// A number of an SEI message's head: bytes of 255 add up until one is smaller.
+fn sei_number(rest: &mut &[u8]) -> Option<usize> {
+    let n_full = rest.iter().take_while(|byte| **byte == 255).count();
+    let last = *rest.get(n_full)?;
+    *rest = &rest[n_full + 1..];
+    Some(255 * n_full + usize::from(last))
+}
+
+/// Without the bytes that keep a start code from appearing (H.264, 7.3.1).
+fn unescaped<'a>(bytes: impl Iterator<Item = &'a u8>) -> Vec<u8> {
+    let (mut plain, mut n_zeros) = (Vec::new(), 0);
+    for byte in bytes {
+        if n_zeros >= 2 && *byte == 3 {
+            n_zeros = 0;
+            continue;
+        }
+        n_zeros = if *byte == 0 { n_zeros + 1 } else { 0 };
+        plain.push(*byte);
+    }
+    plain
 }
 
 /// slice_type I or SI behind first_mb_in_slice (H.264, 7.3.3).
@@ -153,7 +206,38 @@ mod tests {
         assert!(!stands_alone(Codec::H264, &[intra]));
     }
 
+    #[test]
+    fn a_recovery_point_is_found_behind_other_messages() {
+        let intra: &[u8] = &[0x41, 0b1000_1000, 0];
+        // A message of 300 bytes (255 + 45), one with an emulation prevention byte that its size of 4 does not count, then the point.
+        let long = [&[6, 5, 255, 45][..], &[0x55; 300]].concat();
+        let escaped: &[u8] = &[1, 4, 0, 0, 3, 1, 9];
+        for payload in [0b1100_0100, 0b0100_0100] {
+            let nal = [&long[..], escaped, &[6, 1, payload, 0x80]].concat();
+            assert_eq!(stands_alone(Codec::H264, &[&nal, intra]), payload & 0x80 != 0);
+        }
+    }
+
+    #[test]
+    fn streams_are_entered_at_recovery_points_and_intra_pictures() {
+        let (intra, predicted): (&[u8], &[u8]) = (&[0x41, 0b1000_1000, 0], &[0x41, 0b1001_1000, 0]);
+        let after_frames: &[u8] = &[6, 6, 1, 0b0100_0100, 0x80];
+        assert!(may_be_entered(Codec::H264, &[after_frames, predicted]));
+        assert!(may_be_entered(Codec::H264, &[intra]));
+        assert!(!may_be_entered(Codec::H264, &[predicted]));
+        assert!(!may_be_entered(Codec::H264, &[after_frames]), "no picture at all");
+        assert!(may_be_entered(Codec::H265, &[&[0x4e, 1, 6, 1, 0x50, 0x80], &[0x02, 1, 0]]));
+        assert!(!may_be_entered(Codec::H265, &[&[0x4e, 1, 5, 1, 0x50, 0x80], &[0x02, 1, 0]]));
+    }
+
     proptest::proptest! {
+        #[test]
+        fn any_supplemental_information_is_read_to_its_end(bytes: Vec<u8>) {
+            for (codec, head) in [(Codec::H264, &[6][..]), (Codec::H265, &[0x4e, 1])] {
+                let _ = recovery_point(codec, &[head, &bytes].concat());
+            }
+        }
+
         #[test]
         fn any_bytes_split_without_start_codes(bytes: Vec<u8>) {
             for nal in split(&bytes) {

@@ -18,6 +18,9 @@ use crate::{failure::Failure, settings::Credentials};
 /// Longest head of an answer.
 const LARGEST_HEAD: usize = 16 << 10;
 
+const DESCRIBE: &str = "DESCRIBE";
+const SETUP: &str = "SETUP";
+
 /// What a camera wants before it describes its streams.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
@@ -35,7 +38,7 @@ pub enum Wanted {
 pub async fn ask(url: &Url, within: Duration) -> Result<Wanted, Failure> {
     deadline(within, async {
         let mut stream = connect(url).await?;
-        let answer = describe(&mut stream, url, 1, None).await?;
+        let answer = request(&mut stream, url, DESCRIBE, 1, None).await?;
         match answer.status {
             200..=299 => Ok(Wanted::Nothing),
             300..=399 => answer.location(url).map(Wanted::Redirect),
@@ -46,18 +49,33 @@ pub async fn ask(url: &Url, within: Duration) -> Result<Wanted, Failure> {
     .await
 }
 
+/// How a camera asks for an account that described itself to anyone, and asks when its stream is set up or played.
+pub async fn ask_to_set_up(url: &Url, within: Duration) -> Result<Wanted, Failure> {
+    deadline(within, async {
+        let mut stream = connect(url).await?;
+        for (method, sequence) in [(SETUP, 1), ("PLAY", 2)] {
+            let answer = request(&mut stream, url, method, sequence, None).await?;
+            if answer.status == 401 {
+                return answer.challenge();
+            }
+        }
+        Err(Failure::AuthFailed { status: 401 })
+    })
+    .await
+}
+
 /// Whether the camera takes the account, tried with a second nonce when the first was stale. Asked when the library was
 /// refused, so a wrong password costs no more than these tries.
 pub async fn takes(url: &Url, credentials: &Credentials, within: Duration) -> Result<(), Failure> {
     deadline(within, async {
         let mut stream = connect(url).await?;
-        let mut challenged = describe(&mut stream, url, 1, None).await?;
+        let mut challenged = request(&mut stream, url, DESCRIBE, 1, None).await?;
         for sequence in 2..4 {
             if challenged.status != 401 {
                 break;
             }
             let authorization = challenged.respond(url, credentials)?;
-            let answer = describe(&mut stream, url, sequence, Some(&authorization)).await?;
+            let answer = request(&mut stream, url, DESCRIBE, sequence, Some(&authorization)).await?;
             if answer.status == 401 && !answer.is_stale() {
                 return Err(Failure::AuthFailed { status: 401 });
             }
@@ -88,16 +106,22 @@ async fn connect(url: &Url) -> Result<TcpStream, Failure> {
     connected.map_err(|error| Failure::from_connect(&error.to_string()))
 }
 
-async fn describe(
+/// Sends a request of this method, with the headers that stand behind it.
+async fn request(
     stream: &mut TcpStream,
     url: &Url,
+    method: &str,
     sequence: u32,
     authorization: Option<&str>,
 ) -> Result<Answer, Failure> {
     let authorization = authorization.map(|value| format!("Authorization: {value}\r\n")).unwrap_or_default();
-    let request = format!(
-        "DESCRIBE {url} RTSP/1.0\r\nAccept: application/sdp\r\nCSeq: {sequence}\r\n{authorization}User-Agent: xueliang\r\n\r\n"
-    );
+    let more = match method {
+        DESCRIBE => "Accept: application/sdp\r\n",
+        SETUP => "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n",
+        _ => "",
+    };
+    let request =
+        format!("{method} {url} RTSP/1.0\r\n{more}CSeq: {sequence}\r\n{authorization}User-Agent: xueliang\r\n\r\n");
     stream.write_all(request.as_bytes()).await.map_err(|_| Failure::Closed)?;
     let mut bytes = Vec::new();
     loop {

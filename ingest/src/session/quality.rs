@@ -16,6 +16,9 @@ const BYTES_PER_SECOND: f64 = 16e6;
 const BURST_BYTES: f64 = 64e6;
 /// Without a keyframe for so long a stream is no use to those who come late.
 const KEYFRAME_WITHIN: Duration = Duration::from_secs(30);
+/// Without one for so long it is entered at the best that comes, and after so long again if that was of no use.
+const ENTER_AFTER: Duration = Duration::from_secs(10);
+const ENTER_AGAIN_AFTER: Duration = Duration::from_secs(30);
 /// How long a remark stays after its reason.
 const REMEMBERED: Duration = Duration::from_secs(10);
 /// Losses are judged over so long.
@@ -32,8 +35,10 @@ pub struct Quality {
     bytes: Bucket,
     held_back_at: Option<Instant>,
     keyframe_at: Instant,
+    entered_at: Option<Instant>,
     losses: VecDeque<(Instant, u64)>,
     n_bad: u32,
+    n_reordered: u64,
 }
 
 impl Quality {
@@ -44,8 +49,10 @@ impl Quality {
             bytes: Bucket::new(BYTES_PER_SECOND, BURST_BYTES, now),
             held_back_at: None,
             keyframe_at: now,
+            entered_at: None,
             losses: VecDeque::new(),
             n_bad: 0,
+            n_reordered: 0,
         }
     }
 
@@ -64,14 +71,26 @@ impl Quality {
         next
     }
 
+    /// The stream was entered at a picture that doesn't stand alone.
+    pub fn entered(&mut self, now: Instant) {
+        self.entered_at = Some(now);
+    }
+
+    /// Whether the stream should be entered at the best that comes.
+    pub fn wants_entry(&self, now: Instant) -> bool {
+        let waited = |since: Instant, long: Duration| now.saturating_duration_since(since) >= long;
+        waited(self.keyframe_at, ENTER_AFTER) && self.entered_at.is_none_or(|at| waited(at, ENTER_AGAIN_AFTER))
+    }
+
     /// A packet in its order came.
     pub fn good_packet(&mut self) {
         self.n_bad = 0;
     }
 
-    /// A packet that came late, twice or damaged; the error is how many came in a row when that is too many.
-    pub fn bad_packet(&mut self, now: Instant) -> Result<(), u32> {
+    /// A packet that came late, twice (`out_of_order`) or damaged; the error is how many came in a row when that is too many.
+    pub fn bad_packet(&mut self, out_of_order: bool, now: Instant) -> Result<(), u32> {
         self.n_bad += 1;
+        self.n_reordered += u64::from(out_of_order);
         self.lost(1, now);
         if self.n_bad > MOST_BAD { Err(self.n_bad) } else { Ok(()) }
     }
@@ -85,7 +104,7 @@ impl Quality {
                 BYTES_PER_SECOND / 1e6
             ));
         }
-        if now.duration_since(self.keyframe_at) > KEYFRAME_WITHIN {
+        if self.lacks_keyframes(now) {
             return Some(format!(
                 "no keyframe (IDR) for {} s; set its I-frame interval to 1 or 2 s and switch off smart coding and intra refresh",
                 KEYFRAME_WITHIN.as_secs()
@@ -98,6 +117,16 @@ impl Quality {
                 LOSS_WINDOW.as_secs()
             )
         })
+    }
+
+    /// Whether keyframes came too long ago for a camera that is to be analysed.
+    pub fn lacks_keyframes(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.keyframe_at) > KEYFRAME_WITHIN
+    }
+
+    /// Packets that came late or twice in this session.
+    pub fn n_reordered(&self) -> u64 {
+        self.n_reordered
     }
 
     /// Packets that were lately lost, late, doubled or damaged.
@@ -201,9 +230,25 @@ mod tests {
     fn packets_that_never_make_sense_end_the_stream() {
         let now = Instant::now();
         let mut quality = Quality::new(now);
-        assert!((0..MOST_BAD).all(|_| quality.bad_packet(now).is_ok()));
-        assert!(quality.bad_packet(now).is_err());
+        assert!((0..MOST_BAD).all(|_| quality.bad_packet(false, now).is_ok()));
+        assert!(quality.bad_packet(false, now).is_err());
         quality.good_packet();
-        assert!(quality.bad_packet(now).is_ok());
+        assert!(quality.bad_packet(true, now).is_ok());
+        assert_eq!(quality.n_reordered(), 1);
+    }
+
+    #[test]
+    fn a_stream_without_keyframes_is_entered_after_ten_seconds_and_rarely_again() {
+        let start = Instant::now();
+        let mut quality = Quality::new(start);
+        let after = |seconds| start + Duration::from_secs(seconds);
+        assert!(!quality.wants_entry(after(9)));
+        assert!(quality.wants_entry(after(10)));
+        quality.entered(after(11));
+        assert!(!quality.wants_entry(after(40)));
+        assert!(quality.wants_entry(after(41)));
+        assert!(quality.lacks_keyframes(after(41)), "an entry is no keyframe");
+        quality.unit(1, true, 0, after(41));
+        assert!(!quality.wants_entry(after(50)));
     }
 }

@@ -10,7 +10,7 @@ pub(super) fn lines(quirk: Quirk, nonce: &str, stale: bool) -> String {
     let basic = "WWW-Authenticate: Basic realm=\"street\"\r\n";
     let digest = format!("WWW-Authenticate: {}\r\n", digest(quirk, nonce, stale));
     match quirk {
-        Quirk::BasicOnly => basic.to_owned(),
+        Quirk::BasicOnly | Quirk::AsksBasicAtSetup => basic.to_owned(),
         Quirk::BasicAndDigest => format!("{basic}{digest}"),
         _ => digest,
     }
@@ -18,7 +18,7 @@ pub(super) fn lines(quirk: Quirk, nonce: &str, stale: bool) -> String {
 
 /// True when `authorization` is the right answer to a challenge with `nonce`.
 pub(super) fn is_right(quirk: Quirk, nonce: &str, method: &str, authorization: &str) -> bool {
-    if quirk == Quirk::BasicOnly {
+    if matches!(quirk, Quirk::BasicOnly | Quirk::AsksBasicAtSetup) {
         return authorization == "Basic b3BlcmF0b3I6c3RyZWV0LXBhc3N3b3Jk";
     }
     let Some(uri) = field(authorization, "uri") else { return false };

@@ -48,6 +48,11 @@ impl Crowd {
         Ok(Self { address, n_connected, runtime: Some(runtime) })
     }
 
+    /// Where they listen.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The URL of any of them.
     pub fn url(&self) -> String {
         format!("rtsp://{}/cam", self.address)

@@ -70,6 +70,12 @@ pub enum Quirk {
     StaleNonce,
     /// Every nonce is stale.
     AlwaysStale,
+    /// Describes itself to anyone and asks for the account at SETUP.
+    AsksAtSetup,
+    /// The same, readable by anyone on the way.
+    AsksBasicAtSetup,
+    /// The account is refused after two seconds: nothing more comes, and keepalives are answered 401; the socket stays open.
+    AccountChanges,
 
     /// DESCRIBE redirects to another path of this camera.
     Redirects,
@@ -102,6 +108,9 @@ impl Quirk {
                 | Quirk::BasicOnly
                 | Quirk::StaleNonce
                 | Quirk::AlwaysStale
+                | Quirk::AsksAtSetup
+                | Quirk::AsksBasicAtSetup
+                | Quirk::AccountChanges
         )
     }
 }

@@ -1,9 +1,11 @@
 //! Coded pictures as plain bytes, for cameras that are scripted down to the packet.
 
+use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -28,6 +30,10 @@ impl Reel {
 
     /// An Annex B stream whose units begin with delimiters, at ten units a second.
     pub fn read(stream: &[u8]) -> Result<Self> {
+        Ok(Self(Arc::new(Self::units_of(stream)?)))
+    }
+
+    fn units_of(stream: &[u8]) -> Result<Units> {
         let nals = split(stream);
         let mut units: Vec<Vec<u8>> = Vec::new();
         for nal in nals {
@@ -40,7 +46,20 @@ impl Reel {
             }
         }
         ensure!(!units.is_empty(), "the stream has no delimiters");
-        Ok(Self(Arc::new(Units { units, interval: Duration::from_millis(100) })))
+        Ok(Units { units, interval: Duration::from_millis(100) })
+    }
+
+    /// A minute of a street whose pictures are refreshed bit by bit, so that none but the first is a keyframe, from its second on.
+    pub fn refreshed_bit_by_bit(footage: &Path) -> Result<Self> {
+        let mut ffmpeg = Command::new("ffmpeg");
+        ffmpeg.args(["-nostdin", "-v", "error", "-i"]).arg(footage);
+        ffmpeg.args(["-t", "60", "-vf", "fps=10,scale=640:-2", "-c:v", "libx264", "-preset", "veryfast"]);
+        ffmpeg.args(["-tune", "zerolatency", "-g", "20", "-x264-params", "intra-refresh=1:aud=1:repeat-headers=1"]);
+        let made = ffmpeg.args(["-f", "h264", "-"]).output().context("can't start ffmpeg")?;
+        ensure!(made.status.success(), "ffmpeg can't refresh {} bit by bit", footage.display());
+        let Units { units, interval } = Self::units_of(&made.stdout)?;
+        let units = units.into_iter().skip(1).collect();
+        Ok(Self(Arc::new(Units { units, interval })))
     }
 
     /// The access unit at a place of the endless loop.
@@ -58,9 +77,10 @@ impl Reel {
         self.0.interval
     }
 
-    /// The parameter sets of the first unit as a description writes them.
+    /// The first parameter sets as a description writes them.
     pub(super) fn parameter_sets(&self) -> String {
-        let nals = split(self.unit(0));
+        let sets = self.0.units.iter().map(|unit| split(unit)).find(|nals| nals.iter().any(|nal| nal[0] & 0x1f == 7));
+        let nals = sets.unwrap_or_default();
         let sets = nals.iter().filter(|nal| matches!(nal[0] & 0x1f, 7 | 8)).map(|nal| STANDARD.encode(nal));
         sets.collect::<Vec<_>>().join(",")
     }

@@ -39,6 +39,7 @@ pub struct Relay {
     address: SocketAddr,
     flow: Arc<Mutex<Flow>>,
     ends: Arc<AtomicBool>,
+    accepted: Arc<Mutex<Vec<Instant>>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -49,13 +50,15 @@ impl Relay {
         let address = listener.local_addr()?;
         let flow = Arc::new(Mutex::new(Flow::Pass));
         let ends = Arc::new(AtomicBool::new(false));
+        let accepted = Arc::new(Mutex::new(Vec::new()));
         let thread = std::thread::spawn({
-            let (flow, ends) = (Arc::clone(&flow), Arc::clone(&ends));
+            let (flow, ends, accepted) = (Arc::clone(&flow), Arc::clone(&ends), Arc::clone(&accepted));
             move || {
                 for client in listener.incoming().flatten() {
                     if ends.load(Ordering::SeqCst) {
                         return;
                     }
+                    accepted.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
                     // An unreachable target shows to the client as a connection that closes at once.
                     if !matches!(current(&flow), Flow::Cut | Flow::Reset)
                         && let Ok(server) = TcpStream::connect(target)
@@ -65,12 +68,17 @@ impl Relay {
                 }
             }
         });
-        Ok(Self { address, flow, ends, thread: Some(thread) })
+        Ok(Self { address, flow, ends, accepted, thread: Some(thread) })
     }
 
     /// Where to connect to.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// When each connection came.
+    pub fn accepted(&self) -> Vec<Instant> {
+        self.accepted.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Turns the switch; connections notice within a tenth of a second.

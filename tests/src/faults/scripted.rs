@@ -42,6 +42,7 @@ struct Shared {
     n_connections: AtomicUsize,
     n_keepalives: AtomicUsize,
     authorizations: Mutex<Vec<String>>,
+    played_at: Mutex<Option<Instant>>,
 }
 
 impl ScriptedCamera {
@@ -73,6 +74,7 @@ impl ScriptedCamera {
             n_connections: AtomicUsize::new(0),
             n_keepalives: AtomicUsize::new(0),
             authorizations: Mutex::default(),
+            played_at: Mutex::default(),
         });
         let thread = std::thread::spawn({
             let shared = Arc::clone(&shared);
@@ -189,6 +191,7 @@ impl Conversation {
             self.send(&request, &answer)?;
             if request.method == "PLAY" {
                 plays = true;
+                lock(&self.shared.played_at).get_or_insert_with(Instant::now);
                 let player = Player {
                     shared: Arc::clone(&self.shared),
                     writer: Arc::clone(&self.writer),
@@ -203,7 +206,8 @@ impl Conversation {
     /// What a camera that wants an account says to one that has none, a wrong one or an old nonce.
     fn refusal(&mut self, request: &Request) -> Option<String> {
         let quirk = self.shared.quirk;
-        if !quirk.asks() {
+        let describes_freely = matches!(quirk, Quirk::AsksAtSetup | Quirk::AsksBasicAtSetup);
+        if !quirk.asks() || describes_freely && matches!(request.method.as_str(), "DESCRIBE" | "OPTIONS") {
             return None;
         }
         let authorization = request.headers.get("authorization").map(String::as_str);
@@ -214,7 +218,9 @@ impl Conversation {
             Quirk::StaleNonce => right && request.method == "SETUP" && self.nth <= 2,
             _ => false,
         };
-        if right && !stale {
+        let changed =
+            quirk == Quirk::AccountChanges && lock(&self.shared.played_at).is_some_and(|at| at.elapsed() > LATER);
+        if right && !stale && !changed {
             return None;
         }
         self.n_refused += 1;
@@ -226,7 +232,7 @@ impl Conversation {
         let session = if self.shared.quirk == Quirk::ShortTimeout { "1;timeout=2" } else { "1;timeout=60" };
         let short = matches!(
             self.shared.quirk,
-            Quirk::IgnoresKeepalive | Quirk::UnauthorizedInSession | Quirk::SessionNotFound
+            Quirk::IgnoresKeepalive | Quirk::UnauthorizedInSession | Quirk::SessionNotFound | Quirk::AccountChanges
         );
         let session = if short { "1;timeout=4" } else { session };
         Ok(match request.method.as_str() {
@@ -308,7 +314,7 @@ struct Player {
 impl Player {
     fn run(self) -> Result<()> {
         let played = self.play();
-        if self.shared.quirk != Quirk::StallsLater {
+        if !matches!(self.shared.quirk, Quirk::StallsLater | Quirk::AccountChanges) {
             hang_up(&self.writer);
         }
         played
@@ -344,7 +350,7 @@ impl Player {
                 }
                 Quirk::SourceChanges if nth == later => packetizer.source += 1,
                 Quirk::SequenceJumps if nth == later => packetizer.sequence = packetizer.sequence.wrapping_sub(20_000),
-                Quirk::StallsLater if nth == later => return Ok(()),
+                Quirk::StallsLater | Quirk::AccountChanges if nth == later => return Ok(()),
                 _ => {}
             }
             let footage = if quirk == Quirk::ResolutionSwitches && nth >= later {

@@ -83,6 +83,16 @@ fn too_many_a_minute_are_refused_and_a_queue_that_empties_is_not() {
 }
 
 #[test]
+fn the_bound_refills_after_this_machines_clock_was_set_back() {
+    let before = (0..61).map(|_| (untimed(1.0), live(7200)));
+    let after = (0..120).map(|n| (untimed(1.0), live(n)));
+    let words = words(&before.chain(after).collect::<Vec<_>>());
+    assert_eq!(words[60], "too_often");
+    let n_good = words[61..].iter().filter(|word| **word == "good").count();
+    assert!(n_good >= 118, "{n_good} of 120 at one a second were taken");
+}
+
+#[test]
 fn a_reading_whose_own_time_is_not_believed_gets_the_time_of_arrival() {
     let verdict = Checks::default().judge(&limits(), timed(1.0, 7200), live(5));
     let Verdict::Accepted(accepted) = verdict else { panic!("{verdict:?}") };

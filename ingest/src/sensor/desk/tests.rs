@@ -23,8 +23,12 @@ fn now() -> Timestamp {
     Timestamp::from_second(1_800_000_000).unwrap()
 }
 
+fn moment() -> Moment {
+    Moment { time: now(), instant: std::time::Instant::now() }
+}
+
 fn desk(text: &str) -> Desk {
-    Desk::new(&settings(text), HashMap::new(), now())
+    Desk::new(&settings(text), Remembered::default(), moment())
 }
 
 /// `sensor quantity value unit` or `sensor reason` of each reading that a message makes.
@@ -63,7 +67,7 @@ fn an_open_group_finds_its_sensors_up_to_its_bound() {
     let desk = desk(&format!("{GROUP}max_sensors = 1\nname = {{ en = \"Gauge {{sensor}}\" }}\n"));
     assert_eq!(taken(&desk, "city/water/w-7/reading", r#"{"level": 10}"#), ["w-7 water_level 0.1 m"]);
     assert_eq!(taken(&desk, "city/water/w-8/reading", r#"{"level": 10}"#), ["w-8 too_many_sensors"]);
-    let announced = desk.announce(now(), |_| None);
+    let announced = desk.announce(moment(), |_| None);
     let Payload::SensorRegistered(registered) = &announced[0].payload else { panic!("{announced:?}") };
     assert_eq!(registered.names["en"], "Gauge w-7");
 }
@@ -95,15 +99,38 @@ fn the_sensor_may_stand_in_the_message() {
 fn a_restart_recognises_what_was_remembered() {
     let intake = settings(&format!("{GROUP}ids = [\"w-1\"]\n"));
     let seen = Seen { claimed: now(), value: 1.2 };
-    let desk = Desk::new(&intake, HashMap::from([("w-1".parse().unwrap(), vec![seen])]), now());
+    let seen = HashMap::from([("w-1".parse().unwrap(), vec![seen])]);
+    let desk = Desk::new(&intake, Remembered { seen, ..Remembered::default() }, moment());
     let payload = format!(r#"{{"level": 120, "t": {}}}"#, now().as_second());
     assert_eq!(taken(&desk, "city/water/w-1/reading", &payload), ["w-1 repeated"]);
 }
 
 #[test]
+fn a_sensor_that_an_open_group_had_found_is_missed_when_it_stays_silent() {
+    let found = |filter: &str| HashMap::from([("w-7".parse().unwrap(), filter.to_owned())]);
+    let states = |text: &str, filter: &str| {
+        let remembered = Remembered { found: found(filter), ..Remembered::default() };
+        let desk = Desk::new(&settings(text), remembered, moment());
+        let at_start = desk.announce(moment(), |_| None);
+        let later = moment().instant + std::time::Duration::from_secs(3600);
+        let later = desk.announce(Moment { time: now(), instant: later }, |_| None);
+        let state = |draft: &Draft| match &draft.payload {
+            Payload::DeviceStatus(status) => Some(status.state),
+            _ => None,
+        };
+        at_start.iter().chain(&later).filter_map(state).collect::<Vec<_>>()
+    };
+    let open = format!("{GROUP}silent_after = \"1h\"\n");
+    assert_eq!(states(&open, "city/water/+/reading"), [DeviceState::Connecting, DeviceState::Stalled]);
+    assert_eq!(states(&open, "city/gas/+"), [], "its group is gone");
+    let closed = format!("{open}ids = [\"w-1\"]\n");
+    assert_eq!(states(&closed, "city/water/+/reading").len(), 2, "w-1 alone");
+}
+
+#[test]
 fn a_wrong_clock_is_flagged_and_degrades_when_it_persists() {
     let desk = desk(&format!("{GROUP}ids = [\"w-1\"]\n"));
-    desk.announce(now(), |_| None);
+    desk.announce(moment(), |_| None);
     for n in 0..3 {
         let payload = format!(r#"{{"level": 120, "t": {}}}"#, now().as_second() + 86_400 + n);
         let arrival = Arrival { at: now(), retained: false };
@@ -113,7 +140,7 @@ fn a_wrong_clock_is_flagged_and_degrades_when_it_persists() {
         };
         assert_eq!((reading.quality, *time), (Quality::Uncertain, now()));
     }
-    let announced = desk.announce(now(), |_| None);
+    let announced = desk.announce(moment(), |_| None);
     let Payload::DeviceStatus(status) = &announced[0].payload else { panic!("{announced:?}") };
     assert_eq!(status.state, DeviceState::Degraded);
     assert!(status.cause.as_ref().unwrap().contains("its clock is 86402 s ahead"), "{status:?}");
