@@ -282,8 +282,8 @@ impl Analysis {
         let mut next = after(self.interval);
         while next < after(by) {
             let observations = scene.observe(next, &tracker.coast(next));
-            if self.is_worth_picture(&observations, next) {
-                return (next > at).then_some(Rest { until: next, by: next });
+            if self.must_be_seen(&observations, next) {
+                return (next > at).then_some(Rest { until: next.min(after(until)), by: next });
             }
             next = next.checked_add(self.interval).unwrap_or(after(by));
         }
@@ -301,7 +301,7 @@ impl Analysis {
         let tracks = self.tracker.coast(at);
         let mut scene = self.scene.clone();
         let observations = scene.observe(at, &tracks);
-        if self.is_worth_picture(&observations, at) {
+        if self.must_be_seen(&observations, at) {
             return None;
         }
         self.scene = scene;
@@ -389,6 +389,12 @@ impl Analysis {
         // Whoever is elsewhere must be covered too.
         let detections = look.whole()?;
         self.snapshot(look.frame(), &detections, tracks, snapshots)
+    }
+
+    /// Whether prediction alone may not tell this.
+    fn must_be_seen(&self, observations: &[Observation], at: Timestamp) -> bool {
+        let has_left = observations.iter().any(|observation| matches!(observation, Observation::Exited(_)));
+        has_left || self.is_worth_picture(observations, at)
     }
 
     fn is_worth_picture(&self, observations: &[Observation], at: Timestamp) -> bool {
