@@ -81,7 +81,7 @@ impl Admission {
 
     /// Together, for turns that are taken one by one by many would be waited for in vain by all of them first.
     fn reserve_all(&self, n_turns: usize, now: Instant) -> Instant {
-        (0..n_turns).map(|_| self.reserve(now)).last().unwrap_or(now)
+        (0..n_turns).fold(now, |_, _| self.reserve(now))
     }
 }
 
