@@ -178,6 +178,8 @@ pub enum Kind {
     Idle,
     /// 90 % of the time nothing, now and then one walker.
     Quiet,
+    /// One walker each on a calm street, in rain, among headlights, before swaying trees, and at night.
+    Weather,
     /// Quiet stretches, single walkers, and a busy hour.
     Mix,
     /// The busy street, all the time.

@@ -5,6 +5,7 @@ mod compose;
 mod encode;
 pub(crate) mod recording;
 mod walkers;
+mod weather;
 
 use std::{
     path::{Path, PathBuf},
@@ -76,7 +77,11 @@ impl Spec {
     /// Time until a camera's gate knows it: it must have seen all that goes on there, and where little does, that takes the whole loop.
     pub fn settling(&self, common: &Common) -> Duration {
         let whole = Duration::from_secs(u64::from(self.seconds));
-        if matches!(self.kind, Kind::Quiet | Kind::Mix) { common.warmup().max(whole) } else { common.warmup() }
+        if matches!(self.kind, Kind::Quiet | Kind::Weather | Kind::Mix) {
+            common.warmup().max(whole)
+        } else {
+            common.warmup()
+        }
     }
 
     /// The file, made now when it is not kept yet.
@@ -136,6 +141,6 @@ fn length(kind: Kind, common: &Common) -> u32 {
         (_, true) => 30,
         (Kind::Idle, false) => 60,
         (Kind::Busy, false) => 79,
-        (Kind::Quiet | Kind::Mix, false) => 120,
+        (Kind::Quiet | Kind::Weather | Kind::Mix, false) => 120,
     }
 }

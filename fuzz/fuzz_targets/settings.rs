@@ -9,8 +9,8 @@ fuzz_target!(|text: &str| {
     let _ = parse_duration(text);
     let n_lines = text.lines().count().max(1) + 1;
     let document = Document::from_text("/nowhere/fuzz.toml", text);
-    // A folder of cameras would be read from this machine's disk.
-    if text.contains("cameras") || text.contains("_file") || text.contains("_env") {
+    // Files that are named are looked for beside /nowhere; some of this machine's would never end.
+    if ["/dev", "/proc", "/sys", ".."].iter().any(|place| text.contains(place)) {
         return;
     }
     if let Err(mistakes) = document.read(IngestSettings::read).and_then(IngestSettings::with_camera_files) {

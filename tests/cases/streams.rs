@@ -316,6 +316,35 @@ fn a_stream_without_keyframes_and_one_that_switches_are_analysed() {
     stage.end(process);
 }
 
+/// The lens is covered while the camera runs: the duty page must say so within a minute, under every gate.
+#[test]
+fn a_camera_whose_picture_turns_black_is_told() {
+    let stage = Stage::new();
+    let file =
+        parts::black_after_a_while(&parts::path("footage/vtest_h264.mp4").unwrap(), stage.folder.path()).unwrap();
+    let footage = Footage::read(&file, Codec::H264).unwrap();
+    let street = SimCam::start(0, None, Camera::spread("/cam", &footage, 1)).unwrap();
+    for gate in ["adaptive", "always", "keyframes"] {
+        stage.add(gate, &street.url("/cam/1"), &format!("gate = \"{gate}\""), None);
+    }
+    let (process, client) = stage.up();
+    for gate in ["adaptive", "always", "keyframes"] {
+        wait_for_state(&client, gate, "live", "");
+    }
+    for gate in ["adaptive", "always", "keyframes"] {
+        wait::until(&format!("{gate} to be black"), Duration::from_secs(80), || {
+            let devices = client.devices()?;
+            let device = &devices.get(gate).cloned().unwrap_or_default();
+            let is_told =
+                device["state"] == "degraded" && device["cause"].as_str().unwrap_or_default().contains("black");
+            anyhow::ensure!(is_told, "{device}");
+            Ok(Some(()))
+        })
+        .unwrap();
+    }
+    stage.end(process);
+}
+
 /// Each has an account, so each session is two connections: one that asks, and one that plays.
 #[test]
 fn two_hundred_cameras_do_not_connect_within_one_second() {

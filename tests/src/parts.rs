@@ -64,6 +64,17 @@ pub fn made(kind: Kind) -> Result<PathBuf> {
     xueliang_bench::footage::kept(kind, 30)
 }
 
+/// Twenty seconds of the footage and then a minute of black, as a file in `folder`.
+pub fn black_after_a_while(footage: &Path, folder: &Path) -> Result<PathBuf> {
+    let path = folder.join("black.mp4");
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-nostdin", "-v", "error", "-y", "-t", "20", "-i"]).arg(footage);
+    ffmpeg.args(["-vf", "tpad=stop_mode=add:stop_duration=60:color=black", "-c:v", "libx264", "-preset", "veryfast"]);
+    ffmpeg.args(["-tune", "zerolatency", "-g", "20", "-sc_threshold", "0"]).arg(&path);
+    ensure!(ffmpeg.status()?.success(), "ffmpeg can't make the footage");
+    Ok(path)
+}
+
 /// The same footage as a small sub-stream of the camera, with a keyframe every second, as a file in `folder`.
 pub fn small(footage: &Path, folder: &Path) -> Result<PathBuf> {
     let path = folder.join("small.mp4");

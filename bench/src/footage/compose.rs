@@ -7,6 +7,7 @@ use super::{
     FPS,
     recording::{self, PICTURE, Recording, SIZE},
     walkers::{Walker, walkers},
+    weather::Weather,
 };
 use crate::args::Kind;
 
@@ -14,6 +15,9 @@ use crate::args::Kind;
 const FLICKER: (f64, f64) = (0.006, 7.0);
 /// A walker's box is cut out with this margin, a share of its width and height.
 const MARGIN: (f64, f64) = (0.5, 0.15);
+
+/// One after the other, each a fifth of the time.
+const WEATHERS: [Weather; 5] = [Weather::Calm, Weather::Rain, Weather::Headlights, Weather::Trees, Weather::Night];
 
 /// What goes on in a stretch of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +46,7 @@ impl<'a> Street<'a> {
         let walkers = walkers()?;
         let mut picture = vec![0u8; PICTURE];
         let stretches = script(kind, seconds, &walkers);
+        let n_pictures_of_weather = (seconds * FPS / WEATHERS.len() as u32).max(1);
         let mut began = 0;
         for (scene, n_pictures) in stretches {
             for nth in 0..n_pictures {
@@ -51,7 +56,12 @@ impl<'a> Street<'a> {
                     Scene::Walker(which) => self.walker(&mut picture, &walkers[which], recorded),
                     Scene::Busy(first) => picture.copy_from_slice(self.recording.picture(first + recorded)),
                 }
-                flicker(&mut picture, f64::from(began + nth) / f64::from(FPS));
+                let (number, second) = (began + nth, f64::from(began + nth) / f64::from(FPS));
+                if kind == Kind::Weather {
+                    let weather = WEATHERS[(number / n_pictures_of_weather) as usize % WEATHERS.len()];
+                    weather.apply(&mut picture, number, second);
+                }
+                flicker(&mut picture, second);
                 take(&picture)?;
             }
             began += n_pictures;
@@ -134,6 +144,11 @@ fn script(kind: Kind, seconds: u32, walkers: &[Walker]) -> Vec<(Scene, u32)> {
             let cast: &[usize] = if seconds >= 100 { &[0, 1] } else { &[6] };
             among_silence(cast.iter().map(|which| (Scene::Walker(*which), length(*which))).collect(), total)
         }
+        Kind::Weather => {
+            // One walker in each weather, or one in all of short footage.
+            let cast: &[usize] = if seconds >= 100 { &[3, 4, 5, 6, 7] } else { &[6] };
+            among_silence(cast.iter().map(|which| (Scene::Walker(*which), length(*which))).collect(), total)
+        }
         Kind::Mix if seconds < 60 => {
             among_silence(vec![(Scene::Walker(2), length(2)), (Scene::Busy(560), total / 4)], total)
         }
@@ -176,7 +191,7 @@ mod tests {
     #[test]
     fn every_kind_fills_its_time() {
         let walkers = walkers().unwrap();
-        for kind in [Kind::Idle, Kind::Quiet, Kind::Mix, Kind::Busy] {
+        for kind in [Kind::Idle, Kind::Quiet, Kind::Weather, Kind::Mix, Kind::Busy] {
             for seconds in [30, 79, 120] {
                 let total: u32 = script(kind, seconds, &walkers).iter().map(|(_, length)| length).sum();
                 assert_eq!(total, seconds * FPS, "{kind:?} {seconds}");

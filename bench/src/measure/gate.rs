@@ -113,12 +113,19 @@ fn specs(bench: &Bench) -> Vec<Spec> {
         Spec { codec, rate, gop, ..plain }
     };
     if bench.common.quick {
-        return vec![spec(Quiet, H264, Crf, 50, P576), spec(Mix, H264, Crf, 50, P576), spec(Mix, H264, Cbr, 50, P576)];
+        return vec![
+            spec(Quiet, H264, Crf, 50, P576),
+            spec(Weather, H264, Crf, 50, P576),
+            spec(Mix, H264, Crf, 50, P576),
+            spec(Mix, H264, Cbr, 50, P576),
+        ];
     }
     if !bench.common.thorough {
         return vec![
             spec(Quiet, H264, Crf, 50, P576),
             spec(Quiet, H264, Cbr, 50, P576),
+            spec(Weather, H264, Crf, 50, P576),
+            spec(Weather, H264, Cbr, 50, P576),
             spec(Mix, H264, Crf, 25, P576),
             spec(Mix, H264, Crf, 250, P576),
             spec(Mix, H264, Cbr, 50, P576),
@@ -130,7 +137,7 @@ fn specs(bench: &Bench) -> Vec<Spec> {
         ];
     }
     let mut all = Vec::new();
-    for kind in [Quiet, Mix, Busy] {
+    for kind in [Quiet, Weather, Mix, Busy] {
         for (codec, rate) in [(H264, Crf), (H264, Cbr), (H265, Crf), (H265, Cbr)] {
             for gop in [25, 50, 250] {
                 all.extend([P576, P1080].map(|size| spec(kind, codec, rate, gop, size)));

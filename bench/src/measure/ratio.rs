@@ -38,7 +38,7 @@ pub fn check(args: &CamerasArgs) -> Result<()> {
     }
     match args.footage.kind {
         Kind::Quiet | Kind::Busy => Ok(()),
-        Kind::Idle | Kind::Mix => {
+        Kind::Idle | Kind::Weather | Kind::Mix => {
             bail!(
                 "only quiet and busy streets have a figure beside the reference; say --kind quiet or --kind busy, or leave --reference out"
             )
@@ -51,7 +51,7 @@ pub fn run(bench: &Bench, kind: Kind) -> Result<Found> {
     let name = match kind {
         Kind::Busy => "cameras_busy_ratio",
         Kind::Quiet => "cameras_quiet_ratio",
-        Kind::Idle | Kind::Mix => bail!("there is no ratio of this street"),
+        Kind::Idle | Kind::Weather | Kind::Mix => bail!("there is no ratio of this street"),
     };
     let spec = Spec::plain(kind, Size::P1080, &bench.common);
     spec.file(&bench.place)?;
@@ -210,7 +210,7 @@ mod tests {
             ..CamerasArgs::usual()
         };
         assert!(check(&args(Kind::Quiet, None)).is_ok() && check(&args(Kind::Busy, None)).is_ok());
-        for kind in [Kind::Idle, Kind::Mix] {
+        for kind in [Kind::Idle, Kind::Weather, Kind::Mix] {
             assert!(check(&args(kind, None)).unwrap_err().to_string().contains("--kind quiet"), "{kind:?}");
         }
         assert!(check(&args(Kind::Quiet, Some("a.txt"))).unwrap_err().to_string().contains("leave --urls out"));
