@@ -27,8 +27,8 @@ use crate::{
 };
 use told::fact;
 
-/// A picture shows a new count for so long. What one object did is always worth a picture of its own: its frames come at the
-/// analysis rate at most.
+/// Shortest time between a snapshot and one that only shows a new count. What one object did is always worth a picture: its
+/// frames come at the analysis rate at most.
 const COUNT_SNAPSHOT_INTERVAL: SignedDuration = SignedDuration::from_secs(3);
 /// How often the occupancy of an unchanged zone is repeated.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -381,7 +381,7 @@ impl Analysis {
     ) -> Option<SnapshotRef> {
         let at = look.frame().captured_at();
         if !self.is_worth_picture(observations, at) && !self.wants_picture(at) {
-            return self.pictured_of_late(at, COUNT_SNAPSHOT_INTERVAL);
+            return None;
         }
         if detections.part().is_none() {
             return self.snapshot(look.frame(), detections, tracks, snapshots);
