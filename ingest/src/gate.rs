@@ -7,11 +7,14 @@ mod adaptive;
 mod kept;
 mod sizes;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use xueliang_events::payload::GateEvidence;
 
 use crate::{access_unit::AccessUnit, settings::GatePolicy};
 use adaptive::Adaptive;
+
+/// Keyframes further apart can't stand for what is between them: somebody may come and go.
+const KEYFRAMES_SUFFICE_WITHIN: SignedDuration = SignedDuration::from_millis(2600);
 
 /// How an access unit is decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    Evidence, Finding, Job, Mode, Purpose, Verdict,
+    Evidence, Finding, Job, KEYFRAMES_SUFFICE_WITHIN, Mode, Purpose, Verdict,
     kept::{Kept, MAX_BYTES},
     sizes::SizeEvidence,
 };
@@ -21,14 +21,15 @@ const HOLD_VOUCHED: SignedDuration = SignedDuration::from_secs(1);
 const SETTLES_WITHIN: SignedDuration = SignedDuration::from_secs(6);
 /// While sizes are trusted, a keyframe is looked at so often.
 const CHECK_EVERY: SignedDuration = SignedDuration::from_secs(10);
+/// The first check after closing comes by this share of that sooner or later each time (the golden ratio spreads best): what follows
+/// whatever opens the gate at a steady pace must not fall between checks again and again.
+const FIRST_CHECK_SHIFTS: f32 = 0.618;
 /// Keyframes that come faster than this are not all looked at.
 const CHECK_AT_MOST_EVERY: SignedDuration = SignedDuration::from_millis(900);
 /// While sizes say that nothing moves, whoever stands there is carried on so often.
 const CARRY_EVERY: SignedDuration = SignedDuration::from_millis(200);
 /// Keyframes come a little early or late.
 const JITTER: SignedDuration = SignedDuration::from_millis(100);
-/// Keyframes further apart can't stand for what is between them: somebody may come and go.
-const KEYFRAMES_SUFFICE_WITHIN: SignedDuration = SignedDuration::from_millis(2600);
 /// Keyframes further apart leave too much to keep, even when sizes are trusted.
 const SIZES_SUFFICE_WITHIN: SignedDuration = SignedDuration::from_millis(12_500);
 /// A keyframe without a verdict for so long is looked at again.
@@ -57,6 +58,10 @@ pub struct Adaptive {
     /// Whether something stands still in the watched area.
     occupied: bool,
     carried_at: Option<Timestamp>,
+    /// How long after the last look a check is due while sizes are trusted.
+    check_after: SignedDuration,
+    /// Where in its span the first check after closing comes, 0..1.
+    first_check: f32,
     /// What opened it, and whether that came to anything.
     opening: Opening,
     /// It opens as soon as there is a decoder for it.
@@ -100,6 +105,8 @@ impl Adaptive {
             too_large: false,
             occupied: false,
             carried_at: None,
+            check_after: CHECK_EVERY,
+            first_check: 0.0,
             opening: Opening::Other,
             wants_to_open: true,
             watches_sub: false,
@@ -239,6 +246,9 @@ impl Adaptive {
         if self.opening == Opening::Alarm {
             self.sizes.false_alarm(at);
         }
+        self.sizes.gate_closed();
+        self.first_check = (self.first_check + FIRST_CHECK_SHIFTS).fract();
+        self.check_after = SignedDuration::from_secs_f32(CHECK_EVERY.as_secs_f32() * self.first_check);
         self.state = State::Closed { closed_at: Some(at), checked_at: Some(at), pending: None };
     }
 
@@ -343,6 +353,7 @@ impl Adaptive {
     fn check(&mut self, keyframe: AccessUnit, purpose: Purpose, jobs: &mut Vec<Job>) {
         let at = keyframe.captured_at;
         let pending = (purpose == Purpose::Check).then_some(at);
+        self.check_after = CHECK_EVERY;
         let State::Closed { closed_at, .. } = self.state else { return };
         self.state = State::Closed { closed_at, checked_at: Some(at), pending };
         jobs.push(Job::Decode { unit: keyframe, mode: Mode::Still, purpose });
@@ -354,15 +365,12 @@ impl Adaptive {
             return false;
         }
         let is_relaxed = self.evidence_of_watched() == Evidence::Sizes && self.kept.n_bytes() < MAX_BYTES / GROUPS_KEPT;
-        let every = if is_relaxed { CHECK_EVERY } else { CHECK_AT_MOST_EVERY };
+        let every = if is_relaxed { self.check_after } else { CHECK_AT_MOST_EVERY };
         checked_at.is_none_or(|checked_at| at.duration_since(checked_at).abs() >= every - JITTER)
     }
 
     fn hear_check(&mut self, verdict: Verdict, may_open: bool, jobs: &mut Vec<Job>) {
         if verdict.finding == Finding::Moving {
-            if self.evidence_of_watched() == Evidence::Sizes {
-                self.sizes.missed();
-            }
             self.wants_to_open = true;
             self.opening = Opening::Other;
             if may_open {

@@ -1,14 +1,18 @@
 //! Whether the encoded sizes of a camera's access units say that something moves, learned from the camera itself.
 //!
 //! Two measures of the sizes between keyframes, each smoothed over half a second: how large they are, and how much one differs from
-//! the next. Each moment is filed under quiet or active as the analysis labels it afterwards. A measure is trusted only while the
-//! active moments of this camera stand out from its quiet ones: a constant bit rate, or traffic outside the zones, shows no
-//! difference and earns no trust. Pure; times are capture times.
+//! the next. Each moment is filed under quiet or active as the analysis labels it afterwards. Sizes are trusted only while every
+//! episode of activity at this camera stands out from its quiet moments: a constant bit rate, or walkers that are small beside the
+//! cars, earn no trust. Pure; times are capture times.
 
+mod episodes;
 mod signal;
+
+use std::collections::VecDeque;
 
 use jiff::{SignedDuration, Timestamp};
 
+use episodes::{Episodes, Levels};
 use signal::{Signal, seconds};
 
 /// Time constant of the smoothing, seconds.
@@ -17,11 +21,15 @@ const SMOOTHING: f32 = 0.5;
 const LAG: SignedDuration = SignedDuration::from_millis(250);
 /// Bytes that are added to each size, so that tiny ones don't differ much.
 const FLOOR: f32 = 16.0;
+/// Moments that wait for their label at most: twelve seconds at 25/s and some.
+const MAX_UNLABELLED: usize = 512;
 
 /// One camera's sizes.
 #[derive(Default)]
 pub struct SizeEvidence {
     last: Option<Moment>,
+    unlabelled: VecDeque<(Timestamp, Levels)>,
+    episodes: Episodes,
     /// Of the sizes, and of their differences.
     signals: [Signal; 2],
 }
@@ -52,7 +60,7 @@ impl Moment {
         }
     }
 
-    fn levels(&self) -> [f32; 2] {
+    fn levels(&self) -> Levels {
         [(self.bytes + FLOOR).log2(), self.difference]
     }
 }
@@ -62,6 +70,10 @@ impl SizeEvidence {
     pub fn observe(&mut self, at: Timestamp, n_bytes: usize) {
         let moment = Moment::next(self.last, at, n_bytes);
         self.last = Some(moment);
+        if self.unlabelled.len() == MAX_UNLABELLED {
+            self.unlabelled.pop_front();
+        }
+        self.unlabelled.push_back((at, moment.levels()));
         for (signal, level) in self.signals.iter_mut().zip(moment.levels()) {
             signal.observe(at, level);
         }
@@ -69,12 +81,23 @@ impl SizeEvidence {
 
     /// Says what the moments up to `until` were.
     pub fn label(&mut self, until: Timestamp, active: bool) {
-        self.signals.iter_mut().for_each(|signal| signal.label(until, active));
+        while let Some((at, levels)) = self.unlabelled.pop_front_if(|(at, _)| *at <= until) {
+            if active {
+                self.signals.iter_mut().for_each(|signal| signal.active(at));
+                self.episodes.active(at, levels);
+                continue;
+            }
+            for (signal, level) in self.signals.iter_mut().zip(levels) {
+                signal.quiet(at, level);
+            }
+            self.episodes.end_if_over(at);
+        }
+        self.signals.iter_mut().for_each(Signal::settle);
     }
 
-    /// Something came that the sizes had not told: trust must be earned anew, by more.
-    pub fn missed(&mut self) {
-        self.signals.iter_mut().for_each(Signal::missed);
+    /// The gate closes: it is to be opened anew by whatever moves next.
+    pub fn gate_closed(&mut self) {
+        self.episodes.end();
     }
 
     /// The sizes said movement and nothing moved: what is no higher is quiet, for a good while.
@@ -85,23 +108,41 @@ impl SizeEvidence {
     /// The stream began anew or its clock jumped: what waits can't be labelled any more.
     pub fn interrupted(&mut self) {
         self.last = None;
+        self.unlabelled.clear();
+        self.episodes.interrupted();
         self.signals.iter_mut().for_each(Signal::interrupted);
     }
 
-    /// Whether active moments of this camera would stand out now.
+    /// Whether whatever moves at this camera would stand out now.
     pub fn is_trusted(&self) -> bool {
-        self.signals.iter().any(Signal::is_trusted)
+        self.signals.iter().all(Signal::is_learned)
+            && self.thresholds().is_some_and(|thresholds| self.episodes.are_shown(thresholds))
     }
 
     /// Whether the sizes say now that something moves, as far as they are trusted.
     pub fn says_movement(&self) -> bool {
-        self.signals.iter().any(|signal| signal.is_raised() && signal.is_trusted())
+        self.raised().next().is_some() && self.is_trusted()
     }
 
     /// Since when what is trusted has been rising; whatever moves now came no earlier.
     pub fn rising_since(&self) -> Option<Timestamp> {
-        let raised = self.signals.iter().filter(|signal| signal.is_raised() && signal.is_trusted());
-        raised.filter_map(Signal::calm_at).min()?.checked_sub(LAG).ok()
+        self.raised().filter_map(Signal::calm_at).min()?.checked_sub(LAG).ok()
+    }
+
+    /// Measures that are so high now that something moves, if they have a say.
+    fn raised(&self) -> impl Iterator<Item = &Signal> {
+        let telling = self.thresholds().map_or([false; 2], |thresholds| self.episodes.telling(thresholds));
+        self.signals
+            .iter()
+            .zip(telling)
+            .filter(|(signal, tells)| *tells && signal.is_raised())
+            .map(|(signal, _)| signal)
+    }
+
+    /// From which levels on something moves, as of the last moment.
+    fn thresholds(&self) -> Option<Levels> {
+        let now = self.last?.at;
+        Some(self.signals.each_ref().map(|signal| signal.threshold(now)))
     }
 }
 
@@ -137,7 +178,13 @@ mod tests {
 
     #[test]
     fn constant_quality_shows_a_walker() {
-        let (mut evidence, next) = played(&[(500, 176.0, false), (100, 272.0, true), (1500, 176.0, false)]);
+        let (mut evidence, next) = played(&[
+            (500, 176.0, false),
+            (100, 272.0, true),
+            (100, 176.0, false),
+            (100, 272.0, true),
+            (1500, 176.0, false),
+        ]);
         assert!(evidence.is_trusted());
         assert!(!triggers(&mut evidence, next, 50, 180));
         assert!(triggers(&mut evidence, next + 50, 10, 272));
@@ -147,7 +194,7 @@ mod tests {
     fn a_walker_whose_sizes_only_alternate_shows() {
         let mut evidence = SizeEvidence::default();
         for frame in 0..1500 {
-            let active = (500..700).contains(&frame);
+            let active = (500..700).contains(&frame) || (900..1000).contains(&frame);
             // Slow light is as large as the walker, who comes in every second picture.
             let quiet = 1400.0 + 700.0 * (frame as f32 / 80.0).sin();
             let size = if !active {
@@ -160,7 +207,7 @@ mod tests {
             evidence.observe(at(frame), size as usize);
             evidence.label(at(frame), active);
         }
-        assert!(evidence.is_trusted() && !evidence.signals[0].is_trusted());
+        assert!(evidence.is_trusted());
         assert!(!evidence.says_movement());
         assert!((1500..1520).any(|frame| {
             evidence.observe(at(frame), if frame % 2 == 0 { 2000 } else { 1000 });
@@ -170,7 +217,8 @@ mod tests {
 
     #[test]
     fn constant_bit_rate_earns_no_trust() {
-        let (evidence, _) = played(&[(500, 9143.0, false), (300, 9083.0, true), (300, 7841.0, true)]);
+        let (evidence, _) =
+            played(&[(500, 9143.0, false), (300, 9083.0, true), (100, 9143.0, false), (300, 7841.0, true)]);
         assert!(!evidence.is_trusted());
     }
 
@@ -181,14 +229,26 @@ mod tests {
 
     #[test]
     fn rain_that_goes_on_does_not_trigger_for_ever() {
-        let (mut evidence, next) =
-            played(&[(500, 176.0, false), (100, 400.0, true), (500, 176.0, false), (100, 900.0, false)]);
+        let (mut evidence, next) = played(&[
+            (500, 176.0, false),
+            (100, 400.0, true),
+            (100, 176.0, false),
+            (100, 400.0, true),
+            (500, 176.0, false),
+            (100, 900.0, false),
+        ]);
         assert!(!triggers(&mut evidence, next, 250, 900));
     }
 
     #[test]
     fn a_false_alarm_is_believed_for_a_good_while_and_a_larger_one_is_not() {
-        let (mut evidence, next) = played(&[(500, 176.0, false), (100, 960.0, true), (500, 176.0, false)]);
+        let (mut evidence, next) = played(&[
+            (500, 176.0, false),
+            (100, 960.0, true),
+            (100, 176.0, false),
+            (100, 960.0, true),
+            (500, 176.0, false),
+        ]);
         assert!(triggers(&mut evidence, next, 10, 400));
         evidence.false_alarm(at(next + 10));
         for frame in (next + 100..next + 1100).step_by(200) {
@@ -199,16 +259,13 @@ mod tests {
     }
 
     #[test]
-    fn a_miss_costs_trust_until_more_was_seen() {
-        let (mut evidence, next) = played(&[(500, 176.0, false), (100, 960.0, true)]);
-        assert!(evidence.is_trusted());
-        evidence.missed();
-        assert!(!evidence.is_trusted());
-        for frame in next..next + 90 {
-            evidence.observe(at(frame), 960);
-            evidence.label(at(frame), true);
-        }
-        assert!(evidence.is_trusted());
+    fn walkers_that_don_t_show_beside_huge_cars_cost_trust_however_many_cars_there_are() {
+        let (car, walker, quiet) = ((500, 20_000.0, true), (150, 180.0, true), (250, 176.0, false));
+        let cars = [[quiet, car]; 12].concat();
+        assert!(played(&[&cars[..], &[quiet]].concat()).0.is_trusted());
+        assert!(!played(&[&cars[..], &[quiet, walker, quiet]].concat()).0.is_trusted(), "at once");
+        assert!(!played(&[&cars[..], &[quiet, walker], &cars[..6], &[quiet]].concat()).0.is_trusted(), "for long");
+        assert!(played(&[&cars[..], &[quiet, walker], &cars[..], &[quiet]].concat()).0.is_trusted(), "until re-earned");
     }
 
     proptest::proptest! {

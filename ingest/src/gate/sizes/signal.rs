@@ -1,19 +1,13 @@
-//! One measure of the encoded sizes: what it is when nothing moves and when something does, and whether these differ.
-
-use std::collections::VecDeque;
+//! One measure of the encoded sizes: what it is when nothing moves, and from where on something does.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Moments that wait for their label at most: twelve seconds at 25/s and some.
-const MAX_UNLABELLED: usize = 512;
 /// Least rise over the quiet median that counts, in powers of two.
 const MIN_RISE: f32 = 0.2;
 /// Quiet spreads (median to 95th percentile) over the median that count as movement.
 const SPREADS: f32 = 1.5;
-/// Quiet and active moments that must be known before the signal is trusted.
-const MIN_MOMENTS: (f32, f32) = (150.0, 40.0);
-/// Share of the active moments that must stand out.
-const MIN_STANDING_OUT: f32 = 0.3;
+/// Quiet moments that must be known before it says anything.
+const MIN_MOMENTS: f32 = 150.0;
 /// Moments in a row above the threshold that open the gate.
 const MOMENTS_IN_A_ROW: u32 = 2;
 /// Share of the way from the quiet median to the threshold that is calm no longer.
@@ -30,25 +24,18 @@ const ABOVE_FALSE_ALARM: f32 = 0.1;
 const TAIL: SignedDuration = SignedDuration::from_millis(1500);
 /// An alarm so soon after movement is no false one: whoever moved goes on where nobody looks.
 const ECHO: SignedDuration = SignedDuration::from_secs(5);
-/// Each miss doubles the active moments needed for new trust, up to so often.
-const MAX_DOUBLINGS: u32 = 6;
 
 /// One measure, in powers of two.
 #[derive(Default)]
 pub(super) struct Signal {
-    unlabelled: VecDeque<(Timestamp, f32)>,
     quiet: Histogram,
-    active: Histogram,
     /// Median of the quiet levels, and how far above it movement begins.
     quiet_level: (f32, f32),
     quiet_recent: Option<(Timestamp, f32)>,
     quiet_peak: Option<(Timestamp, f32)>,
     active_until: Option<Timestamp>,
-    /// The last moment.
-    now: Option<Timestamp>,
     /// When the level was last no higher than quiet ones are.
     calm_at: Option<Timestamp>,
-    n_misses: u32,
     n_above: u32,
     /// The highest level at which it said movement, since that last came true or proved false.
     alarm: Option<f32>,
@@ -59,11 +46,6 @@ pub(super) struct Signal {
 impl Signal {
     /// Takes in a moment.
     pub(super) fn observe(&mut self, at: Timestamp, level: f32) {
-        self.now = Some(at);
-        if self.unlabelled.len() == MAX_UNLABELLED {
-            self.unlabelled.pop_front();
-        }
-        self.unlabelled.push_back((at, level));
         let threshold = self.threshold(at);
         self.n_above = if level > threshold { self.n_above + 1 } else { 0 };
         let is_echo = self.active_until.is_some_and(|until| at.duration_since(until).abs() < ECHO);
@@ -75,38 +57,33 @@ impl Signal {
         }
     }
 
-    /// Says what the moments up to `until` were.
-    pub(super) fn label(&mut self, until: Timestamp, active: bool) {
-        while let Some(&(at, level)) = self.unlabelled.front().filter(|(at, _)| *at <= until) {
-            self.unlabelled.pop_front();
-            if active {
-                self.alarm = None;
-                self.active.add(level);
-                self.active_until = Some(at);
-                continue;
-            }
-            if self.active_until.is_some_and(|until| at.duration_since(until).abs() < TAIL) {
-                continue;
-            }
-            self.quiet.add(level);
-            let recent = match self.quiet_recent {
-                Some((last_at, recent)) if at > last_at => {
-                    recent + (1.0 - (-seconds(last_at, at) / RECENT).exp()) * (level - recent)
-                }
-                _ => level,
-            };
-            self.quiet_recent = Some((at, recent));
-            self.quiet_peak = Some((at, self.faded_peak(at).max(recent)));
+    /// Something moved at this moment.
+    pub(super) fn active(&mut self, at: Timestamp) {
+        self.alarm = None;
+        self.active_until = Some(at);
+    }
+
+    /// Nothing moved at this moment.
+    pub(super) fn quiet(&mut self, at: Timestamp, level: f32) {
+        if self.active_until.is_some_and(|until| at.duration_since(until).abs() < TAIL) {
+            return;
         }
+        self.quiet.add(level);
+        let recent = match self.quiet_recent {
+            Some((last_at, recent)) if at > last_at => {
+                recent + (1.0 - (-seconds(last_at, at) / RECENT).exp()) * (level - recent)
+            }
+            _ => level,
+        };
+        self.quiet_recent = Some((at, recent));
+        self.quiet_peak = Some((at, self.faded_peak(at).max(recent)));
+    }
+
+    /// Draws the line between quiet and moving anew, after what was quiet of late.
+    pub(super) fn settle(&mut self) {
         let median = self.quiet.quantile(0.5);
         let rise = MIN_RISE.max(SPREADS * (self.quiet.quantile(0.95) - median));
         self.quiet_level = (median, rise);
-    }
-
-    /// Something came that it had not told: trust must be earned anew, by more.
-    pub(super) fn missed(&mut self) {
-        self.active = Histogram::default();
-        self.n_misses = (self.n_misses + 1).min(MAX_DOUBLINGS);
     }
 
     /// Nothing moved of late: if it said otherwise, what is no higher is quiet, for a good while.
@@ -119,18 +96,13 @@ impl Signal {
 
     /// The stream began anew or its clock jumped: what waits can't be labelled any more.
     pub(super) fn interrupted(&mut self) {
-        self.unlabelled.clear();
-        (self.quiet_recent, self.quiet_peak, self.calm_at, self.now) = (None, None, None, None);
+        (self.quiet_recent, self.quiet_peak, self.calm_at) = (None, None, None);
         self.n_above = 0;
     }
 
-    /// Whether active moments of this camera would stand out now.
-    pub(super) fn is_trusted(&self) -> bool {
-        let Some(now) = self.now else { return false };
-        let needed = MIN_MOMENTS.1 * 2f32.powi(self.n_misses as i32);
-        self.quiet.total >= MIN_MOMENTS.0
-            && self.active.total >= needed.min(HALVED_AT / 2.0)
-            && self.active.share_above(self.threshold(now)) >= MIN_STANDING_OUT
+    /// Whether enough is known of quiet moments.
+    pub(super) fn is_learned(&self) -> bool {
+        self.quiet.total >= MIN_MOMENTS
     }
 
     /// Whether it is so high now that something moves, if it can be trusted.
@@ -205,11 +177,6 @@ impl Histogram {
             }
         }
         0.0
-    }
-
-    fn share_above(&self, level: f32) -> f32 {
-        let above: f32 = self.bins[bin(level)..].iter().skip(1).sum();
-        above / self.total.max(1.0)
     }
 }
 
