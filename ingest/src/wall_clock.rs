@@ -4,7 +4,7 @@
 //! - no report: a picture gets the time it arrived;
 //! - the camera's clock is off, or jumps, by more than the tolerance: it isn't believed, its pictures get the time they
 //!   arrived, and the offset is known for its status. It is believed again within half the tolerance;
-//! - a smaller jump back: time advances by a millisecond per picture until it has caught up;
+//! - a smaller jump back: time goes on a tenth slower, as RTP times say, until it has caught up;
 //! - our own clock is set, either way, by more than two seconds against the monotonic clock: an error that ends the
 //!   session, so that no dwell time spans both times. Less is taken over.
 //!
@@ -18,6 +18,10 @@ use jiff::{SignedDuration, Timestamp};
 const LARGEST_STEP: SignedDuration = SignedDuration::from_secs(2);
 /// How far time advances at least from picture to picture.
 const SMALLEST_ADVANCE: SignedDuration = SignedDuration::from_millis(1);
+/// Pictures come in another order than they were taken by no more than this; what goes back further has jumped.
+const REORDERED: SignedDuration = SignedDuration::from_millis(500);
+/// Time that runs ahead of the clock after a jump back goes slower by one part in so many.
+const SLOWER_BY: i32 = 10;
 
 /// When something came, on both clocks of this machine.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +48,7 @@ pub struct ClockStep {
 }
 
 /// One sender report: this RTP time was this wall time.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Anchor {
     rtp: i64,
     wall: Timestamp,
@@ -59,7 +63,20 @@ pub struct WallClock {
     offset: SignedDuration,
     believed: bool,
     last_arrival: Option<Arrival>,
-    last_capture: Option<Timestamp>,
+    last: Option<Picture>,
+    /// How far capture times are ahead of the clock that they are taken from, since it jumped back.
+    ahead: SignedDuration,
+}
+
+/// The picture before.
+#[derive(Debug, Clone, Copy)]
+struct Picture {
+    rtp: i64,
+    /// What its time was taken from: a report, or its arrival.
+    anchor: Option<Anchor>,
+    /// What that clock said.
+    by_clock: Timestamp,
+    captured_at: Timestamp,
 }
 
 impl WallClock {
@@ -72,7 +89,8 @@ impl WallClock {
             offset: SignedDuration::ZERO,
             believed: true,
             last_arrival: None,
-            last_capture: None,
+            last: None,
+            ahead: SignedDuration::ZERO,
         }
     }
 
@@ -84,17 +102,26 @@ impl WallClock {
 
     /// When the picture with this RTP time was taken, given when it arrived.
     pub fn captured_at(&mut self, rtp: i64, arrival: Arrival) -> Result<Timestamp, ClockStep> {
-        self.watch_own_clock(arrival)?;
+        let elapsed = self.watch_own_clock(arrival)?;
         let reported = self.anchor.and_then(|anchor| self.project(anchor, rtp));
         if let Some(reported) = reported {
             self.offset = reported.duration_since(arrival.at);
             let within = if self.believed { self.tolerance } else { self.tolerance / 2 };
             self.believed = self.offset.abs() <= within;
         }
-        let candidate = reported.filter(|_| self.believed).unwrap_or(arrival.at);
-        let earliest = self.last_capture.and_then(|last| last.checked_add(SMALLEST_ADVANCE).ok());
-        let captured_at = earliest.map_or(candidate, |earliest| candidate.max(earliest));
-        self.last_capture = Some(captured_at);
+        let reported = reported.filter(|_| self.believed);
+        let (by_clock, anchor) = (reported.unwrap_or(arrival.at), self.anchor.filter(|_| reported.is_some()));
+        let mut captured_at = by_clock;
+        if let Some(last) = self.last {
+            let step = self.step(last.rtp, rtp, elapsed);
+            let expected = last.captured_at.checked_add(step).unwrap_or(last.captured_at);
+            let jumped = anchor != last.anchor || last.by_clock.duration_since(by_clock) > REORDERED;
+            let ahead = if jumped { expected.duration_since(by_clock) } else { self.ahead - step / SLOWER_BY };
+            self.ahead = ahead.max(SignedDuration::ZERO);
+            let earliest = last.captured_at.checked_add(SMALLEST_ADVANCE).unwrap_or(last.captured_at);
+            captured_at = by_clock.checked_add(self.ahead).unwrap_or(by_clock).max(earliest);
+        }
+        self.last = Some(Picture { rtp, anchor, by_clock, captured_at });
         Ok(captured_at)
     }
 
@@ -108,18 +135,29 @@ impl WallClock {
         self.believed
     }
 
-    fn watch_own_clock(&mut self, arrival: Arrival) -> Result<(), ClockStep> {
-        let Some(last) = self.last_arrival.replace(arrival) else { return Ok(()) };
+    /// Time since the picture before, by the clock that nobody sets.
+    fn watch_own_clock(&mut self, arrival: Arrival) -> Result<SignedDuration, ClockStep> {
+        let Some(last) = self.last_arrival.replace(arrival) else { return Ok(SignedDuration::ZERO) };
         let elapsed = arrival.instant.saturating_duration_since(last.instant);
         let elapsed = SignedDuration::try_from(elapsed).unwrap_or(SignedDuration::MAX);
         let by = arrival.at.duration_since(last.at).saturating_sub(elapsed);
-        if by.abs() > LARGEST_STEP { Err(ClockStep { by }) } else { Ok(()) }
+        if by.abs() > LARGEST_STEP { Err(ClockStep { by }) } else { Ok(elapsed) }
+    }
+
+    /// Time from one picture to the next: as their RTP times say where that can be, else as they arrived.
+    fn step(&self, from: i64, to: i64, elapsed: SignedDuration) -> SignedDuration {
+        let likely = SignedDuration::ZERO..=elapsed.saturating_add(LARGEST_STEP);
+        self.ticks(from, to).filter(|step| likely.contains(step)).unwrap_or(elapsed)
     }
 
     fn project(&self, anchor: Anchor, rtp: i64) -> Option<Timestamp> {
-        let ticks = rtp.checked_sub(anchor.rtp)?;
+        anchor.wall.checked_add(self.ticks(anchor.rtp, rtp)?).ok()
+    }
+
+    fn ticks(&self, from: i64, to: i64) -> Option<SignedDuration> {
+        let ticks = to.checked_sub(from)?;
         let nanos = i128::from(ticks) * 1_000_000_000 / i128::from(self.ticks_per_second.max(1));
-        anchor.wall.checked_add(SignedDuration::from_nanos(i64::try_from(nanos).ok()?)).ok()
+        Some(SignedDuration::from_nanos(i64::try_from(nanos).ok()?))
     }
 }
 
@@ -141,7 +179,8 @@ mod tests {
     }
 
     fn ntp(time: Timestamp) -> u64 {
-        ((time.as_second() + 2_208_988_800) as u64) << 32
+        let fraction = ((time.subsec_nanosecond() as u64) << 32) / 1_000_000_000;
+        (((time.as_second() + 2_208_988_800) as u64) << 32) | fraction
     }
 
     /// A camera of ten pictures a second, a machine that is told how its clock is set.
@@ -165,7 +204,11 @@ mod tests {
 
         /// The camera's report of its own time, off by so many seconds.
         fn report(&mut self, off: i64) {
-            let time = self.now() + SignedDuration::from_secs(off);
+            self.report_ms(1000 * off);
+        }
+
+        fn report_ms(&mut self, off: i64) {
+            let time = self.now() + SignedDuration::from_millis(off);
             self.clock.report(i64::from(self.n_pictures) * 9000, ntp(time));
         }
 
@@ -220,6 +263,52 @@ mod tests {
             let late = street.now().duration_since(captured_at);
             assert!(late.abs() <= SignedDuration::from_secs(5), "{off}: {late:?}");
         }
+    }
+
+    #[test]
+    fn camera_clock_that_steps_either_way_blinds_nobody() {
+        for step_ms in [500, 2000, 4900, 5100, 3_600_000].into_iter().flat_map(|ms| [ms, -ms]) {
+            let mut street = Street::new();
+            street.report(0);
+            street.seconds(20);
+            street.report_ms(step_ms);
+            for nth in 0..600 {
+                let last = street.last.unwrap();
+                let step = street.picture().unwrap().duration_since(last);
+                assert!(step >= SignedDuration::from_millis(80), "{step_ms} ms, picture {nth}: {step:?}");
+            }
+            let off = street.last.unwrap().duration_since(street.now());
+            let expected = if step_ms.abs() > 5000 { 0 } else { step_ms };
+            assert!((off.as_millis() - i128::from(expected)).abs() <= 150, "{step_ms} ms: {off:?} in the end");
+        }
+    }
+
+    #[test]
+    fn rtp_times_that_fall_back_blind_nobody() {
+        let mut street = Street::new();
+        street.report(0);
+        street.seconds(5);
+        for nth in 0..20 {
+            let instant = street.start + Duration::from_millis(100) * street.n_pictures;
+            let arrival = Arrival { instant, at: street.now() };
+            let captured_at = street.clock.captured_at((20 + nth) * 9000, arrival).unwrap();
+            let last = street.last.replace(captured_at).unwrap();
+            assert!(captured_at.duration_since(last) >= SignedDuration::from_millis(80), "{nth}");
+            street.n_pictures += 1;
+        }
+    }
+
+    #[test]
+    fn pictures_out_of_order_keep_the_clock() {
+        let mut street = Street::new();
+        street.report(0);
+        for nth in [0, 3, 1, 2, 6, 4, 5, 9] {
+            let instant = street.start + Duration::from_millis(100) * street.n_pictures;
+            let captured_at = street.clock.captured_at(nth * 9000, Arrival { instant, at: street.now() }).unwrap();
+            street.last = Some(captured_at);
+            street.n_pictures += 1;
+        }
+        assert_eq!(street.last, Some(at(0) + SignedDuration::from_millis(900)));
     }
 
     #[test]
