@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::KEYFRAMES_SUFFICE_WITHIN;
 use episodes::{Episodes, Levels};
 use signal::{Signal, seconds};
 
@@ -23,12 +24,16 @@ const LAG: SignedDuration = SignedDuration::from_millis(250);
 const FLOOR: f32 = 16.0;
 /// Moments that wait for their label at most: twelve seconds at 25/s and some.
 const MAX_UNLABELLED: usize = 512;
+/// A picture that was looked at tells of so long before it, if none was shortly before.
+const TELLS_OF: SignedDuration = SignedDuration::from_millis(500);
 
 /// One camera's sizes.
 #[derive(Default)]
 pub struct SizeEvidence {
     last: Option<Moment>,
     unlabelled: VecDeque<(Timestamp, Levels)>,
+    /// When a picture was last looked at.
+    labelled_at: Option<Timestamp>,
     episodes: Episodes,
     /// Of the sizes, and of their differences.
     signals: [Signal; 2],
@@ -79,9 +84,15 @@ impl SizeEvidence {
         }
     }
 
-    /// Says what the moments up to `until` were.
+    /// Says what a picture that was looked at shows. It tells of the time since the one before, if that was shortly before; of time
+    /// that nobody looked at nothing is learned.
     pub fn label(&mut self, until: Timestamp, active: bool) {
+        let last = self.labelled_at.replace(until).map(|last| until.duration_since(last));
+        let told_of = last.filter(|since| *since <= KEYFRAMES_SUFFICE_WITHIN).unwrap_or(TELLS_OF);
         while let Some((at, levels)) = self.unlabelled.pop_front_if(|(at, _)| *at <= until) {
+            if until.duration_since(at) > told_of {
+                continue;
+            }
             if active {
                 self.signals.iter_mut().for_each(|signal| signal.active(at));
                 self.episodes.active(at, levels);
@@ -109,6 +120,7 @@ impl SizeEvidence {
     pub fn interrupted(&mut self) {
         self.last = None;
         self.unlabelled.clear();
+        self.labelled_at = None;
         self.episodes.interrupted();
         self.signals.iter_mut().for_each(Signal::interrupted);
     }
@@ -256,6 +268,39 @@ mod tests {
             assert!(!triggers(&mut evidence, frame + 190, 10, 390));
         }
         assert!(evidence.is_trusted() && triggers(&mut evidence, next + 1200, 20, 960));
+    }
+
+    #[test]
+    fn time_that_nobody_looked_at_teaches_nothing() {
+        let cars = [(250, 176.0, false), (100, 960.0, true)].repeat(2);
+        let (mut evidence, next) = played(&[&cars[..], &[(500, 176.0, false)]].concat());
+        let threshold = |evidence: &SizeEvidence, frame| evidence.signals[0].threshold(at(frame));
+        let before = threshold(&evidence, next);
+        // Something larger goes by between checks, again and again, and is gone when one looks.
+        for frame in next..next + 250 * 40 {
+            let since_check = (frame - next) % 250;
+            evidence.observe(at(frame), if (50..200).contains(&since_check) { 700 } else { 176 });
+            if since_check == 249 {
+                evidence.label(at(frame), false);
+            }
+        }
+        let after = threshold(&evidence, next + 250 * 40);
+        assert!((after - before).abs() < 0.1, "{before} → {after}");
+        assert!(triggers(&mut evidence, next + 250 * 40, 25, 700));
+    }
+
+    #[test]
+    fn what_is_looked_at_now_and_then_is_learned_all_the_same() {
+        let cars = [(250, 176.0, false), (100, 960.0, true)].repeat(2);
+        let (mut evidence, next) = played(&[&cars[..], &[(500, 176.0, false)]].concat());
+        // Noise that grew while the camera was away is quiet once it was checked often enough.
+        for frame in next..next + 250 * 300 {
+            evidence.observe(at(frame), 260);
+            if (frame - next) % 250 == 249 {
+                evidence.label(at(frame), false);
+            }
+        }
+        assert!(!evidence.says_movement());
     }
 
     #[test]

@@ -14,6 +14,8 @@ const MOMENTS_IN_A_ROW: u32 = 2;
 const CALM: f32 = 0.5;
 /// A level that was quiet for this long just now, seconds, however large, stays quiet for a while.
 const RECENT: f32 = 1.5;
+/// Quiet moments further apart than this, seconds, count as near: nobody looked in between.
+const STEP: f32 = 0.2;
 /// The half-life, in seconds, in which that fades.
 const RECENT_HALF_LIFE: f32 = 30.0;
 /// The half-life, in seconds, of what a false alarm taught.
@@ -71,7 +73,7 @@ impl Signal {
         self.quiet.add(level);
         let recent = match self.quiet_recent {
             Some((last_at, recent)) if at > last_at => {
-                recent + (1.0 - (-seconds(last_at, at) / RECENT).exp()) * (level - recent)
+                recent + (1.0 - (-seconds(last_at, at).min(STEP) / RECENT).exp()) * (level - recent)
             }
             _ => level,
         };
