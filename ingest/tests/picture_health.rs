@@ -204,6 +204,71 @@ fn an_encoder_that_repeats_a_picture_is_frozen_and_a_quiet_compressed_street_is_
     }
 }
 
+#[test]
+fn a_camera_that_is_covered_from_the_start_is_told_within_a_minute() {
+    let covers: Vec<(&str, PictureFault, Change)> = vec![
+        (
+            "a board",
+            PictureFault::Covered,
+            Box::new(|plane| plane.map(|x, y, _| 90.0 + 0.1 * x as f32 + 0.05 * y as f32)),
+        ),
+        ("paper", PictureFault::Covered, Box::new(|plane| plane.map(|_, _, _| 200.0))),
+        ("a dark cloth", PictureFault::Covered, Box::new(|plane| plane.map(|x, _, _| 45.0 + 0.02 * x as f32))),
+        (
+            "a hand",
+            PictureFault::Covered,
+            Box::new(|plane| {
+                let width = plane.width as f32;
+                plane.map(|x, y, _| 40.0 + 12.0 * ((12.0 * x as f32 / width).sin() + (17.0 * y as f32 / width).cos()))
+            }),
+        ),
+        ("a lens cap", PictureFault::Black, Box::new(|plane| plane.exposed(0.0, 0.0))),
+    ];
+    for (size, interval_s) in [((384, 288), 2), ((768, 576), 10)] {
+        let street = street(size.0, size.1);
+        for (name, fault, change) in &covers {
+            for sigma in [1.0, 6.0] {
+                let mut camera = Camera::new(interval_s);
+                let covered = change(&street[0]);
+                while camera.seconds() < 60 {
+                    camera.show(&covered, sigma);
+                }
+                let worst = camera.health.verdict().worst().map(|worst| worst.fault);
+                assert_eq!(worst, Some(*fault), "{name}, noise {sigma}, every {interval_s} s");
+                while camera.seconds() < 150 {
+                    camera.show(&street[camera.seconds() as usize % street.len()], 2.0);
+                }
+                assert_eq!(camera.health.verdict(), PictureVerdict::default(), "{name} is gone");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_camera_that_starts_at_night_in_rain_or_in_fog_is_not_covered() {
+    let street = street(384, 288);
+    let quiet = quiet(&street);
+    let fog = |gain: f32, level: f32| {
+        let quiet = &quiet;
+        move |_: usize, _: usize, _: &mut Dice| {
+            (quiet.blurred(1.5).map(|_, _, value| level + gain * (value - 128.0)), 3.0)
+        }
+    };
+    let mut stretches = plain_day(&street, &quiet);
+    stretches.push(("fog", 1.0, Box::new(fog(0.2, 150.0))));
+    stretches.push(("thick fog", 1.0, Box::new(fog(0.1, 170.0))));
+    stretches.push(("fog at night", 1.0, Box::new(fog(0.1, 45.0))));
+    for (name, _, show) in stretches {
+        let mut camera = Camera::new(2);
+        // From the tenth picture on: no lorry fills the view while it is learned.
+        for index in 10..160 {
+            let (plane, sigma) = show(index, 1800, &mut camera.dice);
+            let verdict = camera.show(&plane, sigma);
+            assert_eq!(verdict, PictureVerdict::default(), "{name}, after {} s", camera.seconds());
+        }
+    }
+}
+
 /// A stretch of plain footage: its name, its hours, and what keyframe `index` of `n` shows, with the noise on it.
 type Stretch<'a> = (&'static str, f32, Box<dyn Fn(usize, usize, &mut Dice) -> (Plane, f32) + 'a>);
 

@@ -38,8 +38,7 @@ impl Sample {
             add_rows(&mut columns, band);
             reduce(&columns, grid, &mut sums, &mut fine);
         }
-        let n_pixels = (grid.block * grid.block) as f32;
-        let luma: Vec<f32> = sums.iter().map(|&sum| sum as f32 / n_pixels).collect();
+        let luma = means(&sums, grid);
         let gradient = gradients(&luma, grid);
         let cell_luma = cell_means(&luma, grid);
         Self { sums, luma, fine, gradient, cell_luma }
@@ -55,6 +54,25 @@ impl Sample {
         }
         let n = n_open.max(1) as f32;
         Change { repeated: n_same as f32 / n, mean: sum as f32 / n / (grid.block * grid.block) as f32 }
+    }
+
+    /// Mean product of local contrast in this picture and in the one with these sums. Noise, which is new in each, has no part in it, and
+    /// shading, which is even over a cell, has none either.
+    pub fn lasting_structure(&self, before: &[u32], grid: &Grid) -> f32 {
+        let before = gradients(&means(before, grid), grid);
+        let mut cells = vec![[[0.0f32; 3]; 2]; grid.n_cells()];
+        for (index, &cell) in grid.cell_of.iter().enumerate().filter(|(index, _)| grid.inner[*index]) {
+            for (axis, [both, now, then]) in cells[cell].iter_mut().enumerate() {
+                *both += self.gradient[index][axis] * before[index][axis];
+                *now += self.gradient[index][axis];
+                *then += before[index][axis];
+            }
+        }
+        let n_inner: usize = grid.n_inner.iter().sum();
+        let of_cell = |(axes, n): (&[[f32; 3]; 2], &usize)| -> f32 {
+            axes.iter().map(|[both, now, then]| both - now * then / (*n).max(1) as f32).sum()
+        };
+        cells.iter().zip(&grid.n_inner).map(of_cell).sum::<f32>() / n_inner.max(1) as f32
     }
 
     /// Mean luma, and the luma that the given share of the open blocks stays below.
@@ -126,6 +144,11 @@ fn gradients(luma: &[f32], grid: &Grid) -> Vec<[f32; 2]> {
         gradients[index] = [(right - left) / 8.0, (down - up) / 8.0];
     }
     gradients
+}
+
+fn means(sums: &[u32], grid: &Grid) -> Vec<f32> {
+    let n_pixels = (grid.block * grid.block) as f32;
+    sums.iter().map(|&sum| sum as f32 / n_pixels).collect()
 }
 
 fn cell_means(luma: &[f32], grid: &Grid) -> Vec<f32> {

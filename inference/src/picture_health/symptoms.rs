@@ -21,6 +21,9 @@ const SETTLING: (f32, f32, f32) = (0.28, 0.15, 0.6);
 const SAME_LIGHT: std::ops::RangeInclusive<f32> = 0.85..=1.18;
 /// Mean squared gradient below which a picture shows nothing that could be said to stand still.
 const PLAIN: f32 = 0.1;
+/// Local contrast that lasts from one picture to the next, in squared luma of a block, below which there is no view: a street has 250 by
+/// day, 5 at night and 2 in fog; boards, sheets and hands before a lens have up to 0.15, noise included.
+const BLANK: f32 = 0.3;
 /// Contrast of large areas against what the light lets expect: below it something lies between.
 const VEILED: f32 = 0.45;
 /// Detail against the usual at this light.
@@ -47,11 +50,14 @@ pub(super) enum Symptom {
     /// Moved, covered or veiled; which, is told once it lasts.
     Displaced,
     Blurred,
+    /// Nothing to see, and no view known that it could hide.
+    Blank,
 }
 
 impl Symptom {
-    pub const COUNT: usize = 5;
-    pub const ALL: [Self; Self::COUNT] = [Self::Black, Self::OverExposed, Self::Frozen, Self::Displaced, Self::Blurred];
+    pub const COUNT: usize = 6;
+    pub const ALL: [Self; Self::COUNT] =
+        [Self::Black, Self::OverExposed, Self::Frozen, Self::Displaced, Self::Blurred, Self::Blank];
 }
 
 /// What one picture shows.
@@ -86,6 +92,9 @@ pub(super) fn find(sample: &Sample, last_sums: &[u32], (view, grid): (&View, &Gr
     let likeness = view.is_learned().then(|| view.compare(sample, traits, grid, black)).flatten();
     if let Some(symptom) = likeness.filter(|_| says_something).and_then(|likeness| changed(&likeness)) {
         shown[symptom as usize] = true;
+    }
+    if says_something && likeness.is_none() && last_sums.len() == sample.sums.len() {
+        shown[Symptom::Blank as usize] = sample.lasting_structure(last_sums, grid) < BLANK;
     }
     Symptoms { shown, traits, likeness }
 }
