@@ -1,6 +1,6 @@
 //! Whether a camera's picture can be used: black, frozen, covered, blurred, moved, over-exposed.
 //!
-//! Enters: its decoded, masked keyframes, at any pace from one a second to one a minute. Leaves: the faults that hold, each since when. A
+//! Enters: its decoded, masked keyframes, and where those are rare other pictures, at any pace from one a second to one a minute. Leaves: the faults that hold, each since when. A
 //! fault must show for half a minute before it counts and be gone for a quarter before it ends. What the view normally looks like is learned
 //! slowly, in memory only, so dusk, seasons and moved furniture pass. Not here: what to do about a fault.
 
@@ -13,7 +13,7 @@ mod view;
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::frame::{Frame, Range};
 use crate::mask::PrivacyMasks;
@@ -26,6 +26,9 @@ use view::{Traits, View};
 
 /// Most time that passes between two pictures as far as patience goes: a camera that was away has shown nothing meanwhile.
 const MAX_STEP: Duration = Duration::from_secs(60);
+
+/// A camera whose keyframes are further apart shows how its picture is in others too.
+const LOOKS_EVERY: SignedDuration = SignedDuration::from_secs(5);
 
 /// What can be wrong with a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -145,6 +148,9 @@ struct Scene {
     grid: Grid,
     view: View,
     last_sums: Vec<u32>,
+    /// Whether the last keyframe repeated the picture before it. Between keyframes an encoder leaves out what hardly changes: only where
+    /// it began anew and came to the same did its source stand still.
+    repeated_anew: bool,
     /// Confirmed displacement: is it a move, and what the camera shows since.
     displaced: Option<Displaced>,
 }
@@ -161,8 +167,22 @@ impl PictureHealth {
         Self { settings, scene: None, streaks: Default::default(), last_at: None, watched: Duration::ZERO }
     }
 
+    /// Whether a picture of this time is worth taking although it is no keyframe.
+    pub fn is_due(&self, at: Timestamp) -> bool {
+        self.last_at.is_none_or(|last_at| at.duration_since(last_at).abs() >= LOOKS_EVERY)
+    }
+
     /// Takes one keyframe; what is wrong now. Frames that are tiny or wholly masked change nothing.
     pub fn observe(&mut self, frame: &Frame) -> PictureVerdict {
+        self.take(frame, true)
+    }
+
+    /// The same with a picture between keyframes, after all keyframes before it.
+    pub fn observe_between(&mut self, frame: &Frame) -> PictureVerdict {
+        self.take(frame, false)
+    }
+
+    fn take(&mut self, frame: &Frame, keyframe: bool) -> PictureVerdict {
         let at = frame.captured_at();
         let step = self.last_at.map_or(Duration::ZERO, |last| step(last, at));
         self.last_at = Some(at);
@@ -173,7 +193,7 @@ impl PictureHealth {
         }
         if let Some(scene) = self.scene.as_mut() {
             let now = Moment { watched: self.watched, at };
-            scene.observe(frame, step, now, (&mut self.streaks, &self.settings));
+            scene.observe((frame, keyframe), step, now, (&mut self.streaks, &self.settings));
         }
         self.verdict()
     }
@@ -210,6 +230,7 @@ impl PictureHealth {
         self.scene = Grid::new(size, &self.settings.masks).map(|grid| Scene {
             view: View::new(&grid),
             last_sums: Vec::new(),
+            repeated_anew: false,
             displaced: None,
             grid,
         });
@@ -219,7 +240,7 @@ impl PictureHealth {
 impl Scene {
     fn observe(
         &mut self,
-        frame: &Frame,
+        (frame, keyframe): (&Frame, bool),
         step: Duration,
         now: Moment,
         (streaks, settings): (&mut [Streak; Symptom::COUNT], &PictureHealthSettings),
@@ -228,8 +249,13 @@ impl Scene {
         let sample = Sample::take(frame.picture().luma(), &self.grid);
         let found = symptoms::find(&sample, &self.last_sums, (&self.view, &self.grid), full_range);
         self.last_sums.clone_from(&sample.sums);
-        let patience = Patience { confirm: settings.confirm_after, clear: settings.clear_after, n_pictures: 3 };
+        if keyframe {
+            self.repeated_anew = found.shown[Symptom::Frozen as usize];
+        }
+        let usual = Patience { confirm: settings.confirm_after, clear: settings.clear_after, n_pictures: 3 };
         for symptom in Symptom::ALL {
+            let is_unsure = symptom == Symptom::Frozen && !self.repeated_anew;
+            let patience = if is_unsure { Patience { confirm: Duration::MAX, ..usual } } else { usual };
             let is_new = streaks[symptom as usize].take(found.shown[symptom as usize], now, patience);
             if is_new && symptom == Symptom::Displaced {
                 let fault = found.likeness.map_or(PictureFault::Covered, |likeness| {
@@ -280,7 +306,6 @@ fn step(last: Timestamp, at: Timestamp) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use jiff::SignedDuration;
     use proptest::prelude::*;
 
     use super::*;

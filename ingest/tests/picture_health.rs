@@ -172,6 +172,51 @@ fn what_happens_under_a_mask_is_nobody_s_business() {
     }
 }
 
+/// Seconds of one kind of picture.
+type Scene<'a> = (usize, Box<dyn Fn(usize) -> Plane + 'a>);
+
+/// What a camera's lane says of these scenes, whose keyframes are so far apart; after each second.
+fn in_lane(scenes: &[Scene], group_s: usize, encoder: &[&str]) -> Vec<PictureVerdict> {
+    let (noise, mut dice) = (Noise::new(), Dice::new(5));
+    let mut planes = Vec::new();
+    for (seconds, show) in scenes {
+        for _ in 0..seconds * encoded::FPS {
+            planes.push(noise.add(&show(planes.len()), 2.0, &mut dice));
+        }
+    }
+    encoded::in_lane(&planes, group_s, encoder, start())
+}
+
+#[test]
+fn each_fault_is_found_within_a_minute_when_keyframes_are_25_s_apart() {
+    let street = street(384, 288);
+    let sound = |index: usize| street[2 * index / encoded::FPS % street.len()].clone();
+    let some = ["a hand", "30 % to the left and down", "out of focus", "dark", "burnt out"];
+    for (name, fault, _, change) in faults().into_iter().filter(|(name, ..)| some.contains(name)) {
+        // The worst moment: just after a keyframe.
+        let scenes: [Scene; 2] = [(76, Box::new(sound)), (60, Box::new(|index| change(&sound(index))))];
+        let verdicts = in_lane(&scenes, 25, &["-crf", "23"]);
+        assert!(verdicts[..76].iter().all(|verdict| verdict.faults.is_empty()), "{name}: told too early");
+        let found = verdicts.iter().position(|verdict| verdict.has(fault));
+        assert!(found.is_some(), "{name}: {:?}", verdicts.last());
+    }
+}
+
+#[test]
+fn a_frozen_camera_is_found_when_keyframes_are_far_apart_and_a_quiet_one_is_not_frozen() {
+    let quiet = quiet(&street(384, 288));
+    for encoder in [&["-crf", "23"][..], &["-crf", "35"], &["-crf", "42"]] {
+        let plain = in_lane(&[(180, Box::new(|_| quiet.clone()))], 90, encoder);
+        assert!(plain.iter().all(|verdict| verdict.faults.is_empty()), "{encoder:?}: {:?}", plain.last());
+        let (noise, mut dice) = (Noise::new(), Dice::new(9));
+        let mut planes: Vec<Plane> = (0..76 * encoded::FPS).map(|_| noise.add(&quiet, 2.0, &mut dice)).collect();
+        let last = planes[planes.len() - 1].clone();
+        planes.extend((0..60 * encoded::FPS).map(|_| last.clone()));
+        let frozen = encoded::in_lane(&planes, 25, encoder, start());
+        assert!(frozen[135].has(PictureFault::Frozen), "{encoder:?}: {:?}", frozen[135]);
+    }
+}
+
 /// A quiet street for two minutes, then its last picture for one, as an encoder makes them: the first fault and when.
 fn first_fault_when_frozen(encoder: &[&str]) -> Option<(i64, PictureFault)> {
     let quiet = quiet(&street(384, 288));

@@ -269,7 +269,7 @@ impl Lane {
         Ok(pictures)
     }
 
-    /// Hands a picture on to be analysed for this purpose, if for any; keyframes show how the camera's picture is.
+    /// Hands a picture on to be analysed for this purpose, if for any; keyframes, and where those are rare others, show how the camera's picture is.
     fn deliver(&self, picture: &Picture, keyframe: bool, purpose: Option<Purpose>) {
         self.n_frames.fetch_add(1, Ordering::Relaxed);
         self.settings.metrics.decoded();
@@ -279,8 +279,7 @@ impl Lane {
         match picture.to_frame() {
             Ok(frame) => {
                 let frame = mask::paint(frame, &self.settings.masks);
-                if keyframe {
-                    let verdict = self.picture.lock().observe(&frame);
+                if let Some(verdict) = self.judge(&frame, keyframe) {
                     self.settings.metrics.picture(&verdict);
                 }
                 if let Some(purpose) = purpose {
@@ -293,6 +292,15 @@ impl Lane {
                 tracing::warn!(camera, error = &error as &dyn std::error::Error, "can't use a picture");
             }
         }
+    }
+
+    /// How the camera's picture is, where this one has a say.
+    fn judge(&self, frame: &Frame, keyframe: bool) -> Option<PictureVerdict> {
+        let mut picture = self.picture.lock();
+        if keyframe {
+            return Some(picture.observe(frame));
+        }
+        picture.is_due(frame.captured_at()).then(|| picture.observe_between(frame))
     }
 
     fn count_errors(&self, n_errors: u64) {
