@@ -240,3 +240,6 @@ fn serve(queue: &Queue, mut detector: Detector, metrics: &Metrics) {
         queue.done(&slot, rest);
     }
 }
+
+#[cfg(test)]
+mod tests;
