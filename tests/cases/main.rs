@@ -10,6 +10,7 @@ mod leaks;
 mod model;
 mod one_box;
 mod reference;
+mod registry_changes;
 mod reload;
 mod samples;
 mod sensors;
