@@ -16,6 +16,7 @@ mod samples;
 mod sensors;
 mod session_quirks;
 mod session_scale;
+mod stale_owner;
 mod store;
 mod streams;
 mod two_instances;
