@@ -21,3 +21,4 @@ mod stale_owner;
 mod store;
 mod streams;
 mod two_instances;
+mod udp;
