@@ -10,6 +10,7 @@ mod city_registry;
 mod leaks;
 mod model;
 mod one_box;
+mod own_clock;
 mod read_only;
 mod reference;
 mod registry_changes;
