@@ -7,6 +7,7 @@ mod broker_away;
 mod camera_faults;
 mod city;
 mod city_registry;
+mod comeback;
 mod leaks;
 mod model;
 mod one_box;
