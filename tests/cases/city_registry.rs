@@ -53,7 +53,8 @@ const SETTINGS: &str = "[ingest]\n\
 
 /// One worker and the ways into it.
 pub struct Worker {
-    process: Process,
+    /// Its process and log.
+    pub process: Process,
     /// Its health and metrics.
     pub client: Client,
     api: Api,

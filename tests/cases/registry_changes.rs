@@ -11,6 +11,8 @@ use xueliang_tests::wait;
 use crate::city_registry::{CAMERAS, City, N_CAMERAS, START};
 
 const SOON: Duration = Duration::from_secs(20);
+/// Empty partitions are read so soon.
+const READ_WITHIN: Duration = Duration::from_secs(4);
 /// No record names these but a bad one, of street-4.
 const UNTOUCHED: [&str; 4] = ["street-1", "street-4", "street-5", "street-6"];
 
@@ -39,9 +41,19 @@ fn a_record_touches_only_its_camera_and_a_lost_registry_none() {
     city.kafka.delete(CAMERAS).unwrap();
     wait_ready(&city, false);
     before.check_untouched(&city);
+    let assigned = n_assigned(&city);
     city.kafka.create_compacted(CAMERAS, 64).unwrap();
+    wait::until("the empty partitions to be shared", START, || {
+        let now = n_assigned(&city);
+        Ok(now.iter().zip(&assigned).all(|(now, before)| now > before).then_some(()))
+    })
+    .unwrap();
     wait_ready(&city, true);
-    before.check_untouched(&city);
+    wait::holds("every camera, while they are read", READ_WITHIN, || {
+        before.check_untouched(&city);
+        Ok(Some(()))
+    })
+    .unwrap();
     for id in ["street-2", "street-7"] {
         assert_eq!(Seen::now(&city).session(id), changed.session(id), "an empty registry removes nothing");
     }
@@ -89,6 +101,13 @@ impl Seen {
             assert_eq!((now.clients(id).len(), now.clients(id)), (1, self.clients(id)), "{id} was connected to anew");
         }
     }
+}
+
+/// How often each worker was given partitions.
+fn n_assigned(city: &City) -> Vec<usize> {
+    let logs = city.workers.iter().flatten().map(|worker| worker.process.log().unwrap());
+    let gives = |line: &&str| line.contains("partitions of the registry assigned") && !line.contains("partitions=[]");
+    logs.map(|log| log.lines().filter(gives).count()).collect()
 }
 
 /// Waits until every worker says that the registry is there, or that it is not.
