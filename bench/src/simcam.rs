@@ -6,6 +6,7 @@
 
 mod footage;
 mod pacer;
+mod plays;
 
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -17,6 +18,8 @@ use gstreamer_rtsp_server::{RTSPAuth, RTSPMediaFactory, RTSPMountPoints, RTSPSer
 
 pub use footage::{Codec, Footage};
 use pacer::Pacer;
+pub use plays::Play;
+use plays::Plays;
 
 /// User and password that every path of a server asks for, by digest.
 #[derive(Clone, Debug)]
@@ -57,6 +60,7 @@ pub struct SimCam {
     server: RTSPServer,
     main_loop: glib::MainLoop,
     thread: Option<JoinHandle<()>>,
+    plays: Plays,
     _pacer: Pacer,
 }
 
@@ -76,6 +80,8 @@ impl SimCam {
             mounts.add_factory(&camera.path, factory(&camera, &pacer));
         }
         server.set_mount_points(Some(&mounts));
+        let plays = Plays::default();
+        plays.watch(&server);
 
         let context = glib::MainContext::new();
         server
@@ -90,7 +96,7 @@ impl SimCam {
                 debug_assert!(run.is_ok(), "the loop's context belongs to this thread");
             }
         })?;
-        Ok(Self { port: bound, server, main_loop, thread: Some(thread), _pacer: pacer })
+        Ok(Self { port: bound, server, main_loop, thread: Some(thread), plays, _pacer: pacer })
     }
 
     /// The port it listens on.
@@ -101,6 +107,11 @@ impl SimCam {
     /// The URL of a path, without credentials.
     pub fn url(&self, path: &str) -> String {
         format!("rtsp://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// Every play so far, in the order in which they began.
+    pub fn plays(&self) -> Vec<Play> {
+        self.plays.all()
     }
 
     /// Hangs up on every client at once, as a camera does that restarts.

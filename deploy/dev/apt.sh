@@ -6,11 +6,11 @@ APT_BUILD=(ca-certificates pkg-config make gcc g++ libgstreamer1.0-dev libgstrea
 APT_RUN=(gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav libgstrtspserver-1.0-0)
 APT_FOOTAGE=(ffmpeg)
 APT_BROWSER=(chromium fonts-noto-cjk)
-APT_CHECK=(shellcheck util-linux openssl)
+APT_CHECK=(shellcheck util-linux openssl faketime)
 APT_MQTT=(mosquitto)
 
 part_apt_demo() { part_apt "compilers, GStreamer, libavcodec and ffmpeg, to build and to play cameras" "${APT_BUILD[@]}" "${APT_RUN[@]}" "${APT_FOOTAGE[@]}"; }
-part_apt_check() { part_apt "shellcheck for the scripts, setpriv and openssl for the tests" "${APT_CHECK[@]}"; }
+part_apt_check() { part_apt "shellcheck for the scripts, setpriv, openssl and libfaketime for the tests" "${APT_CHECK[@]}"; }
 part_mqtt() { part_apt "Mosquitto, the MQTT broker of the sensor tests" "${APT_MQTT[@]}"; }
 part_browser() { part_apt "Chromium and CJK fonts, to test the console" "${APT_BROWSER[@]}"; }
 

@@ -3,18 +3,25 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod bench;
+mod broker_away;
 mod camera_faults;
 mod city;
 mod city_registry;
+mod comeback;
 mod leaks;
 mod model;
 mod one_box;
+mod own_clock;
+mod read_only;
 mod reference;
+mod registry_changes;
 mod reload;
 mod samples;
 mod sensors;
 mod session_quirks;
 mod session_scale;
+mod stale_owner;
 mod store;
 mod streams;
 mod two_instances;
+mod udp;

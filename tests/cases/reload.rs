@@ -15,7 +15,8 @@ use xueliang_tests::{parts, wait};
 
 use crate::{leaks, store};
 
-const TOKEN: &str = "a-token-that-nobody-guesses";
+/// The token of the workers' API.
+pub const TOKEN: &str = "a-token-that-nobody-guesses";
 const QUICKLY: Duration = Duration::from_secs(20);
 
 const CAMERA: &str = "[[camera]]\nid = \"@ID@\"\nurl = \"@URL@\"\ngate = \"keyframes\"\nanalysis_fps = @FPS@\n";
@@ -36,18 +37,18 @@ const SETTINGS: &str = "[ingest]\n\
     region = \"3402\"\n";
 
 /// The worker's API for its cameras.
-struct Api {
+pub struct Api {
     http: Http,
     base: String,
 }
 
 impl Api {
-    fn new(port: u16) -> Self {
+    pub fn new(port: u16) -> Self {
         Self { http: Http::new(), base: format!("http://127.0.0.1:{port}") }
     }
 
     /// Status and body of a call with the token.
-    fn call(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+    pub fn call(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
         let request = self.http.request(method.parse().unwrap(), format!("{}{path}", self.base)).bearer_auth(TOKEN);
         let response = match body {
             Some(body) => request.json(&body).send().unwrap(),
@@ -57,15 +58,18 @@ impl Api {
         (status, serde_json::from_str(&response.text().unwrap()).unwrap_or(Value::Null))
     }
 
-    fn camera(&self, id: &str) -> Value {
+    /// One camera as the worker shows it.
+    pub fn camera(&self, id: &str) -> Value {
         self.call("GET", &format!("/v1/cameras/{id}"), None).1
     }
 
-    fn session(&self, id: &str) -> String {
+    /// Its session; empty when there is no such camera.
+    pub fn session(&self, id: &str) -> String {
         self.camera(id)["session"].as_str().unwrap_or_default().to_owned()
     }
 
-    fn wait_for(&self, id: &str, state: &str) {
+    /// Waits until the camera is in this state.
+    pub fn wait_for(&self, id: &str, state: &str) {
         wait::until(&format!("{id} to be {state}"), QUICKLY, || {
             let camera = self.camera(id);
             anyhow::ensure!(camera["state"] == state, "{camera}");

@@ -17,9 +17,14 @@ use xueliang_tests::simcam::{Camera, Codec, SimCam};
 pub const DEADLINES: Deadlines = Deadlines { connect: Duration::from_secs(3), stall: Duration::from_secs(3) };
 const LARGE: &[u8] = include_bytes!("../../ingest/tests/fixtures/large.h264");
 
-fn reels() -> (Reel, Reel) {
+pub fn reels() -> (Reel, Reel) {
     static REELS: OnceLock<(Reel, Reel)> = OnceLock::new();
-    let read = || (Reel::of(&parts::street(Codec::H264).unwrap()).unwrap(), Reel::read(LARGE).unwrap());
+    let read = || {
+        let (street, large) = (Reel::of(&parts::street(Codec::H264).unwrap()).unwrap(), Reel::read(LARGE).unwrap());
+        // Looked in once, so that nobody's session waits for it.
+        assert!(street.holds(street.unit(0)));
+        (street, large)
+    };
     REELS.get_or_init(read).clone()
 }
 
@@ -39,20 +44,22 @@ pub fn endpoint(url: &str, password: Option<&str>) -> Endpoint {
 
 /// What a session brought in a while.
 #[derive(Default)]
-struct Seen {
-    n_units: usize,
-    n_keyframes: usize,
-    n_lost: u64,
+pub struct Seen {
+    pub n_units: usize,
+    pub n_keyframes: usize,
+    pub n_lost: u64,
+    /// Pictures that the camera's footage does not hold as they came.
+    pub n_foreign: usize,
     n_bytes: usize,
     n_reordered: u64,
-    captured: Vec<Timestamp>,
+    pub captured: Vec<Timestamp>,
     widest_gap: Duration,
-    remarks: Vec<String>,
-    failure: Option<Failure>,
+    pub remarks: Vec<String>,
+    pub failure: Option<Failure>,
 }
 
 impl Seen {
-    fn cause(&self) -> String {
+    pub fn cause(&self) -> String {
         self.failure.as_ref().map(ToString::to_string).unwrap_or_default()
     }
 
@@ -71,7 +78,7 @@ impl Seen {
 }
 
 async fn watch(endpoint: &Endpoint, during: Duration) -> Seen {
-    let mut seen = Seen::default();
+    let (mut seen, (footage, _)) = (Seen::default(), reels());
     let mut session = match Session::open(endpoint, DEADLINES).await {
         Ok(session) => session,
         Err(failure) => return Seen { failure: Some(failure), ..seen },
@@ -84,6 +91,7 @@ async fn watch(endpoint: &Endpoint, during: Duration) -> Seen {
                 seen.n_keyframes += usize::from(unit.keyframe);
                 seen.n_lost += u64::from(unit.lost_packets);
                 seen.n_bytes += unit.bytes.len();
+                seen.n_foreign += usize::from(!footage.holds(&unit.bytes));
                 seen.captured.push(unit.captured_at);
                 seen.widest_gap = seen.widest_gap.max(last.elapsed());
                 last = Instant::now();
@@ -104,7 +112,7 @@ async fn watch(endpoint: &Endpoint, during: Duration) -> Seen {
 }
 
 /// Watches cameras beside a good one, all in one thread, and checks the good one.
-fn watch_all(endpoints: &[Endpoint], during: Duration) -> Vec<Seen> {
+pub fn watch_all(endpoints: &[Endpoint], during: Duration) -> Vec<Seen> {
     let good = camera(Quirk::Plain);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (seen, undisturbed) = runtime.block_on(async {

@@ -6,6 +6,7 @@
 mod camera;
 mod challenge;
 mod crowd;
+mod datagrams;
 mod packets;
 mod quirk;
 mod reel;

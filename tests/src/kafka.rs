@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message as _;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -131,9 +133,33 @@ impl Kafka {
         Ok(messages)
     }
 
-    /// Puts one message into a topic.
+    /// Deletes a topic with all that is in it.
+    pub fn delete(&self, topic: &str) -> Result<()> {
+        let admin: AdminClient<DefaultClientContext> = self.client().create()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let options = AdminOptions::new().operation_timeout(Some(ANSWER));
+        let answers = runtime.block_on(admin.delete_topics(&[topic], &options))?;
+        answers
+            .into_iter()
+            .try_for_each(|answer| answer.map(drop))
+            .map_err(|(topic, cause)| anyhow!("{topic}: {cause}"))
+    }
+
+    /// Makes a compacted topic.
+    pub fn create_compacted(&self, topic: &str, n_partitions: i32) -> Result<()> {
+        let admin: AdminClient<DefaultClientContext> = self.client().create()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let topic = NewTopic::new(topic, n_partitions, TopicReplication::Fixed(1)).set("cleanup.policy", "compact");
+        let answers = runtime.block_on(admin.create_topics([&topic], &AdminOptions::new()))?;
+        answers
+            .into_iter()
+            .try_for_each(|answer| answer.map(drop))
+            .map_err(|(topic, cause)| anyhow!("{topic}: {cause}"))
+    }
+
+    /// Puts one message into a topic, into the partition that Kafka's own clients choose.
     pub fn produce(&self, topic: &str, key: &str, payload: &[u8]) -> Result<()> {
-        let producer: BaseProducer = self.client().create()?;
+        let producer: BaseProducer = self.client().set("partitioner", "murmur2_random").create()?;
         producer.send(BaseRecord::to(topic).key(key).payload(payload)).map_err(|(error, _)| error)?;
         Ok(producer.flush(ANSWER)?)
     }

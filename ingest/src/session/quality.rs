@@ -104,17 +104,18 @@ impl Quality {
                 BYTES_PER_SECOND / 1e6
             ));
         }
-        if self.lacks_keyframes(now) {
-            return Some(format!(
-                "no keyframe (IDR) for {} s; set its I-frame interval to 1 or 2 s and switch off smart coding and intra refresh",
-                KEYFRAME_WITHIN.as_secs()
-            ));
-        }
+        // Before the lack of keyframes: they are the largest pictures, so where packets are lost none may come whole.
         let n_lost = self.n_lost(now);
-        (n_lost > MOST_LOST).then(|| {
-            format!(
+        if n_lost > MOST_LOST {
+            return Some(format!(
                 "{n_lost} packets lost or out of order in {} s; check the network, or set its transport to tcp",
                 LOSS_WINDOW.as_secs()
+            ));
+        }
+        self.lacks_keyframes(now).then(|| {
+            format!(
+                "no keyframe (IDR) for {} s; set its I-frame interval to 1 or 2 s and switch off smart coding and intra refresh",
+                KEYFRAME_WITHIN.as_secs()
             )
         })
     }
@@ -205,6 +206,15 @@ mod tests {
         let mut quality = Quality::new(start);
         let end = feed(&mut quality, start, 25 * 31, Duration::from_millis(40), u32::MAX);
         assert!(quality.remark(end).unwrap().contains("keyframe"));
+    }
+
+    #[test]
+    fn lost_keyframes_are_told_as_losses() {
+        let start = Instant::now();
+        let mut quality = Quality::new(start);
+        let end = feed(&mut quality, start, 25 * 31, Duration::from_millis(40), u32::MAX);
+        quality.unit(1, false, 80, end);
+        assert!(quality.lacks_keyframes(end) && quality.remark(end).unwrap().contains("80 packets"));
     }
 
     #[test]

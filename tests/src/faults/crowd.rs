@@ -1,15 +1,15 @@
-//! Very many plain cameras behind one port: one task each, no footage, the sizes of a quiet 1080p street.
+//! Very many plain cameras behind one port: one task each, no footage, the sizes of a quiet 1080p street, or one picture that can be
+//! decoded. All can go at once and come back.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc::Sender;
+use tokio::sync::{mpsc::Sender, watch};
 
 use super::packets::Packetizer;
 
@@ -23,29 +23,52 @@ const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=crowd\r\nt=0 0\r\n\
 /// A running crowd, until it is dropped.
 pub struct Crowd {
     address: SocketAddr,
-    n_connected: Arc<AtomicUsize>,
+    connected_at: Arc<Mutex<Vec<Instant>>>,
+    away: watch::Sender<bool>,
     runtime: Option<tokio::runtime::Runtime>,
 }
 
 impl Crowd {
-    /// Cameras of so many pictures a second, as many as connect.
+    /// Cameras of so many pictures a second, as many as connect; nothing is to be seen in them.
     pub fn start(pictures_per_second: u32) -> Result<Self> {
+        Self::showing(&[&[0, 0, 0, 1, 0x65][..], &[0x55; KEYFRAME]].concat(), pictures_per_second)
+    }
+
+    /// The same with this access unit as their keyframes.
+    pub fn showing(keyframe: &[u8], pictures_per_second: u32) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).context("no free port on loopback")?;
         let address = listener.local_addr()?;
-        let n_connected = Arc::new(AtomicUsize::new(0));
+        let (connected_at, away) = (Arc::<Mutex<Vec<Instant>>>::default(), watch::Sender::new(false));
         let interval = Duration::from_secs(1) / pictures_per_second;
+        let keyframe: Arc<[u8]> = keyframe.into();
         runtime.spawn({
-            let n_connected = Arc::clone(&n_connected);
+            let (connected_at, is_away) = (Arc::clone(&connected_at), away.subscribe());
             async move {
                 while let Ok((stream, _)) = listener.accept().await {
-                    n_connected.fetch_add(1, Ordering::SeqCst);
-                    // A client that hangs up ends its conversation with an error, as it should.
-                    tokio::spawn(hold(stream, interval));
+                    connected_at.lock().unwrap_or_else(PoisonError::into_inner).push(Instant::now());
+                    let (keyframe, mut is_away) = (Arc::clone(&keyframe), is_away.clone());
+                    tokio::spawn(async move {
+                        // A client that hangs up ends its conversation with an error, as it should.
+                        tokio::select! {
+                            _ = hold(stream, interval, &keyframe) => {}
+                            _ = is_away.wait_for(|is_away| *is_away) => {}
+                        }
+                    });
                 }
             }
         });
-        Ok(Self { address, n_connected, runtime: Some(runtime) })
+        Ok(Self { address, connected_at, away, runtime: Some(runtime) })
+    }
+
+    /// All hang up at once, and on whoever connects meanwhile.
+    pub fn go_away(&self) {
+        self.away.send_replace(true);
+    }
+
+    /// All are back.
+    pub fn come_back(&self) {
+        self.away.send_replace(false);
     }
 
     /// Where they listen.
@@ -60,7 +83,12 @@ impl Crowd {
 
     /// Connections so far.
     pub fn n_connected(&self) -> usize {
-        self.n_connected.load(Ordering::SeqCst)
+        self.connected_at().len()
+    }
+
+    /// When each connection came.
+    pub fn connected_at(&self) -> Vec<Instant> {
+        self.connected_at.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -72,7 +100,7 @@ impl Drop for Crowd {
     }
 }
 
-async fn hold(stream: TcpStream, interval: Duration) -> Result<()> {
+async fn hold(stream: TcpStream, interval: Duration, keyframe: &[u8]) -> Result<()> {
     let (reader, mut writer) = stream.into_split();
     let (answers, mut waiting) = tokio::sync::mpsc::channel(4);
     tokio::spawn(answer_all(BufReader::with_capacity(2048, reader), answers));
@@ -85,14 +113,14 @@ async fn hold(stream: TcpStream, interval: Duration) -> Result<()> {
     }
     let (mut packetizer, ticks) = (Packetizer::new(), (interval.as_secs_f64() * 90_000.0) as u32);
     let mut due = tokio::time::interval(interval);
+    let other = [&[0, 0, 0, 1, 0x41][..], &[0x55; OTHER]].concat();
     for nth in 0usize.. {
         due.tick().await;
         while let Ok((_, answer)) = waiting.try_recv() {
             writer.write_all(answer.as_bytes()).await?;
         }
-        let (head, size) = if nth % GOP == 0 { (0x65, KEYFRAME) } else { (0x41, OTHER) };
-        let unit = [&[0, 0, 0, 1, head][..], &vec![0x55; size]].concat();
-        let packets = packetizer.unit(&unit, ticks.wrapping_mul(nth as u32)).concat();
+        let unit = if nth % GOP == 0 { keyframe } else { &other };
+        let packets = packetizer.unit(unit, ticks.wrapping_mul(nth as u32)).concat();
         writer.write_all(&packets).await?;
     }
     Ok(())

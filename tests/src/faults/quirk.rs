@@ -36,6 +36,10 @@ pub enum Quirk {
     ReorderedPackets,
     /// Every packet comes twice.
     DoubledPackets,
+    /// A packet of every tenth picture comes behind the next picture.
+    LatePackets,
+    /// Refuses to send beside the RTSP connection.
+    OnlyInterleaved,
     /// Bytes leave in pieces of one to nine.
     SplitAnywhere,
     /// The connection ends in the middle of a packet after two seconds.
@@ -94,6 +98,8 @@ pub enum Quirk {
     SessionNotFound,
     /// Nothing comes after two seconds; the socket stays open.
     StallsLater,
+    /// The same on its first connection only, as when a router forgets its way back.
+    StallsOnce,
 }
 
 impl Quirk {

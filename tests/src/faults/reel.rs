@@ -1,8 +1,9 @@
 //! Coded pictures as plain bytes, for cameras that are scripted down to the packet.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::process::Command;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -18,6 +19,8 @@ pub struct Reel(Arc<Units>);
 struct Units {
     units: Vec<Vec<u8>>,
     interval: Duration,
+    /// What [`Reel::holds`] looks in, once it is asked.
+    bare: OnceLock<HashSet<Vec<u8>>>,
 }
 
 impl Reel {
@@ -25,7 +28,7 @@ impl Reel {
     pub fn of(footage: &Footage) -> Result<Self> {
         let n_units = footage.duration().as_nanos() / footage.interval().as_nanos();
         let units = (0..usize::try_from(n_units)?).map(|index| footage.bytes(index)).collect::<Result<_>>()?;
-        Ok(Self(Arc::new(Units { units, interval: footage.interval() })))
+        Ok(Self(Arc::new(Units { units, interval: footage.interval(), bare: OnceLock::new() })))
     }
 
     /// An Annex B stream whose units begin with delimiters, at ten units a second.
@@ -46,7 +49,7 @@ impl Reel {
             }
         }
         ensure!(!units.is_empty(), "the stream has no delimiters");
-        Ok(Units { units, interval: Duration::from_millis(100) })
+        Ok(Units { units, interval: Duration::from_millis(100), bare: OnceLock::new() })
     }
 
     /// A minute of a street whose pictures are refreshed bit by bit, so that none but the first is a keyframe, from its second on.
@@ -57,9 +60,9 @@ impl Reel {
         ffmpeg.args(["-tune", "zerolatency", "-g", "20", "-x264-params", "intra-refresh=1:aud=1:repeat-headers=1"]);
         let made = ffmpeg.args(["-f", "h264", "-"]).output().context("can't start ffmpeg")?;
         ensure!(made.status.success(), "ffmpeg can't refresh {} bit by bit", footage.display());
-        let Units { units, interval } = Self::units_of(&made.stdout)?;
+        let Units { units, interval, bare } = Self::units_of(&made.stdout)?;
         let units = units.into_iter().skip(1).collect();
-        Ok(Self(Arc::new(Units { units, interval })))
+        Ok(Self(Arc::new(Units { units, interval, bare })))
     }
 
     /// The access unit at a place of the endless loop.
@@ -70,6 +73,12 @@ impl Reel {
     /// True when that unit holds an IDR picture.
     pub fn is_keyframe(&self, index: usize) -> bool {
         split(self.unit(index)).iter().any(|nal| nal[0] & 0x1f == 5)
+    }
+
+    /// True when these are the NAL units of one of its pictures, without a delimiter or with.
+    pub fn holds(&self, unit: &[u8]) -> bool {
+        let bare = || self.0.units.iter().map(|unit| without_delimiter(unit)).collect();
+        self.0.bare.get_or_init(bare).contains(&without_delimiter(unit))
     }
 
     /// Time from one access unit to the next.
@@ -84,6 +93,10 @@ impl Reel {
         let sets = nals.iter().filter(|nal| matches!(nal[0] & 0x1f, 7 | 8)).map(|nal| STANDARD.encode(nal));
         sets.collect::<Vec<_>>().join(",")
     }
+}
+
+fn without_delimiter(unit: &[u8]) -> Vec<u8> {
+    split(unit).into_iter().filter(|nal| nal[0] & 0x1f != 9).collect::<Vec<_>>().join(&[0, 0, 1][..])
 }
 
 /// NAL units between start codes.

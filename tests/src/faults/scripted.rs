@@ -1,4 +1,4 @@
-//! A camera that plays real footage by RTP over TCP and has one quirk.
+//! A camera that plays real footage by RTP, interleaved or over UDP as it is asked, and has one quirk.
 //!
 //! One thread per connection answers requests, one more plays. H.264 only: what is quirky here is around the pictures.
 
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use super::datagrams::Datagrams;
 use super::packets::{Packetizer, disturb};
 use super::{Quirk, Reel, challenge};
 
@@ -22,6 +23,8 @@ pub const PASSWORD: &str = "street-password";
 
 /// When a quirk that comes later comes.
 const LATER: Duration = Duration::from_secs(2);
+/// Datagrams that leave within a millisecond, as from a port of 100 Mbit/s.
+const AT_ONCE: usize = 8;
 /// Ticks of the RTP clock in a second.
 const TICKS: u32 = 90_000;
 
@@ -134,6 +137,7 @@ struct Conversation {
     nonce: String,
     n_refused: usize,
     asked_at: Arc<Mutex<Instant>>,
+    datagrams: Option<Datagrams>,
 }
 
 impl Conversation {
@@ -149,6 +153,7 @@ impl Conversation {
             nonce: format!("nonce-{nth}-0"),
             n_refused: 0,
             asked_at: Arc::new(Mutex::new(Instant::now())),
+            datagrams: None,
         })
     }
 
@@ -197,6 +202,8 @@ impl Conversation {
                     writer: Arc::clone(&self.writer),
                     over: Arc::clone(&self.over),
                     asked_at: Arc::clone(&self.asked_at),
+                    datagrams: self.datagrams.take(),
+                    nth: self.nth,
                 };
                 std::thread::spawn(move || player.run());
             }
@@ -238,13 +245,25 @@ impl Conversation {
         Ok(match request.method.as_str() {
             "DESCRIBE" => return self.describe(request),
             "OPTIONS" => "200 OK\r\nPublic: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN, GET_PARAMETER\r\n\r\n".to_owned(),
-            "SETUP" => format!(
-                "200 OK\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=00005EED\r\nSession: {session}\r\n\r\n"
-            ),
+            "SETUP" => return self.set_up(request, session),
             "PLAY" => format!("200 OK\r\nSession: {session}\r\nRange: npt=now-\r\n\r\n"),
             "TEARDOWN" => bail!("the client hung up"),
             _ => "200 OK\r\n\r\n".to_owned(),
         })
+    }
+
+    fn set_up(&mut self, request: &Request, session: &str) -> Result<String> {
+        let asked = request.headers.get("transport").map_or("", String::as_str);
+        let peers = (self.shared.address.ip(), lock(&self.writer).peer_addr()?.ip());
+        self.datagrams = Datagrams::asked_for(asked, peers)?;
+        let transport = match &self.datagrams {
+            Some(_) if self.shared.quirk == Quirk::OnlyInterleaved => {
+                return Ok("461 Unsupported Transport\r\n\r\n".to_owned());
+            }
+            Some(datagrams) => datagrams.transport()?,
+            None => "RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=00005EED".to_owned(),
+        };
+        Ok(format!("200 OK\r\nTransport: {transport}\r\nSession: {session}\r\n\r\n"))
     }
 
     fn describe(&mut self, request: &Request) -> Result<String> {
@@ -309,12 +328,14 @@ struct Player {
     writer: Arc<Mutex<TcpStream>>,
     over: Arc<AtomicBool>,
     asked_at: Arc<Mutex<Instant>>,
+    datagrams: Option<Datagrams>,
+    nth: usize,
 }
 
 impl Player {
     fn run(self) -> Result<()> {
         let played = self.play();
-        if !matches!(self.shared.quirk, Quirk::StallsLater | Quirk::AccountChanges) {
+        if !matches!(self.shared.quirk, Quirk::StallsLater | Quirk::StallsOnce | Quirk::AccountChanges) {
             hang_up(&self.writer);
         }
         played
@@ -327,6 +348,7 @@ impl Player {
         let ticks = (f64::from(TICKS) * interval.as_secs_f64()) as u32;
         let later = (LATER.as_nanos() / interval.as_nanos()) as usize;
         let (began, mut packetizer, mut n_packets) = (Instant::now(), Packetizer::new(), 0);
+        let mut late = None;
         for nth in 0usize.. {
             let due = began + interval * u32::try_from(nth).unwrap_or(u32::MAX) / speed;
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
@@ -351,6 +373,7 @@ impl Player {
                 Quirk::SourceChanges if nth == later => packetizer.source += 1,
                 Quirk::SequenceJumps if nth == later => packetizer.sequence = packetizer.sequence.wrapping_sub(20_000),
                 Quirk::StallsLater | Quirk::AccountChanges if nth == later => return Ok(()),
+                Quirk::StallsOnce if nth == later && self.nth == 1 => return Ok(()),
                 _ => {}
             }
             let footage = if quirk == Quirk::ResolutionSwitches && nth >= later {
@@ -361,14 +384,25 @@ impl Player {
             if quirk == Quirk::NoIdr && footage.is_keyframe(nth) {
                 continue;
             }
-            let packets = disturb(quirk, packetizer.unit(footage.unit(nth), timestamp), n_packets);
+            let mut packets = disturb(quirk, packetizer.unit(footage.unit(nth), timestamp), n_packets);
             n_packets += packets.len();
+            packets.extend(late.take());
+            if quirk == Quirk::LatePackets && nth % 10 == 3 && packets.len() > 2 {
+                late = Some(packets.remove(1));
+            }
             self.write_packets(&packets, nth >= later)?;
         }
         Ok(())
     }
 
     fn write_packets(&self, packets: &[Vec<u8>], is_later: bool) -> Result<()> {
+        if self.datagrams.is_some() {
+            for some in packets.chunks(AT_ONCE) {
+                some.iter().try_for_each(|packet| self.write(packet))?;
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            return Ok(());
+        }
         let bytes = packets.concat();
         match self.shared.quirk {
             Quirk::SplitAnywhere => {
@@ -401,7 +435,10 @@ impl Player {
     }
 
     fn write(&self, bytes: &[u8]) -> Result<()> {
-        Ok(lock(&self.writer).write_all(bytes)?)
+        match &self.datagrams {
+            Some(datagrams) => datagrams.send(bytes),
+            None => Ok(lock(&self.writer).write_all(bytes)?),
+        }
     }
 }
 
