@@ -169,7 +169,7 @@ impl LogReader {
 
     /// Forgets everything up to and including `position`.
     pub fn forget_through(&self, position: i64) -> Result<(), LogError> {
-        self.connection.execute("DELETE FROM event WHERE position <= ?1", [position])?;
+        self.connection.prepare_cached("DELETE FROM event WHERE position <= ?1")?.execute([position])?;
         Ok(())
     }
 
@@ -187,7 +187,8 @@ fn connect(path: &Path) -> Result<Connection, rusqlite::Error> {
 }
 
 fn held(connection: &Connection) -> Result<(i64, i64), rusqlite::Error> {
-    connection.query_row("SELECT events, bytes FROM held", [], |row| Ok((row.get(0)?, row.get(1)?)))
+    let mut select = connection.prepare_cached("SELECT events, bytes FROM held")?;
+    select.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 fn make_room(connection: &Connection, max_bytes: u64) -> Result<u64, LogError> {
