@@ -22,6 +22,7 @@ const ROUNDS: usize = 5;
 fn main() -> Result<(), Box<dyn Error>> {
     let cache = PathBuf::from(env::var_os("XUELIANG_CACHE").ok_or("XUELIANG_CACHE is not set")?);
     let small = frames(&cache, SIZE)?;
+    let hd = frames(&cache, (1920, 1080))?;
     let sizes = [frames(&cache, (1280, 960))?, frames(&cache, (1920, 1080))?];
     println!(
         "{:<22} {:>10} {:>11} {:>8} {:>8} {:>8} {:>8}",
@@ -33,6 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             report(&model, &mut detector, frames)?;
         }
     }
+    report_rest(&cache, &hd)?;
     report_rest(&cache, &small)
 }
 
@@ -71,7 +73,9 @@ fn report_rest(cache: &Path, frames: &[Frame]) -> Result<(), Box<dyn Error>> {
         n_bytes += snapshot.jpeg().len();
     }
     println!(
-        "track {:.3} ms, snapshot {:.3} ms and {} bytes",
+        "{}x{}: track {:.3} ms, snapshot {:.3} ms and {} bytes",
+        frames[0].width(),
+        frames[0].height(),
         median(tracking),
         median(redaction),
         n_bytes / frames.len()

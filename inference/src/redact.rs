@@ -5,7 +5,9 @@
 
 mod scale;
 
-use jpeg_encoder::{ColorType, Encoder, EncodingError};
+use std::error::Error;
+
+use jpeg_encoder::{Encoder, EncodingError};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -26,10 +28,10 @@ const DILATION: f32 = 0.12;
 const MIN_DILATION_PX: f32 = 2.0;
 /// Smallest height of a copy that still shows anything.
 const MIN_HEIGHT: u32 = 48;
-/// What persons become.
-const PERSON_FILL: [u8; 3] = [0, 0, 0];
-/// What plates become.
-const PLATE_FILL: [u8; 3] = [64, 64, 64];
+/// What persons become: black.
+const PERSON_FILL: [u8; 3] = [0, 128, 128];
+/// What plates become: grey.
+const PLATE_FILL: [u8; 3] = [64, 128, 128];
 
 /// How snapshots are made.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -73,10 +75,13 @@ pub enum RedactError {
     #[error("a snapshot of {width}×{height} is too large")]
     TooLarge {
         /// Its width.
-        width: usize,
+        width: u64,
         /// Its height.
-        height: usize,
+        height: u32,
     },
+    /// The copy could not be made.
+    #[error("scaling the snapshot failed")]
+    Scale(#[source] Box<dyn Error + Send + Sync>),
     /// The encoder failed.
     #[error("encoding the snapshot failed")]
     Encode(#[from] EncodingError),
@@ -92,8 +97,8 @@ pub fn snapshot(
     let found = detections.unsuppressed().iter().chain(detections.candidates());
     let found = found.map(|Detection { class, bbox, .. }| (*class, *bbox));
     let boxes: Vec<(Class, BBox)> = found.chain(tracks.iter().map(|track| (track.class, track.bbox))).collect();
-    let height = stored_height(frame, &boxes, settings)?;
-    let mut picture = Scaled::of(frame, height);
+    let size = stored_size(frame, stored_height(frame, &boxes, settings)?)?;
+    let mut picture = Scaled::of(frame, size).map_err(RedactError::Scale)?;
     // Persons last: where both overlap, nothing of a person shows.
     for (_, bbox) in boxes.iter().filter(|(class, _)| class.is_vehicle()) {
         cover(&mut picture, &plate_band(bbox), PLATE_FILL);
@@ -101,7 +106,10 @@ pub fn snapshot(
     for (_, bbox) in boxes.iter().filter(|(class, _)| !class.is_vehicle()) {
         cover(&mut picture, bbox, PERSON_FILL);
     }
-    encode(&picture, settings.jpeg_quality)
+    let mut jpeg = Vec::new();
+    Encoder::new(&mut jpeg, settings.jpeg_quality).encode_image(&picture)?;
+    let digest = hex::encode(Sha256::digest(&jpeg));
+    Ok(Snapshot { width: size.0.into(), height: size.1.into(), digest, jpeg })
 }
 
 impl Snapshot {
@@ -144,13 +152,20 @@ fn stored_height(frame: &Frame, boxes: &[(Class, BBox)], settings: &RedactSettin
     if height < MIN_HEIGHT { Err(RedactError::TooSmall { height }) } else { Ok(height) }
 }
 
+/// Width and height of the copy.
+fn stored_size(frame: &Frame, height: u32) -> Result<(u16, u16), RedactError> {
+    let width = (u64::from(frame.width()) * u64::from(height) / u64::from(frame.height())).max(1);
+    u16::try_from(width).ok().zip(u16::try_from(height).ok()).ok_or(RedactError::TooLarge { width, height })
+}
+
 fn plate_band(vehicle: &BBox) -> BBox {
     let h = vehicle.h * PLATE_BAND;
     BBox { y: vehicle.y + vehicle.h - h, h, ..*vehicle }
 }
 
 fn cover(picture: &mut Scaled, bbox: &BBox, colour: [u8; 3]) {
-    let (width, height) = (picture.width() as f32, picture.height() as f32);
+    let (width, height) = picture.size();
+    let (width, height) = (f32::from(width), f32::from(height));
     let bbox = bbox.dilated(DILATION);
     let left = (bbox.x * width - MIN_DILATION_PX).floor();
     let right = ((bbox.x + bbox.w) * width + MIN_DILATION_PX).ceil();
@@ -158,17 +173,6 @@ fn cover(picture: &mut Scaled, bbox: &BBox, colour: [u8; 3]) {
     let bottom = ((bbox.y + bbox.h) * height + MIN_DILATION_PX).ceil();
     let inside = |value: f32, end: f32| value.clamp(0.0, end) as usize;
     picture.fill((inside(left, width), inside(right, width)), (inside(top, height), inside(bottom, height)), colour);
-}
-
-fn encode(picture: &Scaled, quality: u8) -> Result<Snapshot, RedactError> {
-    let (width, height) = (picture.width(), picture.height());
-    let (Ok(jpeg_width), Ok(jpeg_height)) = (u16::try_from(width), u16::try_from(height)) else {
-        return Err(RedactError::TooLarge { width, height });
-    };
-    let mut jpeg = Vec::new();
-    Encoder::new(&mut jpeg, quality).encode(picture.rgb(), jpeg_width, jpeg_height, ColorType::Rgb)?;
-    let digest = hex::encode(Sha256::digest(&jpeg));
-    Ok(Snapshot { width: jpeg_width.into(), height: jpeg_height.into(), digest, jpeg })
 }
 
 #[cfg(test)]

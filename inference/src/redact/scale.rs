@@ -1,160 +1,208 @@
-//! A frame scaled down to RGB: each pixel is the mean of the area it stands for. Rows are added up whole, which compilers
-//! turn into vector instructions, and only their sums are divided among the pixels.
+//! A frame scaled down to what a JPEG is made of: luma, Cb and Cr of ITU-R BT.601, full range (JFIF). Each value is the mean of the
+//! area it stands for.
 
-use std::ops::Range;
+use std::error::Error;
 
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer, images};
+use jpeg_encoder::{ImageBuffer, JpegColorType};
 use pulp::{Arch, Simd, WithSimd};
 
-use crate::colour;
-use crate::frame::{ChromaPlanes, Frame, Picture};
+use crate::colour::{self, Channel};
+use crate::frame::{ChromaPlanes, Frame};
 
-/// An RGB copy of a frame.
+/// A copy of a frame.
 pub(super) struct Scaled {
-    width: usize,
-    height: usize,
-    rgb: Vec<u8>,
+    size: (u16, u16),
+    luma: Vec<u8>,
+    /// Cb and Cr, of half the width and height.
+    chroma: [Vec<u8>; 2],
 }
 
 impl Scaled {
-    /// The frame at this height, which is at most its own.
-    pub(super) fn of(frame: &Frame, height: u32) -> Self {
+    /// The frame at this width and height.
+    pub(super) fn of(frame: &Frame, size: (u16, u16)) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let picture = frame.picture();
-        let source = (picture.width(), picture.height());
-        let height = (height as usize).clamp(1, source.1);
-        let width = (source.0 * height / source.1).max(1);
-        let luma = Means::new(source, (width, height));
-        let chroma = [0, 1].map(|_| Means::new(picture.chroma_size(), (width, height)));
-        let mut rgb = vec![0; width * height * 3];
-        Arch::new().dispatch(Scale { picture, luma, chroma, rgb: &mut rgb });
-        Self { width, height, rgb }
-    }
-
-    pub(super) fn width(&self) -> usize {
-        self.width
-    }
-
-    pub(super) fn height(&self) -> usize {
-        self.height
-    }
-
-    pub(super) fn rgb(&self) -> &[u8] {
-        &self.rgb
-    }
-
-    /// Fills columns and rows, given as start and end inside the picture.
-    pub(super) fn fill(&mut self, (left, right): (usize, usize), (top, bottom): (usize, usize), colour: [u8; 3]) {
-        for row in self.rgb.chunks_exact_mut(3 * self.width).take(bottom).skip(top) {
-            for pixel in row.chunks_exact_mut(3).take(right).skip(left) {
-                pixel.copy_from_slice(&colour);
+        let mut resizer = Resizer::new();
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Box)).use_alpha(false);
+        let mut scale = |bytes: &[u8], from: (usize, usize), to: (u16, u16), pixel: PixelType| {
+            let from = images::ImageRef::new(from.0 as u32, from.1 as u32, bytes, pixel)?;
+            // Rows first: that leaves few of them to add up along.
+            let mut flat = images::Image::new(from.width(), to.1.into(), pixel);
+            resizer.resize(&from, &mut flat, &options)?;
+            let mut scaled = images::Image::new(to.0.into(), to.1.into(), pixel);
+            resizer.resize(&flat, &mut scaled, &options)?;
+            Ok::<_, Box<dyn Error + Send + Sync>>(scaled.into_vec())
+        };
+        let mut luma = scale(picture.luma(), (picture.width(), picture.height()), size, PixelType::U8)?;
+        let (from, to) = (picture.chroma_size(), (size.0.div_ceil(2), size.1.div_ceil(2)));
+        let mut chroma = match picture.chroma() {
+            ChromaPlanes::Planar { u, v } => [scale(u, from, to, PixelType::U8)?, scale(v, from, to, PixelType::U8)?],
+            ChromaPlanes::Paired(uv) => {
+                let pairs = scale(uv, from, to, PixelType::U8x2)?;
+                [0, 1].map(|first| pairs.iter().skip(first).step_by(2).copied().collect())
             }
+        };
+        let [to_luma, to_cb, to_cr] = colour::jfif(picture.colour()).map(Weights::of);
+        let width = usize::from(size.0);
+        Arch::new().dispatch(Convert {
+            luma: &mut luma,
+            chroma: &mut chroma,
+            width,
+            to_luma,
+            to_chroma: [to_cb, to_cr],
+        });
+        Ok(Self { size, luma, chroma })
+    }
+
+    pub(super) fn size(&self) -> (u16, u16) {
+        self.size
+    }
+
+    /// Fills columns and rows, given as start and end inside the picture, with luma, Cb and Cr.
+    pub(super) fn fill(&mut self, columns: (usize, usize), rows: (usize, usize), [y, cb, cr]: [u8; 3]) {
+        let half = |(start, end): (usize, usize)| (start / 2, end.div_ceil(2));
+        let width = usize::from(self.size.0);
+        fill(&mut self.luma, width, columns, rows, y);
+        for (plane, value) in self.chroma.iter_mut().zip([cb, cr]) {
+            fill(plane, width.div_ceil(2), half(columns), half(rows), value);
         }
     }
 }
 
-/// One picture's way into its copy.
-struct Scale<'a> {
-    picture: &'a Picture,
-    luma: Means,
-    chroma: [Means; 2],
-    rgb: &'a mut [u8],
+fn fill(plane: &mut [u8], width: usize, (left, right): (usize, usize), (top, bottom): (usize, usize), value: u8) {
+    for row in plane.chunks_exact_mut(width).take(bottom).skip(top) {
+        row.iter_mut().take(right).skip(left).for_each(|pixel| *pixel = value);
+    }
 }
 
-impl WithSimd for Scale<'_> {
+impl ImageBuffer for &Scaled {
+    fn get_jpeg_color_type(&self) -> JpegColorType {
+        JpegColorType::Ycbcr
+    }
+
+    fn width(&self) -> u16 {
+        self.size.0
+    }
+
+    fn height(&self) -> u16 {
+        self.size.1
+    }
+
+    fn fill_buffers(&self, y: u16, buffers: &mut [Vec<u8>; 4]) {
+        let (y, width) = (usize::from(y), usize::from(self.size.0));
+        let [luma, chroma @ .., _] = buffers;
+        luma.extend_from_slice(&self.luma[y * width..][..width]);
+        for (buffer, plane) in chroma.iter_mut().zip(&self.chroma) {
+            let row = &plane[y / 2 * width.div_ceil(2)..][..width.div_ceil(2)];
+            buffer.extend(row.iter().flat_map(|&value| [value; 2]).take(width));
+        }
+    }
+}
+
+/// A linear function of luma, Cb and Cr, in units of 2⁻¹⁴.
+#[derive(Clone, Copy)]
+struct Weights {
+    y: i32,
+    u: i32,
+    v: i32,
+    /// Rounds as well.
+    constant: i32,
+}
+
+impl Weights {
+    const BITS: u32 = 14;
+
+    fn of(channel: Channel) -> Self {
+        let units = |value: f32| (value * (1 << Self::BITS) as f32).round() as i32;
+        Self { y: units(channel.y), u: units(channel.u), v: units(channel.v), constant: units(channel.constant + 0.5) }
+    }
+
+    /// What is left to add luma to.
+    #[inline(always)]
+    fn of_chroma(self, u: u8, v: u8) -> i32 {
+        self.u * i32::from(u) + self.v * i32::from(v) + self.constant
+    }
+}
+
+#[inline(always)]
+fn level(units: i32) -> u8 {
+    (units >> Weights::BITS).clamp(0, 255) as u8
+}
+
+/// Each place's values become linear functions of them. No new chroma depends on luma, for grey is grey in all standards.
+struct Convert<'a> {
+    luma: &'a mut [u8],
+    chroma: &'a mut [Vec<u8>; 2],
+    width: usize,
+    to_luma: Weights,
+    to_chroma: [Weights; 2],
+}
+
+impl WithSimd for Convert<'_> {
     type Output = ();
 
     /// Compiled once for each instruction set; all that it calls must be inlined to be part of that.
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Self { picture, mut luma, mut chroma, rgb } = self;
-        let channels = colour::rgb(picture.colour());
-        for (y, row) in rgb.chunks_exact_mut(3 * luma.row.len()).enumerate() {
-            luma.take_row(y, picture.luma(), 1, 0);
-            match picture.chroma() {
-                ChromaPlanes::Planar { u, v } => {
-                    chroma[0].take_row(y, u, 1, 0);
-                    chroma[1].take_row(y, v, 1, 0);
+        let Self { luma, chroma: [cb, cr], width, to_luma, to_chroma: [to_cb, to_cr] } = self;
+        let half = width.div_ceil(2);
+        let mut offsets = vec![0; half];
+        for (rows, (cb, cr)) in luma.chunks_mut(2 * width).zip(cb.chunks_mut(half).zip(cr.chunks_mut(half))) {
+            for ((offset, cb), cr) in offsets.iter_mut().zip(cb).zip(cr) {
+                let (u, v) = (*cb, *cr);
+                *offset = to_luma.of_chroma(u, v);
+                *cb = level(to_cb.of_chroma(u, v));
+                *cr = level(to_cr.of_chroma(u, v));
+            }
+            for row in rows.chunks_mut(width) {
+                for (pair, offset) in row.chunks_mut(2).zip(&offsets) {
+                    pair.iter_mut().for_each(|y| *y = level(to_luma.y * i32::from(*y) + offset));
                 }
-                ChromaPlanes::Paired(uv) => {
-                    chroma[0].take_row(y, uv, 2, 0);
-                    chroma[1].take_row(y, uv, 2, 1);
-                }
-            }
-            let [u, v] = &chroma;
-            let values = luma.row.iter().zip(&u.row).zip(&v.row);
-            for (pixel, ((&y, &u), &v)) in row.chunks_exact_mut(3).zip(values) {
-                // The conversion saturates, so this rounds and clamps.
-                pixel.copy_from_slice(&channels.map(|channel| (channel.of(y, u, v) + 0.5) as u8));
             }
         }
     }
-}
-
-/// The means of one plane, an output row at a time.
-struct Means {
-    source: (usize, usize),
-    height: usize,
-    columns: Vec<Range<usize>>,
-    /// Of each source column, over the rows of the output row.
-    sums: Vec<u32>,
-    row: Vec<f32>,
-}
-
-impl Means {
-    fn new(source: (usize, usize), (width, height): (usize, usize)) -> Self {
-        let columns = (0..width).map(|x| part(x, width, source.0)).collect();
-        Self { source, height, columns, sums: vec![0; source.0], row: vec![0.0; width] }
-    }
-
-    /// Computes output row `y` of the plane whose values are every `step`th byte from `first` on.
-    #[inline(always)]
-    fn take_row(&mut self, y: usize, plane: &[u8], step: usize, first: usize) {
-        let rows = part(y, self.height, self.source.1);
-        let n_rows = rows.len();
-        let width = self.source.0 * step;
-        self.sums.fill(0);
-        for values in plane[rows.start * width..rows.end * width].chunks_exact(width) {
-            if step == 1 {
-                self.sums.iter_mut().zip(values).for_each(|(sum, &value)| *sum += u32::from(value));
-            } else {
-                let values = values.iter().skip(first).step_by(step);
-                self.sums.iter_mut().zip(values).for_each(|(sum, &value)| *sum += u32::from(value));
-            }
-        }
-        for (mean, columns) in self.row.iter_mut().zip(&self.columns) {
-            let sum: u32 = self.sums[columns.clone()].iter().sum();
-            *mean = sum as f32 / (n_rows * columns.len()) as f32;
-        }
-    }
-}
-
-/// Which source places output place `i` of `n` stands for; at least one.
-fn part(i: usize, n: usize, source: usize) -> Range<usize> {
-    let start = i * source / n;
-    let end = ((i + 1) * source / n).max(start + 1);
-    start..end
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::{Chroma, Colour, DecodedFrame, Matrix, Plane, Planes, Range};
+    use crate::mask::{self, PrivacyMasks};
+    use jiff::Timestamp;
 
     #[test]
-    fn parts_cover_the_source_without_gaps() {
-        for (n, source) in [(1, 1), (3, 7), (280, 576), (5, 5), (4, 3)] {
-            let parts: Vec<_> = (0..n).map(|i| part(i, n, source)).collect();
-            assert_eq!((parts[0].start, parts[n - 1].end), (0, source));
-            assert!(parts.windows(2).all(|pair| pair[1].start <= pair[0].end && !pair[0].is_empty()));
+    fn each_value_is_the_mean_of_its_area() {
+        let luma = (0..24u8).map(|place| place % 6 * 10);
+        let bytes: Vec<u8> = luma.chain([90; 6]).chain([200; 6]).collect();
+        let pairs = bytes[..24].iter().copied().chain([90, 200].repeat(6));
+        let colour = Colour { range: Range::Full, ..Colour::default() };
+        let planar = DecodedFrame::from_i420(bytes.clone(), (6, 4), colour, Timestamp::UNIX_EPOCH);
+        let paired: Vec<u8> = pairs.collect();
+        let uv = Chroma::Nv12 { uv: Plane { bytes: &paired[24..], stride: 6 } };
+        let planes = Planes { width: 6, height: 4, luma: Plane { bytes: &paired[..24], stride: 6 }, chroma: uv };
+        for frame in [planar, DecodedFrame::copy_from(&planes, colour, Timestamp::UNIX_EPOCH)] {
+            let scaled = Scaled::of(&mask::paint(frame.unwrap(), &PrivacyMasks::none()), (2, 2)).unwrap();
+            assert_eq!((scaled.luma, scaled.chroma), (vec![10, 40, 10, 40], [vec![90], vec![200]]));
         }
     }
 
     #[test]
-    fn rows_and_pairs_have_the_means_of_their_areas() {
-        let plane: Vec<u8> = (0..24).collect();
-        let mut means = Means::new((6, 4), (2, 2));
-        means.take_row(1, &plane, 1, 0);
-        assert_eq!(means.row, [16.0, 19.0]);
-        let mut pairs = Means::new((3, 4), (1, 2));
-        pairs.take_row(0, &plane, 2, 1);
-        assert_eq!(pairs.row, [6.0]);
+    fn only_what_is_to_be_filled_is_and_the_chroma_beneath_it() {
+        let mut scaled = Scaled { size: (3, 2), luma: vec![1; 6], chroma: [vec![2; 2], vec![3; 2]] };
+        scaled.fill((2, 9), (1, 2), [7, 8, 9]);
+        assert_eq!((&scaled.luma[..], &scaled.chroma), (&[1, 1, 1, 1, 1, 7][..], &[vec![2, 8], vec![3, 9]]));
+        let mut buffers = [vec![], vec![], vec![], vec![]];
+        (&scaled).fill_buffers(1, &mut buffers);
+        assert_eq!(buffers, [vec![1, 1, 7], vec![2, 2, 8], vec![3, 3, 9], vec![]]);
+    }
+
+    #[test]
+    fn chroma_never_depends_on_luma() {
+        for matrix in [Matrix::Bt601, Matrix::Bt709] {
+            for range in [Range::Limited, Range::Full] {
+                let [_, cb, cr] = colour::jfif(Colour { matrix, range }).map(Weights::of);
+                assert!(cb.y.abs() <= 1 && cr.y.abs() <= 1, "{matrix:?} {range:?}");
+            }
+        }
     }
 }
