@@ -460,3 +460,6 @@ fn worth(observation: &Observation) -> Worth {
         Observation::Occupancy(_) | Observation::Exited(_) => Worth::Nothing,
     }
 }
+
+#[cfg(test)]
+mod tests;

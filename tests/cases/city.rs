@@ -115,6 +115,8 @@ fn through_kafka_nothing_is_lost_and_nothing_is_twice() {
         Ok((!incidents.is_empty() && !first_client.incidents(None)?.is_empty()).then_some(()))
     })
     .unwrap();
+    let ready = String::from_utf8(ingest_client.fetch("/readyz").unwrap().1).unwrap();
+    assert!(ready.contains(" on cpu"), "what runs is told: {ready}");
 
     city.kafka.stop().unwrap();
     let away_since = Instant::now();

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use serde_json::json;
-use xueliang_inference::{Class, Colour, DecodedFrame, PrivacyMasks, Tracker, TrackerSettings, mask};
+use xueliang_inference::{Class, Colour, DecodedFrame, Point, Polygon, PrivacyMasks, Tracker, TrackerSettings, mask};
 
 use super::*;
 
@@ -12,6 +12,10 @@ fn at(nth: i64) -> Timestamp {
 
 /// A textured street with dark figures.
 fn picture(nth: i64, figures: &[BBox]) -> Frame {
+    masked_picture(nth, figures, &PrivacyMasks::none())
+}
+
+fn masked_picture(nth: i64, figures: &[BBox], masks: &PrivacyMasks) -> Frame {
     let (width, height) = (384usize, 216usize);
     let mut bytes = vec![128u8; width * height * 3 / 2];
     for (index, luma) in bytes[..width * height].iter_mut().enumerate() {
@@ -22,7 +26,7 @@ fn picture(nth: i64, figures: &[BBox]) -> Frame {
     }
     let size = (width as u32, height as u32);
     let decoded = DecodedFrame::from_i420(bytes, size, Colour::default(), at(nth)).unwrap();
-    mask::paint(decoded, &PrivacyMasks::none())
+    mask::paint(decoded, masks)
 }
 
 fn person(x: f32) -> BBox {
@@ -41,7 +45,10 @@ struct Camera {
 
 impl Camera {
     fn new() -> Self {
-        let settings = json!({ "id": "gate", "url": "rtsp://127.0.0.1/gate" });
+        Self::with(json!({ "id": "gate", "url": "rtsp://127.0.0.1/gate" }))
+    }
+
+    fn with(settings: serde_json::Value) -> Self {
         let settings = crate::settings::read_json_camera(settings.as_object().unwrap(), Path::new(".")).unwrap();
         Self { attention: Attention::new(&settings), tracker: Tracker::new(TrackerSettings::default()) }
     }
@@ -49,13 +56,20 @@ impl Camera {
     /// Looks at all of each of these pictures, with these figures in them, all of which are found.
     fn look(&mut self, pictures: std::ops::Range<i64>, figures: &[BBox]) {
         let found: Vec<_> = figures.iter().copied().map(seen).collect();
-        for nth in pictures {
-            let sight = self.attention.see(&picture(nth, figures));
-            let looked = Looked { found: &found, part: None };
-            let completed = self.attention.complete(&sight, looked);
-            let tracks = self.tracker.update(at(nth), &completed);
-            self.attention.follow(&sight, &tracks, looked);
-        }
+        pictures.for_each(|nth| self.look_at(&picture(nth, figures), &found));
+    }
+
+    /// Looks at all of each of these pictures of the empty street.
+    fn look_through(&mut self, masks: &PrivacyMasks, pictures: std::ops::Range<i64>) {
+        pictures.for_each(|nth| self.look_at(&masked_picture(nth, &[], masks), &[]));
+    }
+
+    fn look_at(&mut self, picture: &Frame, found: &[Detection]) {
+        let sight = self.attention.see(picture);
+        let looked = Looked { found, part: None };
+        let completed = self.attention.complete(&sight, looked);
+        let tracks = self.tracker.update(picture.captured_at(), &completed);
+        self.attention.follow(&sight, &tracks, looked);
     }
 }
 
@@ -159,6 +173,31 @@ fn everything_is_looked_at_until_the_street_is_known() {
     camera.look(0..5, &[]);
     let sight = camera.attention.see(&picture(6, &[person(0.2)]));
     assert!(camera.attention.region(&sight).is_none());
+}
+
+#[test]
+fn what_moves_outside_zones_or_beneath_a_mask_needs_no_look() {
+    let left = json!([[0.0, 0.3], [0.3, 0.3], [0.3, 0.9], [0.0, 0.9]]);
+    let zone = json!([{ "id": "lawn", "points": left, "classes": ["person"] }]);
+    let mut zoned = Camera::with(json!({ "id": "gate", "url": "rtsp://127.0.0.1/gate", "zone": zone }));
+    zoned.look(0..100, &[]);
+    let corners = [(0.55, 0.2), (1.0, 0.2), (1.0, 0.9), (0.55, 0.9)];
+    let right = Polygon::new(corners.map(|(x, y)| Point { x, y }).to_vec()).unwrap();
+    let masks = PrivacyMasks::new(vec![right]);
+    let mut masked = Camera::new();
+    masked.look_through(&masks, 0..100);
+    for nth in 100..190 {
+        let walker = [person(0.6 + 0.3 * ((nth % 20) as f32 / 20.0))];
+        let sight = zoned.attention.see(&picture(nth, &walker));
+        assert!(zoned.attention.unchanged(&sight, Purpose::Check).is_some(), "outside the zone, {nth}");
+        let sight = masked.attention.see(&masked_picture(nth, &walker, &masks));
+        assert!(masked.attention.unchanged(&sight, Purpose::Check).is_some(), "beneath the mask, {nth}");
+    }
+    let inside = [person(0.1)];
+    let sight = zoned.attention.see(&picture(190, &inside));
+    assert!(zoned.attention.unchanged(&sight, Purpose::Check).is_none());
+    let sight = masked.attention.see(&masked_picture(190, &inside, &masks));
+    assert!(masked.attention.unchanged(&sight, Purpose::Check).is_none());
 }
 
 #[test]
