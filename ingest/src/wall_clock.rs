@@ -4,7 +4,8 @@
 //! - no report: a picture gets the time it arrived;
 //! - the camera's clock is off, or jumps, by more than the tolerance: it isn't believed, its pictures get the time they
 //!   arrived, and the offset is known for its status. It is believed again within half the tolerance;
-//! - a smaller jump back: time goes on a tenth slower, as RTP times say, until it has caught up;
+//! - a smaller jump back: time goes on a tenth slower, as RTP times say, until it has caught up, but never runs ahead of the
+//!   arrival by more than the tolerance;
 //! - our own clock is set, either way, by more than two seconds against the monotonic clock: an error that ends the
 //!   session, so that no dwell time spans both times. Less is taken over.
 //!
@@ -117,7 +118,8 @@ impl WallClock {
             let expected = last.captured_at.checked_add(step).unwrap_or(last.captured_at);
             let jumped = anchor != last.anchor || last.by_clock.duration_since(by_clock) > REORDERED;
             let ahead = if jumped { expected.duration_since(by_clock) } else { self.ahead - step / SLOWER_BY };
-            self.ahead = ahead.max(SignedDuration::ZERO);
+            let most = (arrival.at.duration_since(by_clock) + self.tolerance).max(SignedDuration::ZERO);
+            self.ahead = ahead.clamp(SignedDuration::ZERO, most);
             let earliest = last.captured_at.checked_add(SMALLEST_ADVANCE).unwrap_or(last.captured_at);
             captured_at = by_clock.checked_add(self.ahead).unwrap_or(by_clock).max(earliest);
         }
@@ -224,6 +226,22 @@ mod tests {
 
         fn seconds(&mut self, n_seconds: u32) -> Timestamp {
             (0..n_seconds * 10).map(|_| self.picture().unwrap()).last().unwrap()
+        }
+    }
+
+    #[test]
+    fn a_camera_that_plays_too_fast_does_not_run_away() {
+        let mut street = Street::new();
+        for nth in 0..20_000u32 {
+            // A hundred pictures in the time of one, and a report of the true time every 30 of them.
+            let instant = street.start + Duration::from_millis(1) * nth;
+            let arrival = Arrival { instant, at: at(0) + SignedDuration::from_millis(nth.into()) };
+            if nth.is_multiple_of(30) {
+                street.clock.report(i64::from(nth) * 9000, ntp(arrival.at));
+            }
+            let captured_at = street.clock.captured_at(i64::from(nth) * 9000, arrival).unwrap();
+            let ahead = captured_at.duration_since(arrival.at);
+            assert!(ahead <= SignedDuration::from_millis(5100), "{ahead} ahead after {nth} pictures");
         }
     }
 
