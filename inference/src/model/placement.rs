@@ -10,6 +10,7 @@ use std::path::Path;
 use serde::Deserialize;
 use thiserror::Error;
 
+use super::ModelError;
 use crate::runtime::Provider;
 
 /// Where the nodes of a graph ran.
@@ -79,6 +80,31 @@ impl Placement {
     }
 }
 
+/// The provider that really runs the model where `asked` was asked for; `None` when nobody can tell. Another one than a required provider
+/// is an error.
+pub(super) fn running(
+    placement: Result<Placement, String>,
+    asked: Provider,
+    require: bool,
+) -> Result<Option<Provider>, ModelError> {
+    match placement {
+        Ok(placement) if placement.is_all_on(asked) => Ok(Some(asked)),
+        Ok(placement) if require => {
+            Err(ModelError::ProviderNotRunning { provider: asked, instead: placement.to_string() })
+        }
+        Ok(placement) => {
+            let provider = placement.main().unwrap_or(asked);
+            tracing::warn!(%asked, %provider, %placement, "another provider runs some nodes");
+            Ok(Some(provider))
+        }
+        Err(problem) if require => Err(ModelError::ProviderNotRunning { provider: asked, instead: problem }),
+        Err(problem) => {
+            tracing::warn!(%asked, problem, "can't tell what really runs the model");
+            Ok(None)
+        }
+    }
+}
+
 impl fmt::Display for Placement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, (name, (n_nodes, micros))) in self.by_provider.iter().enumerate() {
@@ -114,6 +140,20 @@ mod tests {
         let placement = Placement::parse(MIXED.replace("OpenVINO", "CPU").as_bytes()).unwrap();
         assert_eq!(placement.main(), Some(Provider::Cpu));
         assert!(placement.is_all_on(Provider::Cpu) && !placement.is_all_on(Provider::OpenVino));
+    }
+
+    #[test]
+    fn a_required_provider_that_is_not_what_really_runs_is_an_error() {
+        let mixed = || Ok(Placement::parse(MIXED.as_bytes()).unwrap());
+        let refused = running(mixed(), Provider::OpenVino, true).unwrap_err().to_string();
+        assert!(refused.contains("openvino") && refused.contains("2 nodes on CPUExecutionProvider"), "{refused}");
+        assert_eq!(running(mixed(), Provider::OpenVino, false).unwrap(), Some(Provider::OpenVino));
+        assert_eq!(running(mixed(), Provider::Cuda, false).unwrap(), Some(Provider::OpenVino));
+        let all = Placement::parse(MIXED.replace("OpenVINO", "CPU").as_bytes()).unwrap();
+        assert_eq!(running(Ok(all), Provider::Cpu, true).unwrap(), Some(Provider::Cpu));
+        let unknown = || Err("no profile".to_owned());
+        assert!(running(unknown(), Provider::Cuda, true).is_err());
+        assert_eq!(running(unknown(), Provider::Cuda, false).unwrap(), None);
     }
 
     #[test]

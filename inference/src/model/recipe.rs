@@ -8,7 +8,7 @@ use ort::session::Session;
 use ort::session::builder::SessionBuilder;
 
 use super::network::{self, Network, NetworkFacts};
-use super::placement::Placement;
+use super::placement::{self, Placement};
 use super::{ModelError, graph, read_pinned};
 use crate::decode::OutputDecoder;
 use crate::manifest::{Decoder, InputSpec, Manifest};
@@ -160,21 +160,8 @@ impl Recipe {
         } else {
             Err("no temporary folder for the profile of the first run; set TMPDIR".to_owned())
         };
-        match placement {
-            Ok(placement) => {
-                if self.settings.require && !placement.is_all_on(asked) {
-                    return Err(ModelError::ProviderNotRunning { provider: asked, instead: placement.to_string() });
-                }
-                let provider = placement.main().unwrap_or(asked);
-                if !placement.is_all_on(asked) {
-                    tracing::warn!(%asked, %provider, %placement, "another provider runs some nodes");
-                }
-                network.runs_on(provider);
-            }
-            Err(problem) if self.settings.require => {
-                return Err(ModelError::ProviderNotRunning { provider: asked, instead: problem });
-            }
-            Err(problem) => tracing::warn!(%asked, problem, "can't tell what really runs the model"),
+        if let Some(provider) = placement::running(placement, asked, self.settings.require)? {
+            network.runs_on(provider);
         }
         Ok(())
     }
