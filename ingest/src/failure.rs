@@ -8,6 +8,9 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use xueliang_events::payload::DeviceState;
 
+/// How long the library waits for an answer to a keepalive where it does not say.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
 /// Why a session ended or could not begin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
@@ -62,7 +65,9 @@ pub enum Failure {
         step: &'static str,
     },
     /// The other side closed the connection.
-    #[error("the camera closed the connection; see whether it restarted or serves too many viewers")]
+    #[error(
+        "the camera closed the connection, and perhaps ended the session first; see whether it restarted, serves too many viewers or wants another account"
+    )]
     Closed,
     /// The connection broke in the middle of a packet.
     #[error("the connection broke in the middle of a packet; check cabling, switches and the camera's power")]
@@ -221,7 +226,9 @@ impl Failure {
             let lower = first_line.to_lowercase();
             let closed = ["reset", "closed", "eof", "broken pipe", "end of file"];
             return if lower.contains("failed to respond to keepalive") || lower.contains("unable to write keepalive") {
-                Failure::NoAnswer { step: "keepalive", within: Duration::from_secs(30) }
+                let within = lower.rsplit("within ").next().and_then(|within| within.parse::<SignedDuration>().ok());
+                let within = within.and_then(|within| Duration::try_from(within).ok()).unwrap_or(KEEPALIVE);
+                Failure::NoAnswer { step: "keepalive", within }
             } else if closed.iter().any(|word| lower.contains(word)) {
                 Failure::Closed
             } else {
@@ -254,6 +261,13 @@ mod tests {
     #[track_caller]
     fn check(message: &str, expected: &str) {
         assert_eq!(Failure::from_message(message, "play").kind(), expected, "{message}");
+    }
+
+    #[test]
+    fn a_keepalive_s_own_deadline_is_told() {
+        let told = "Error reading from RTSP peer: Server failed to respond to keepalive 5 within 1.5s";
+        let failure = Failure::from_message(told, "play");
+        assert_eq!(failure, Failure::NoAnswer { step: "keepalive", within: Duration::from_millis(1500) });
     }
 
     #[test]
