@@ -41,16 +41,18 @@ run_step() {
         grep -E '^(error|warning|failures:|test .* FAILED|---- )|panicked at|✗|×|FAIL|not ok' "$log" | head -n 40 | sed 's/^/  ! /' >&2
         tail -n 40 "$log" | sed 's/^/  | /' >&2
     fi
+    { grep -o 'SKIPPED: .*' "$log" || true; } | sed 's/^/  /' >&2
     step_rows+=("$(printf '%-14s %-7s %5d s' "$name" "$outcome" $((SECONDS - begun)))")
     printf '%s\n' "${step_rows[-1]}" >&2
     return "$status"
 }
 
-# count_tests LOG: passed, failed and skipped, as cargo test and vitest print them.
+# count_tests LOG: passed, failed and skipped, as cargo test and vitest print them. A test that passed and says SKIPPED ran nothing.
 count_tests() {
     sed 's/\x1b\[[0-9;]*m//g' "$1" | awk '
         /^test result:/ { for (i = 1; i < NF; i++) { if ($(i+1) ~ /^passed/) p += $i; if ($(i+1) ~ /^failed/) f += $i; if ($(i+1) ~ /^ignored/) s += $i } }
         /^ *Tests  / { for (i = 1; i < NF; i++) { if ($(i+1) ~ /^passed/) p += $i; if ($(i+1) ~ /^failed/) f += $i; if ($(i+1) ~ /^(skipped|todo)/) s += $i } }
+        /SKIPPED: / { s += 1; p -= 1 }
         END { printf "%d %d %d\n", p, f, s }'
 }
 
