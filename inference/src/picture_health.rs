@@ -1,8 +1,9 @@
 //! Whether a camera's picture can be used: black, frozen, covered, blurred, moved, over-exposed.
 //!
-//! Enters: its decoded, masked keyframes, and where those are rare other pictures, at any pace from one a second to one a minute. Leaves: the faults that hold, each since when. A
-//! fault must show for half a minute before it counts and be gone for a quarter before it ends. What the view normally looks like is learned
-//! slowly, in memory only, so dusk, seasons and moved furniture pass. Not here: what to do about a fault.
+//! Enters: its decoded, masked keyframes, and where those are rare other pictures, at any pace from one a second to one a minute.
+//! Leaves: the faults that hold, each since when. A fault must show for half a minute before it counts and be gone for a quarter before it
+//! ends. What the view normally looks like is learned slowly, in memory only, so dusk, seasons and moved furniture pass. Not here: what to
+//! do about a fault.
 
 mod align;
 mod grid;
@@ -147,7 +148,8 @@ pub struct PictureHealth {
 struct Scene {
     grid: Grid,
     view: View,
-    last_sums: Vec<u32>,
+    /// The picture before.
+    last: Option<Sample>,
     /// Whether the last keyframe repeated the picture before it. Between keyframes an encoder leaves out what hardly changes: only where
     /// it began anew and came to the same did its source stand still.
     repeated_anew: bool,
@@ -229,7 +231,7 @@ impl PictureHealth {
         self.relearn();
         self.scene = Grid::new(size, &self.settings.masks).map(|grid| Scene {
             view: View::new(&grid),
-            last_sums: Vec::new(),
+            last: None,
             repeated_anew: false,
             displaced: None,
             grid,
@@ -247,8 +249,7 @@ impl Scene {
     ) {
         let full_range = frame.picture().colour().range == Range::Full;
         let sample = Sample::take(frame.picture().luma(), &self.grid);
-        let found = symptoms::find(&sample, &self.last_sums, (&self.view, &self.grid), full_range);
-        self.last_sums.clone_from(&sample.sums);
+        let found = symptoms::find(&sample, self.last.as_ref(), (&self.view, &self.grid), full_range);
         if keyframe {
             self.repeated_anew = found.shown[Symptom::Frozen as usize];
         }
@@ -273,6 +274,7 @@ impl Scene {
         } else if is_displaced && self.accepts(&sample, found.traits, step, settings.accept_view_after) {
             streaks.iter_mut().for_each(Streak::reset);
         }
+        self.last = Some(sample);
     }
 
     /// Learns what a moved camera shows; `true` once that was stable for so long that it became the view.

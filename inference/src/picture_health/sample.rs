@@ -38,16 +38,17 @@ impl Sample {
             add_rows(&mut columns, band);
             reduce(&columns, grid, &mut sums, &mut fine);
         }
-        let luma = means(&sums, grid);
+        let n_pixels = (grid.block * grid.block) as f32;
+        let luma: Vec<f32> = sums.iter().map(|&sum| sum as f32 / n_pixels).collect();
         let gradient = gradients(&luma, grid);
         let cell_luma = cell_means(&luma, grid);
         Self { sums, luma, fine, gradient, cell_luma }
     }
 
-    /// What changed since the picture with these sums.
-    pub fn change(&self, before: &[u32], grid: &Grid) -> Change {
+    /// What changed since the picture before.
+    pub fn change(&self, before: &Self, grid: &Grid) -> Change {
         let (mut n_same, mut n_open, mut sum) = (0u32, 0u32, 0u64);
-        for ((now, before), _) in self.sums.iter().zip(before).zip(&grid.open).filter(|(_, open)| **open) {
+        for ((now, before), _) in self.sums.iter().zip(&before.sums).zip(&grid.open).filter(|(_, open)| **open) {
             n_open += 1;
             n_same += u32::from(now == before);
             sum += u64::from(now.abs_diff(*before));
@@ -56,16 +57,15 @@ impl Sample {
         Change { repeated: n_same as f32 / n, mean: sum as f32 / n / (grid.block * grid.block) as f32 }
     }
 
-    /// Mean product of local contrast in this picture and in the one with these sums. Noise, which is new in each, has no part in it, and
+    /// Mean product of local contrast in this picture and in the one before. Noise, which is new in each, has no part in it, and
     /// shading, which is even over a cell, has none either.
-    pub fn lasting_structure(&self, before: &[u32], grid: &Grid) -> f32 {
-        let before = gradients(&means(before, grid), grid);
+    pub fn lasting_structure(&self, before: &Self, grid: &Grid) -> f32 {
         let mut cells = vec![[[0.0f32; 3]; 2]; grid.n_cells()];
         for (index, &cell) in grid.cell_of.iter().enumerate().filter(|(index, _)| grid.inner[*index]) {
             for (axis, [both, now, then]) in cells[cell].iter_mut().enumerate() {
-                *both += self.gradient[index][axis] * before[index][axis];
+                *both += self.gradient[index][axis] * before.gradient[index][axis];
                 *now += self.gradient[index][axis];
-                *then += before[index][axis];
+                *then += before.gradient[index][axis];
             }
         }
         let n_inner: usize = grid.n_inner.iter().sum();
@@ -144,11 +144,6 @@ fn gradients(luma: &[f32], grid: &Grid) -> Vec<[f32; 2]> {
         gradients[index] = [(right - left) / 8.0, (down - up) / 8.0];
     }
     gradients
-}
-
-fn means(sums: &[u32], grid: &Grid) -> Vec<f32> {
-    let n_pixels = (grid.block * grid.block) as f32;
-    sums.iter().map(|&sum| sum as f32 / n_pixels).collect()
 }
 
 fn cell_means(luma: &[f32], grid: &Grid) -> Vec<f32> {

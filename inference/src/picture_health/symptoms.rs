@@ -74,13 +74,18 @@ impl Symptoms {
     }
 }
 
-/// Looks for all symptoms; at most one of those that need the view.
-pub(super) fn find(sample: &Sample, last_sums: &[u32], (view, grid): (&View, &Grid), full_range: bool) -> Symptoms {
+/// Looks for all symptoms, beside the picture before; at most one of those that need the view.
+pub(super) fn find(
+    sample: &Sample,
+    before: Option<&Sample>,
+    (view, grid): (&View, &Grid),
+    full_range: bool,
+) -> Symptoms {
     let (black, white) = if full_range { (0.0, 250.0) } else { (16.0, 232.0) };
     let (brightness, brightest) = sample.brightness(grid, 0.98);
     let energy = sample.energy(grid);
     let texture = (sample.fine_energy(grid) / energy.max(1e-3)).sqrt();
-    let change = (last_sums.len() == sample.sums.len()).then(|| sample.change(last_sums, grid));
+    let change = before.map(|before| sample.change(before, grid));
     let traits = Traits { brightness, burnt_share: sample.bright_share(grid, white), energy, texture, change };
     let mut shown = [false; Symptom::COUNT];
     let is_black = brightest <= black + BLACK_ABOVE;
@@ -93,8 +98,8 @@ pub(super) fn find(sample: &Sample, last_sums: &[u32], (view, grid): (&View, &Gr
     if let Some(symptom) = likeness.filter(|_| says_something).and_then(|likeness| changed(&likeness)) {
         shown[symptom as usize] = true;
     }
-    if says_something && likeness.is_none() && last_sums.len() == sample.sums.len() {
-        shown[Symptom::Blank as usize] = sample.lasting_structure(last_sums, grid) < BLANK;
+    if let Some(before) = before.filter(|_| says_something && likeness.is_none()) {
+        shown[Symptom::Blank as usize] = sample.lasting_structure(before, grid) < BLANK;
     }
     Symptoms { shown, traits, likeness }
 }

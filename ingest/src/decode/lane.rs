@@ -269,7 +269,8 @@ impl Lane {
         Ok(pictures)
     }
 
-    /// Hands a picture on to be analysed for this purpose, if for any; keyframes, and where those are rare others, show how the camera's picture is.
+    /// Hands a picture on to be analysed for this purpose, if for any; keyframes, and where those are rare others, show how the camera's
+    /// picture is.
     fn deliver(&self, picture: &Picture, keyframe: bool, purpose: Option<Purpose>) {
         self.n_frames.fetch_add(1, Ordering::Relaxed);
         self.settings.metrics.decoded();
