@@ -37,10 +37,7 @@ cameras = "cameras"
 outbox_bytes = 40000000
 [ingest.kafka]
 brokers = "@BROKERS@"
-[ingest.model]
-manifest = "@MANIFEST@"
-folder = "@WEIGHTS@"
-onnxruntime = "@ONNXRUNTIME@"
+@MODEL@
 [ingest.push]
 listen = "@PUSH@"
 token_file = "push-tokens"

@@ -23,10 +23,7 @@ const SETTINGS: &str = "[ingest]\n\
     cameras = \"cameras\"\n\
     stall_after = \"4s\"\n\
     connect_timeout = \"4s\"\n\
-    [ingest.model]\n\
-    manifest = \"@MANIFEST@\"\n\
-    folder = \"@WEIGHTS@\"\n\
-    onnxruntime = \"@ONNXRUNTIME@\"\n\
+    @MODEL@\n\
     [alerting]\n\
     listen = \"@LISTEN@\"\n\
     data_dir = \"state/alerting\"\n\

@@ -46,10 +46,7 @@ const SETTINGS: &str = "[ingest]\n\
     [ingest.kafka]\n\
     brokers = \"@BROKERS@\"\n\
     [ingest.registry]\n\
-    [ingest.model]\n\
-    manifest = \"@MANIFEST@\"\n\
-    folder = \"@WEIGHTS@\"\n\
-    onnxruntime = \"@ONNXRUNTIME@\"\n";
+    @MODEL@\n";
 
 /// One worker and the ways into it.
 pub struct Worker {

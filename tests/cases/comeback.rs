@@ -20,10 +20,7 @@ const START: Duration = Duration::from_secs(90);
 const SETTINGS: &str = "[ingest]\n\
     data_dir = \"state/ingest\"\n\
     cameras = \"cameras\"\n\
-    [ingest.model]\n\
-    manifest = \"@MANIFEST@\"\n\
-    folder = \"@WEIGHTS@\"\n\
-    onnxruntime = \"@ONNXRUNTIME@\"\n\
+    @MODEL@\n\
     [alerting]\n\
     listen = \"@LISTEN@\"\n\
     data_dir = \"state/alerting\"\n\

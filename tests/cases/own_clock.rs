@@ -31,10 +31,7 @@ listen = "@OPS@"
 cameras = "cameras"
 [ingest.api]
 token_file = "token"
-[ingest.model]
-manifest = "@MANIFEST@"
-folder = "@WEIGHTS@"
-onnxruntime = "@ONNXRUNTIME@"
+@MODEL@
 [ingest.push]
 listen = "@PUSH@"
 token_file = "token"

@@ -20,10 +20,7 @@ const SOON: Duration = Duration::from_secs(20);
 const SETTINGS: &str = r#"
 [ingest]
 data_dir = "state/ingest"
-[ingest.model]
-manifest = "@MANIFEST@"
-folder = "@WEIGHTS@"
-onnxruntime = "@ONNXRUNTIME@"
+@MODEL@
 [ingest.mqtt]
 address = "@BROKER@"
 client_id = "xueliang-test"

@@ -14,6 +14,7 @@ use xueliang_tests::kafka::Kafka;
 use xueliang_tests::wait;
 
 use crate::store;
+use crate::two_instances::RULE;
 
 const SOON: Duration = Duration::from_secs(30);
 /// The second at which the new owner begins.
@@ -25,20 +26,6 @@ data_dir = "state/alerting"
 region = "340203"
 [alerting.kafka]
 brokers = "@BROKERS@"
-[[rule]]
-id = "plaza"
-version = 1
-category = "crowding"
-kind = "occupancy"
-at_least = 3
-enabled = true
-zone = "plaza"
-for = "2s"
-owner = "o"
-legal_basis = "l"
-department = "d"
-assessment = "a"
-deadline = "x"
 "#;
 
 /// One worker's run as a camera's owner.
@@ -102,7 +89,7 @@ fn what_a_stale_owner_says_late_is_refused_and_counts_nowhere() {
     let (port, brokers) = (free_port().unwrap(), kafka.brokers());
     let words = [("LISTEN", format!("127.0.0.1:{port}")), ("BROKERS", brokers)];
     let words = words.each_ref().map(|(word, value)| (*word, value.as_str()));
-    deployment.write("alerting.toml", SETTINGS, &words).unwrap();
+    deployment.write("alerting.toml", &format!("{SETTINGS}{RULE}"), &words).unwrap();
     let mut process = deployment.start("alerting", "alerting.toml", "alerting").unwrap();
     let client = deployment.sign_in(&mut process, port, "operator").unwrap();
     let data_dir = folder.path().join("state/alerting");

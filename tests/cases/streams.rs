@@ -23,10 +23,7 @@ const SETTINGS: &str = "[ingest]\n\
     data_dir = \"state/ingest\"\n\
     cameras = \"cameras\"\n\
     detectors = 1\n\
-    [ingest.model]\n\
-    manifest = \"@MANIFEST@\"\n\
-    folder = \"@WEIGHTS@\"\n\
-    onnxruntime = \"@ONNXRUNTIME@\"\n\
+    @MODEL@\n\
     [alerting]\n\
     listen = \"@LISTEN@\"\n\
     data_dir = \"state/alerting\"\n\

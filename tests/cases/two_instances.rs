@@ -22,7 +22,8 @@ use xueliang_events::{
 use xueliang_settings::Document;
 use xueliang_tests::kafka::Kafka;
 
-const RULE: &str = r#"
+/// Three people on the plaza for two seconds.
+pub const RULE: &str = r#"
 [[rule]]
 id = "plaza"
 version = 1

@@ -22,10 +22,7 @@ const SETTINGS: &str = "[ingest]\n\
     connect_timeout = \"4s\"\n\
     [ingest.api]\n\
     token_file = \"token\"\n\
-    [ingest.model]\n\
-    manifest = \"@MANIFEST@\"\n\
-    folder = \"@WEIGHTS@\"\n\
-    onnxruntime = \"@ONNXRUNTIME@\"\n\
+    @MODEL@\n\
     [alerting]\n\
     listen = \"@LISTEN@\"\n\
     data_dir = \"state/alerting\"\n\

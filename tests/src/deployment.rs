@@ -16,6 +16,12 @@ use crate::{parts, wait};
 /// How long a start may take: the model is loaded, the store opened.
 const START: Duration = Duration::from_secs(30);
 
+/// What `@MODEL@` stands for in a template.
+const MODEL: &str = r#"[ingest.model]
+manifest = "@MANIFEST@"
+folder = "@WEIGHTS@"
+onnxruntime = "@ONNXRUNTIME@""#;
+
 /// A folder with settings.
 pub struct Deployment {
     folder: PathBuf,
@@ -33,9 +39,10 @@ impl Deployment {
         &self.folder
     }
 
-    /// Writes a settings file from a template whose words between @ signs are filled in: those given, and the parts' places.
+    /// Writes a settings file from a template whose words between @ signs are filled in: those given, the section `@MODEL@`, and the
+    /// parts' places.
     pub fn write(&self, file: &str, template: &str, words: &[(&str, &str)]) -> Result<()> {
-        let mut text = template.to_owned();
+        let mut text = template.replace("@MODEL@", MODEL);
         let (manifest, weights, runtime) = (manifest()?, parts::path("models")?, parts::onnxruntime()?);
         let places = [("MANIFEST", manifest), ("WEIGHTS", weights), ("ONNXRUNTIME", runtime)];
         for (word, place) in places {
