@@ -211,13 +211,7 @@ fn read_model(ingest: &mut Reader<'_>, base: &Path) -> Option<ModelSettings> {
 }
 
 fn read_decoder(ingest: &mut Reader<'_>) -> DecoderSettings {
-    let engines = [
-        ("libav", Engine::Libav),
-        ("gstreamer", Engine::Avdec),
-        ("va", Engine::Va),
-        ("nvdec", Engine::Nvdec),
-        ("v4l2", Engine::V4l2),
-    ];
+    let engines = [("libav", Engine::Libav), ("va", Engine::Va), ("nvdec", Engine::Nvdec), ("v4l2", Engine::V4l2)];
     let filters = [
         ("none", SkipLoopFilter::None),
         ("nonref", SkipLoopFilter::NonReference),

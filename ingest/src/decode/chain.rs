@@ -57,7 +57,8 @@ pub enum Engine {
     /// libavcodec on the processor, called directly.
     #[default]
     Libav,
-    /// libavcodec on the processor, as GStreamer's element.
+    /// libavcodec on the processor, as GStreamer's element: what drives GStreamer where there is no graphics hardware, in tests. No setting names it, because
+    /// a damaged parameter set ends the process in `gstreamer1.0-libav` 1.22.0 (`gst_video_info_to_caps`).
     Avdec,
     /// Graphics hardware through VA-API.
     Va,
