@@ -38,7 +38,7 @@ run_step() {
     if [[ $status -ne 0 ]]; then
         outcome=FAILED
         printf '  --- %s failed (status %s); %s ends:\n' "$name" "$status" "$log" >&2
-        grep -E '^(error|warning|failures:|test .* FAILED|---- )|panicked at|✗|×|FAIL|not ok' "$log" | head -n 40 | sed 's/^/  ! /' >&2
+        grep -E '^(error|warning|failures:|test .* FAILED|---- )|panicked at|signal: |✗|×|FAIL|not ok' "$log" | head -n 40 | sed 's/^/  ! /' >&2
         tail -n 40 "$log" | sed 's/^/  | /' >&2
     fi
     { grep -o 'SKIPPED: .*' "$log" || true; } | sed 's/^/  /' >&2
