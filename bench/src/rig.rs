@@ -112,14 +112,23 @@ impl Window {
 
     /// What the gate decided, a second and camera.
     pub fn decisions(&self, n_cameras: usize) -> BTreeMap<String, f64> {
-        let mut decisions = BTreeMap::new();
+        self.by_last_label("xueliang_gate_decisions_total", n_cameras)
+    }
+
+    /// How pictures were analysed, a second and camera.
+    pub fn looks(&self, n_cameras: usize) -> BTreeMap<String, f64> {
+        self.by_last_label("xueliang_looks_total", n_cameras)
+    }
+
+    fn by_last_label(&self, name: &str, n_cameras: usize) -> BTreeMap<String, f64> {
+        let mut rates = BTreeMap::new();
         for (key, grown) in &self.counters {
-            if let Some(labels) = key.strip_prefix("xueliang_gate_decisions_total ") {
-                let decision = labels.split(' ').next_back().unwrap_or_default();
-                *decisions.entry(decision.to_owned()).or_insert(0.0) += grown / self.seconds / n_cameras as f64;
+            if let Some(labels) = key.strip_prefix(name).and_then(|rest| rest.strip_prefix(' ')) {
+                let last = labels.split(' ').next_back().unwrap_or_default();
+                *rates.entry(last.to_owned()).or_insert(0.0) += grown / self.seconds / n_cameras as f64;
             }
         }
-        decisions
+        rates
     }
 
     /// Each stage's time in seconds and how often it ran.

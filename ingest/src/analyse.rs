@@ -160,7 +160,8 @@ impl Analysis {
         let sight = self.attention.see(frame);
         let still_there = self.unchanged(frame.captured_at(), &sight, Purpose::Check)?;
         let Some(facts) = self.begin(frame.captured_at(), Purpose::Check) else { return Some(Seen::NOTHING) };
-        Some(self.confirm(frame.captured_at(), &still_there, facts))
+        let pictured = self.pictured_of_late(frame.captured_at(), PICTURE_LASTS);
+        Some(self.confirm(frame.captured_at(), &still_there, facts, pictured.as_ref()))
     }
 
     /// Takes one picture, with as many looks at it as that takes.
@@ -172,7 +173,7 @@ impl Analysis {
         let Some(facts) = self.begin(at, purpose) else { return Seen::NOTHING };
         if self.is_thrifty {
             if let Some(still_there) = self.unchanged(at, &sight, purpose) {
-                return self.confirm(at, &still_there, facts);
+                return self.confirm(at, &still_there, facts, None);
             }
             let region = self.attention.region(&sight).filter(|region| look.is_cheaper(region));
             if let Some(region) = region {
@@ -236,7 +237,9 @@ impl Analysis {
 
     /// Who is still there when nothing changed, and nothing is to be told that is worth a snapshot.
     fn unchanged(&mut self, at: Timestamp, sight: &Sight, purpose: Purpose) -> Option<Vec<Detection>> {
-        if self.scene.is_dwell_due(at) || self.wants_picture(at) || self.tracker.has_newcomers() {
+        // A picture of late shows who has not moved since.
+        let is_pictured = purpose == Purpose::Check && self.pictured_within(at, PICTURE_LASTS);
+        if (self.scene.is_dwell_due(at) && !is_pictured) || self.wants_picture(at) || self.tracker.has_newcomers() {
             return None;
         }
         self.attention.unchanged(sight, purpose)
@@ -263,11 +266,17 @@ impl Analysis {
     }
 
     /// All as before: tracks and zones live on.
-    fn confirm(&mut self, at: Timestamp, still_there: &[Detection], mut facts: Vec<Fact>) -> Seen {
+    fn confirm(
+        &mut self,
+        at: Timestamp,
+        still_there: &[Detection],
+        mut facts: Vec<Fact>,
+        pictured: Option<&SnapshotRef>,
+    ) -> Seen {
         let tracks = self.tracker.update(at, still_there);
         let finding = self.attention.confirm(&tracks);
         let observations = self.scene.observe(at, &tracks);
-        facts.extend(self.facts(observations, None));
+        facts.extend(self.facts(observations, pictured));
         let (is_settled, rest) = (self.scene.is_settled(), self.rest(at, (GLANCE_AFTER, GLANCE_AFTER)));
         Seen { facts, finding: Some(finding), is_settled, how: How::Unchanged, rest }
     }

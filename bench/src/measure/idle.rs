@@ -48,7 +48,7 @@ pub fn run(bench: &Bench) -> Result<Found> {
         runs.push(json!({
             "idle_cores_per_camera": idle.cores / n as f64, "demux_cores_per_camera": demux / n as f64,
             "decoded_per_s": idle.grew("xueliang_frames_decoded_total", "") / idle.seconds / n as f64,
-            "decisions_per_s": idle.decisions(n), "threads": idle.threads, "memory_of_few_mb": few / 1e6, "memory_mb": many / 1e6,
+            "decisions_per_s": idle.decisions(n), "looks_per_s": idle.looks(n), "threads": idle.threads, "memory_of_few_mb": few / 1e6, "memory_mb": many / 1e6,
         }));
     }
     let details = json!({ "footage": spec.name(), "cameras": n, "few_cameras": FEW, "runs": runs });

@@ -21,6 +21,8 @@ const HOLD_VOUCHED: SignedDuration = SignedDuration::from_secs(1);
 const SETTLES_WITHIN: SignedDuration = SignedDuration::from_secs(6);
 /// While sizes are trusted, a keyframe is looked at so often.
 const CHECK_EVERY: SignedDuration = SignedDuration::from_secs(10);
+/// The same where nobody was seen to move yet.
+const CHECK_UNPROVEN_EVERY: SignedDuration = SignedDuration::from_secs(5);
 /// The first check after closing comes by this share of that sooner or later each time (the golden ratio spreads best): what follows
 /// whatever opens the gate at a steady pace must not fall between checks again and again.
 const FIRST_CHECK_SHIFTS: f32 = 0.618;
@@ -248,7 +250,7 @@ impl Adaptive {
         }
         self.sizes.gate_closed();
         self.first_check = (self.first_check + FIRST_CHECK_SHIFTS).fract();
-        self.check_after = SignedDuration::from_secs_f32(CHECK_EVERY.as_secs_f32() * self.first_check);
+        self.check_after = SignedDuration::from_secs_f32(self.check_every().as_secs_f32() * self.first_check);
         self.state = State::Closed { closed_at: Some(at), checked_at: Some(at), pending: None };
     }
 
@@ -275,7 +277,10 @@ impl Adaptive {
         self.last_at = Some(at);
         if !unit.keyframe {
             self.sizes.observe(at, unit.bytes.len());
-        } else if let Some(before) = self.keyframe_at.replace(at) {
+            return;
+        }
+        self.sizes.observe_keyframe(unit.bytes.len());
+        if let Some(before) = self.keyframe_at.replace(at) {
             self.keyframe_interval = Some(at.duration_since(before));
         }
     }
@@ -353,10 +358,14 @@ impl Adaptive {
     fn check(&mut self, keyframe: AccessUnit, purpose: Purpose, jobs: &mut Vec<Job>) {
         let at = keyframe.captured_at;
         let pending = (purpose == Purpose::Check).then_some(at);
-        self.check_after = CHECK_EVERY;
+        self.check_after = self.check_every();
         let State::Closed { closed_at, .. } = self.state else { return };
         self.state = State::Closed { closed_at, checked_at: Some(at), pending };
         jobs.push(Job::Decode { unit: keyframe, mode: Mode::Still, purpose });
+    }
+
+    fn check_every(&self) -> SignedDuration {
+        if self.sizes.are_proven() { CHECK_EVERY } else { CHECK_UNPROVEN_EVERY }
     }
 
     fn is_check_due(&self, at: Timestamp) -> bool {

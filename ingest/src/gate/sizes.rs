@@ -3,7 +3,8 @@
 //! Two measures of the sizes between keyframes, each smoothed over half a second: how large they are, and how much one differs from
 //! the next. Each moment is filed under quiet or active as the analysis labels it afterwards. Sizes are trusted only while every
 //! episode of activity at this camera stands out from its quiet moments: a constant bit rate, or walkers that are small beside the
-//! cars, earn no trust. Pure; times are capture times.
+//! cars, earn no trust. Until the first episodes they are trusted where next to nothing is coded between keyframes, because what
+//! moves must be coded. Pure; times are capture times.
 
 mod episodes;
 mod signal;
@@ -24,6 +25,9 @@ const LAG: SignedDuration = SignedDuration::from_millis(250);
 const FLOOR: f32 = 16.0;
 /// Moments that wait for their label at most: twelve seconds at 25/s and some.
 const MAX_UNLABELLED: usize = 512;
+/// A quiet access unit between keyframes is next to nothing below this share of a keyframe. x264 at a constant quality gives 0.003 to
+/// 0.01 on a quiet street with a noisy sensor and 0.03 on a busy one; at a constant bit rate 0.13.
+const SPARSE: f32 = 0.025;
 /// A picture that was looked at tells of so long before it, if none was shortly before.
 const TELLS_OF: SignedDuration = SignedDuration::from_millis(500);
 
@@ -31,6 +35,7 @@ const TELLS_OF: SignedDuration = SignedDuration::from_millis(500);
 #[derive(Default)]
 pub struct SizeEvidence {
     last: Option<Moment>,
+    keyframe_bytes: Option<usize>,
     unlabelled: VecDeque<(Timestamp, Levels)>,
     /// When a picture was last looked at.
     labelled_at: Option<Timestamp>,
@@ -71,6 +76,11 @@ impl Moment {
 }
 
 impl SizeEvidence {
+    /// Takes in a keyframe.
+    pub fn observe_keyframe(&mut self, n_bytes: usize) {
+        self.keyframe_bytes = Some(n_bytes);
+    }
+
     /// Takes in an access unit between keyframes.
     pub fn observe(&mut self, at: Timestamp, n_bytes: usize) {
         let moment = Moment::next(self.last, at, n_bytes);
@@ -127,8 +137,24 @@ impl SizeEvidence {
 
     /// Whether whatever moves at this camera would stand out now.
     pub fn is_trusted(&self) -> bool {
-        self.signals.iter().all(Signal::is_learned)
-            && self.thresholds().is_some_and(|thresholds| self.episodes.are_shown(thresholds))
+        self.is_trusted_if(|thresholds| {
+            self.episodes.are_shown(thresholds) || (self.is_sparse() && !self.episodes.is_any_missed(thresholds))
+        })
+    }
+
+    /// Whether they are trusted because of what was seen to move at this camera.
+    pub fn are_proven(&self) -> bool {
+        self.is_trusted_if(|thresholds| self.episodes.are_shown(thresholds))
+    }
+
+    fn is_trusted_if(&self, are_enough: impl Fn(Levels) -> bool) -> bool {
+        self.signals.iter().all(Signal::is_learned) && self.thresholds().is_some_and(are_enough)
+    }
+
+    /// Whether next to nothing is coded while nothing moves.
+    fn is_sparse(&self) -> bool {
+        let between = self.signals[0].quiet_median().exp2() - FLOOR;
+        self.keyframe_bytes.is_some_and(|keyframe| between < SPARSE * keyframe as f32)
     }
 
     /// Whether the sizes say now that something moves, as far as they are trusted.
@@ -237,6 +263,23 @@ mod tests {
     #[test]
     fn nothing_active_ever_seen_earns_no_trust() {
         assert!(!played(&[(2000, 176.0, false)]).0.is_trusted());
+    }
+
+    #[test]
+    fn next_to_nothing_between_keyframes_is_trusted_until_somebody_is_missed() {
+        let quiet = (500, 176.0, false);
+        let trusted = |stretches: &[(i64, f32, bool)], keyframe_bytes| {
+            let (mut evidence, _) = played(stretches);
+            evidence.observe_keyframe(keyframe_bytes);
+            (evidence.is_trusted(), evidence.are_proven())
+        };
+        assert_eq!(trusted(&[quiet], 60_000), (true, false));
+        assert_eq!(trusted(&[quiet], 1_000), (false, false), "as at a constant bit rate");
+        assert_eq!(trusted(&[quiet, (100, 272.0, true), quiet], 60_000), (true, false));
+        assert_eq!(trusted(&[quiet, (100, 180.0, true), quiet], 60_000), (false, false));
+        let (mut evidence, next) = played(&[quiet]);
+        evidence.observe_keyframe(60_000);
+        assert!(!triggers(&mut evidence, next, 50, 180) && triggers(&mut evidence, next + 50, 10, 272));
     }
 
     #[test]

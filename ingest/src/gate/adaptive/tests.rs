@@ -134,11 +134,30 @@ impl Outcome {
 
 #[test]
 fn quiet_street_is_closed_and_looked_at_by_keyframes() {
-    let outcome = Street::default().run();
+    let outcome = Street { sizes: (9143, 9083), ..Street::default() }.run();
     assert!(!outcome.gate.is_open());
     assert_eq!(outcome.gate.evidence(), Evidence::Keyframes);
     assert!(outcome.share_analysed(5000) < 0.05, "{}", outcome.share_analysed(5000));
     assert!((90..=100).contains(&outcome.n_stills), "{}", outcome.n_stills);
+}
+
+#[test]
+fn where_next_to_nothing_is_coded_sizes_are_trusted_before_anybody_came_and_keyframes_looked_at_every_five_seconds() {
+    let outcome = Street::default().run();
+    assert!(!outcome.gate.is_open());
+    assert_eq!(outcome.gate.evidence(), Evidence::Sizes);
+    assert!(outcome.share_analysed(5000) < 0.05, "{}", outcome.share_analysed(5000));
+    assert!((30..=36).contains(&outcome.n_stills), "{}", outcome.n_stills);
+}
+
+#[test]
+fn the_first_whom_next_to_nothing_does_not_show_is_analysed_whole_if_long_there_and_then_keyframes_decide() {
+    let first = 1010..1170;
+    let later = vec![2049..2100, 3001..3055];
+    let faint: Vec<_> = std::iter::once(first).chain(later).collect();
+    let outcome = Street { faint: faint.clone(), ..Street::default() }.run();
+    assert!(faint.into_iter().all(|walker| outcome.analysed_all_of(walker)));
+    assert_eq!(outcome.gate.evidence(), Evidence::Keyframes);
 }
 
 #[test]
@@ -256,11 +275,11 @@ proptest::proptest! {
     #[test]
     fn whoever_moves_across_a_keyframe_is_analysed(
         gop in proptest::sample::select(vec![25i64, 50, 100, 250]),
-        busy in 150usize..2000,
+        sizes in proptest::prop_oneof![(proptest::strategy::Just(176), 250usize..2000), (proptest::strategy::Just(9143), 7500usize..12_000)],
         walkers in proptest::collection::vec((300i64..3800, 60i64..200), 0..4),
     ) {
         let moving: Vec<_> = walkers.iter().map(|&(from, n)| from..from + n).collect();
-        let street = Street { gop, sizes: (176, busy), n_frames: 4000, moving: moving.clone(), ..Street::default() };
+        let street = Street { gop, sizes, n_frames: 4000, moving: moving.clone(), ..Street::default() };
         let outcome = street.run();
         for walker in moving {
             let crosses_keyframe = (walker.start..walker.end).any(|frame| frame % gop == 0);

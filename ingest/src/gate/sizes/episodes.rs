@@ -73,8 +73,11 @@ impl Episodes {
         self.current = None;
     }
 
-    /// Which measures show enough to have a say, given from which level on each says movement.
+    /// Which measures show enough to have a say, given from which level on each says movement. Before anything was seen both have.
     pub(super) fn telling(&self, thresholds: Levels) -> [bool; 2] {
+        if self.heights.is_empty() {
+            return [true; 2];
+        }
         let n_shown = |nth: usize| self.heights.iter().filter(|heights| heights[nth] > thresholds[nth]).count();
         let enough = (TELLING * self.heights.len() as f32).max(1.0);
         std::array::from_fn(|nth| n_shown(nth) as f32 >= enough)
@@ -82,16 +85,26 @@ impl Episodes {
 
     /// Whether all of them would be shown now, or all for long since the last that would not.
     pub(super) fn are_shown(&self, thresholds: Levels) -> bool {
-        let telling = self.telling(thresholds);
-        let is_shown = |heights: &Levels| (0..2).any(|nth| telling[nth] && heights[nth] > thresholds[nth]);
-        let n_missed = self.heights.iter().filter(|heights| !is_shown(heights)).count();
-        let n_since = self.heights.iter().rev().take_while(|heights| is_shown(heights)).count();
-        let needed = match u32::try_from(n_missed) {
+        let shown = self.shown(thresholds);
+        let n_since = shown.iter().rev().take_while(|is_shown| **is_shown).count();
+        let needed = match u32::try_from(shown.iter().filter(|is_shown| !**is_shown).count()) {
             Ok(0) => *KNOWN.start(),
             Ok(n_missed) => SHOWN_AFTER_MISS.saturating_mul(2usize.saturating_pow(n_missed - 1)),
             Err(_) => usize::MAX,
         };
         n_since >= needed
+    }
+
+    /// Whether one of them would not be shown now.
+    pub(super) fn is_any_missed(&self, thresholds: Levels) -> bool {
+        self.shown(thresholds).contains(&false)
+    }
+
+    /// Whether each of them would be shown now, oldest first.
+    fn shown(&self, thresholds: Levels) -> Vec<bool> {
+        let telling = self.telling(thresholds);
+        let is_shown = |heights: &Levels| (0..2).any(|nth| telling[nth] && heights[nth] > thresholds[nth]);
+        self.heights.iter().map(is_shown).collect()
     }
 
     fn judge(&mut self) {

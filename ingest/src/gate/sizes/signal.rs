@@ -107,6 +107,11 @@ impl Signal {
         self.quiet.total >= MIN_MOMENTS
     }
 
+    /// The median of what is quiet.
+    pub(super) fn quiet_median(&self) -> f32 {
+        self.quiet_level.0
+    }
+
     /// Whether it is so high now that something moves, if it can be trusted.
     pub(super) fn is_raised(&self) -> bool {
         self.n_above >= MOMENTS_IN_A_ROW
