@@ -104,7 +104,10 @@ pub enum Failure {
         within: Duration,
     },
     /// Connected, and nothing came.
-    #[error("connected, but no picture for {} s; restart the camera's stream", .within.as_secs())]
+    #[error(
+        "connected, but no picture for {} s, perhaps because the camera ended the session; connecting anew, restart the camera's stream if it recurs",
+        .within.as_secs()
+    )]
     Stalled {
         /// The deadline.
         within: Duration,

@@ -25,3 +25,4 @@ mod store;
 mod streams;
 mod two_instances;
 mod udp;
+mod worker_quirks;

@@ -142,8 +142,15 @@ fn quirks(quirks: &[Quirk], seconds: u64) -> Vec<(Quirk, Seen)> {
 #[test]
 fn cameras_that_err_and_still_play_are_played() {
     use Quirk::*;
-    let smooth =
-        [NoParameterSets, WrongParameterSets, BareDescription, NoSenderReport, SplitAnywhere, ResolutionSwitches];
+    let smooth = [
+        NoParameterSets,
+        WrongParameterSets,
+        BareDescription,
+        NoSenderReport,
+        SplitAnywhere,
+        ResolutionSwitches,
+        RefusesKeepalive,
+    ];
     let told = [
         (DoubledPackets, "out of order"),
         (ClockJumpsForward, "clock is off"),
@@ -195,6 +202,8 @@ fn cameras_that_fail_are_told_with_state_and_cause() {
         (IgnoresKeepalive, DeviceState::Stalled, "keepalive"),
         (UnauthorizedInSession, DeviceState::Unreachable, "closed the connection"),
         (SessionNotFound, DeviceState::Unreachable, "closed the connection"),
+        (UnauthorizedLeftOpen, DeviceState::Stalled, "perhaps because the camera ended the session"),
+        (SessionNotFoundLeftOpen, DeviceState::Stalled, "perhaps because the camera ended the session"),
         (StallsLater, DeviceState::Stalled, "no picture for 3 s"),
         (AccountChanges, DeviceState::AuthFailed, "refused the account"),
     ];

@@ -17,7 +17,7 @@ use crate::{leaks, store};
 
 const QUICKLY: Duration = Duration::from_secs(30);
 /// The footage is thirty seconds long; this sees all of it, also on a busy machine.
-const ONCE_AROUND: Duration = Duration::from_secs(60);
+pub const ONCE_AROUND: Duration = Duration::from_secs(60);
 
 const SETTINGS: &str = "[ingest]\n\
     data_dir = \"state/ingest\"\n\
@@ -32,27 +32,27 @@ const SETTINGS: &str = "[ingest]\n\
 const STREET: &str = include_str!("../../bench/data/street.toml");
 
 /// Some cameras on one box.
-struct Stage {
-    folder: tempfile::TempDir,
-    deployment: Deployment,
+pub struct Stage {
+    pub folder: tempfile::TempDir,
+    pub deployment: Deployment,
 }
 
 impl Stage {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let deployment = Deployment::new(folder.path()).unwrap();
         Self { folder, deployment }
     }
 
     /// A camera on the street; `sub` is the URL of its sub-stream and what it is for.
-    fn add(&self, id: &str, url: &str, more: &str, sub: Option<(&str, &str)>) {
+    pub fn add(&self, id: &str, url: &str, more: &str, sub: Option<(&str, &str)>) {
         let sub = sub.map(|(url, used_for)| format!("[camera.sub]\nurl = \"{url}\"\nuse = \"{used_for}\"\n"));
         let sub = sub.unwrap_or_default();
         let text = format!("[[camera]]\nid = \"{id}\"\nurl = \"{url}\"\n{more}\n{STREET}\n{sub}");
         self.deployment.write(&format!("cameras/{id}.toml"), &text, &[]).unwrap();
     }
 
-    fn up(&self) -> (Process, Client) {
+    pub fn up(&self) -> (Process, Client) {
         let port = free_port().unwrap();
         let listen = format!("127.0.0.1:{port}");
         self.deployment.write("xueliang.toml", SETTINGS, &[("LISTEN", listen.as_str())]).unwrap();
@@ -61,13 +61,13 @@ impl Stage {
         (process, client)
     }
 
-    fn end(&self, mut process: Process) {
+    pub fn end(&self, mut process: Process) {
         process.terminate(Duration::from_secs(20)).unwrap();
         store::check_sequences(&self.data_dir());
         leaks::check_log(&self.folder.path().join("up.log"));
     }
 
-    fn data_dir(&self) -> PathBuf {
+    pub fn data_dir(&self) -> PathBuf {
         self.folder.path().join("state/alerting")
     }
 
@@ -85,7 +85,7 @@ impl Stage {
     }
 
     /// Waits until a status event says that the gate goes by one of these.
-    fn wait_for_evidence(&self, camera: &str, any_of: &[&str]) {
+    pub fn wait_for_evidence(&self, camera: &str, any_of: &[&str]) {
         wait::until(&format!("{camera}'s gate to go by {any_of:?}"), ONCE_AROUND, || {
             let events = store::events(&self.data_dir(), camera);
             let said: Vec<&Value> = events.iter().map(|event| &event["data"]["gate"]).collect();
@@ -97,7 +97,7 @@ impl Stage {
     }
 }
 
-fn wait_for_state(client: &Client, camera: &str, state: &str, cause: &str) {
+pub fn wait_for_state(client: &Client, camera: &str, state: &str, cause: &str) {
     wait::until(&format!("{camera} to be {state}"), QUICKLY, || {
         let device = client.devices()?.get(camera).cloned().unwrap_or_default();
         let says = device["state"] == state && device["cause"].as_str().unwrap_or_default().contains(cause);
@@ -107,7 +107,7 @@ fn wait_for_state(client: &Client, camera: &str, state: &str, cause: &str) {
     .unwrap();
 }
 
-fn of_camera(client: &Client, metric: &str, camera: &str) -> f64 {
+pub fn of_camera(client: &Client, metric: &str, camera: &str) -> f64 {
     client.metric(metric, &format!("camera=\"{camera}\"")).unwrap()
 }
 
@@ -124,7 +124,7 @@ fn wait_for_people(client: &Client, camera: &str) {
     .unwrap();
 }
 
-fn street(path: &str) -> Camera {
+pub fn street(path: &str) -> Camera {
     Camera { path: path.to_owned(), footage: parts::street(Codec::H264).unwrap(), offset: Duration::ZERO }
 }
 

@@ -96,6 +96,15 @@ pub enum Quirk {
     UnauthorizedInSession,
     /// The first keepalive is answered 454, and the connection closes.
     SessionNotFound,
+    /// Keepalives are answered 401 with a new nonce and nothing more comes from the first on; the socket stays open, and the account is right.
+    ///
+    /// The library that pulls logs what a keepalive is answered and tells nobody, and it keeps the session's id to itself, so that nothing else
+    /// can ask about the session either. What ends it is that no picture comes in time; the cause says so and what may lie behind it.
+    UnauthorizedLeftOpen,
+    /// The same with 454.
+    SessionNotFoundLeftOpen,
+    /// Keepalives are answered 454 and the pictures go on, as from cameras that know no such request.
+    RefusesKeepalive,
     /// Nothing comes after two seconds; the socket stays open.
     StallsLater,
     /// The same on its first connection only, as when a router forgets its way back.
@@ -103,6 +112,32 @@ pub enum Quirk {
 }
 
 impl Quirk {
+    /// True when nothing comes any more from some time on and nobody hangs up.
+    pub(super) fn falls_silent(self) -> bool {
+        matches!(
+            self,
+            Quirk::StallsLater
+                | Quirk::StallsOnce
+                | Quirk::AccountChanges
+                | Quirk::UnauthorizedLeftOpen
+                | Quirk::SessionNotFoundLeftOpen
+        )
+    }
+
+    /// True when keepalives are wanted every other second.
+    pub(super) fn times_out_soon(self) -> bool {
+        matches!(
+            self,
+            Quirk::IgnoresKeepalive
+                | Quirk::UnauthorizedInSession
+                | Quirk::SessionNotFound
+                | Quirk::AccountChanges
+                | Quirk::UnauthorizedLeftOpen
+                | Quirk::SessionNotFoundLeftOpen
+                | Quirk::RefusesKeepalive
+        )
+    }
+
     /// True when the camera asks for an account.
     pub(super) fn asks(self) -> bool {
         matches!(
@@ -117,6 +152,7 @@ impl Quirk {
                 | Quirk::AsksAtSetup
                 | Quirk::AsksBasicAtSetup
                 | Quirk::AccountChanges
+                | Quirk::UnauthorizedLeftOpen
         )
     }
 }

@@ -25,6 +25,8 @@ pub const PASSWORD: &str = "street-password";
 const LATER: Duration = Duration::from_secs(2);
 /// Datagrams that leave within a millisecond, as from a port of 100 Mbit/s.
 const AT_ONCE: usize = 8;
+/// What a camera says that knows no session by this name.
+const NOT_FOUND: &str = "454 Session Not Found\r\n\r\n";
 /// Ticks of the RTP clock in a second.
 const TICKS: u32 = 90_000;
 
@@ -187,8 +189,23 @@ impl Conversation {
                     return Ok(());
                 }
                 (Quirk::SessionNotFound, true) => {
-                    self.send(&request, "454 Session Not Found\r\n\r\n")?;
+                    self.send(&request, NOT_FOUND)?;
                     return Ok(());
+                }
+                (Quirk::UnauthorizedLeftOpen, true) => {
+                    self.over.store(true, Ordering::SeqCst);
+                    let challenge = self.challenge(true);
+                    self.send(&request, &challenge)?;
+                    continue;
+                }
+                (Quirk::SessionNotFoundLeftOpen, true) => {
+                    self.over.store(true, Ordering::SeqCst);
+                    self.send(&request, NOT_FOUND)?;
+                    continue;
+                }
+                (Quirk::RefusesKeepalive, true) => {
+                    self.send(&request, NOT_FOUND)?;
+                    continue;
                 }
                 _ => {}
             }
@@ -227,21 +244,19 @@ impl Conversation {
         };
         let changed =
             quirk == Quirk::AccountChanges && lock(&self.shared.played_at).is_some_and(|at| at.elapsed() > LATER);
-        if right && !stale && !changed {
-            return None;
-        }
+        if right && !stale && !changed { None } else { Some(self.challenge(stale)) }
+    }
+
+    /// A 401 that takes the nonce away and gives another.
+    fn challenge(&mut self, stale: bool) -> String {
         self.n_refused += 1;
         self.nonce = format!("nonce-{}-{}", self.nth, self.n_refused);
-        Some(format!("401 Unauthorized\r\n{}\r\n", challenge::lines(quirk, &self.nonce, stale)))
+        format!("401 Unauthorized\r\n{}\r\n", challenge::lines(self.shared.quirk, &self.nonce, stale))
     }
 
     fn answer(&mut self, request: &Request) -> Result<String> {
         let session = if self.shared.quirk == Quirk::ShortTimeout { "1;timeout=2" } else { "1;timeout=60" };
-        let short = matches!(
-            self.shared.quirk,
-            Quirk::IgnoresKeepalive | Quirk::UnauthorizedInSession | Quirk::SessionNotFound | Quirk::AccountChanges
-        );
-        let session = if short { "1;timeout=4" } else { session };
+        let session = if self.shared.quirk.times_out_soon() { "1;timeout=4" } else { session };
         Ok(match request.method.as_str() {
             "DESCRIBE" => return self.describe(request),
             "OPTIONS" => "200 OK\r\nPublic: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN, GET_PARAMETER\r\n\r\n".to_owned(),
@@ -335,7 +350,7 @@ struct Player {
 impl Player {
     fn run(self) -> Result<()> {
         let played = self.play();
-        if !matches!(self.shared.quirk, Quirk::StallsLater | Quirk::StallsOnce | Quirk::AccountChanges) {
+        if !self.shared.quirk.falls_silent() {
             hang_up(&self.writer);
         }
         played
