@@ -159,10 +159,14 @@ impl CameraTask {
                         self.gate.watch_sub_stream(yes);
                         watches.sub = self.new_watch(self.sub_lane.as_ref());
                     }
-                    Ok(Next::Switched) => {
+                    Ok(Next::Switched(first)) => {
                         self.end_stream().await;
                         self.gate.watch_sub_stream(false);
                         lease.keep_if(false);
+                        if let Some(unit) = first {
+                            health.unit(arrival(&unit));
+                            self.take(unit, &mut lease, &mut watches);
+                        }
                     }
                     Err(failure) => return failure,
                 },

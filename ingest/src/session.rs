@@ -9,6 +9,7 @@ pub mod depacketize;
 mod nal;
 mod probe;
 mod quality;
+mod size;
 
 use std::{
     panic::AssertUnwindSafe,
@@ -119,7 +120,7 @@ impl Session {
         Err(Failure::Redirected { problem: "in circles" })
     }
 
-    /// Width and height of the picture, where the description told them.
+    /// Width and height of the picture, once the description or a keyframe told them.
     pub fn size(&self) -> Option<(u32, u32)> {
         self.size
     }
@@ -189,6 +190,9 @@ impl Session {
     }
 
     fn access_unit(&mut self, unit: Unit) -> Result<AccessUnit, Failure> {
+        if unit.keyframe && self.size.is_none() {
+            self.size = size::of_keyframe(self.codec, &unit.bytes);
+        }
         let arrival = Arrival::now();
         self.unit_at = arrival.instant;
         let stands_alone = unit.keyframe && !unit.entry;

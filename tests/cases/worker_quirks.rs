@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 use xueliang_tests::client::Client;
-use xueliang_tests::faults::{PASSWORD, Quirk, USER};
+use xueliang_tests::faults::{PASSWORD, Quirk, Reel, ScriptedCamera, USER};
 use xueliang_tests::process::Process;
-use xueliang_tests::simcam::Login;
-use xueliang_tests::wait;
+use xueliang_tests::simcam::{Codec, Footage, Login, SimCam};
+use xueliang_tests::{parts, wait};
 
 use crate::session_quirks::camera;
 use crate::store;
-use crate::streams::{ONCE_AROUND, Stage, of_camera, wait_for_state};
+use crate::streams::{ONCE_AROUND, Stage, of_camera, street, wait_for_state};
 
 /// The library that pulls keeps the answer to itself, so the status can't quote it; see the quirks.
 #[test]
@@ -57,6 +57,41 @@ fn told(stage: &Stage, camera: &str) -> Vec<(String, String)> {
         events.iter().map(|event| (text(&event["data"]["state"]), text(&event["data"]["cause"]))).collect();
     told.dedup();
     told
+}
+
+#[test]
+fn a_large_sub_stream_whose_description_lacks_its_size_is_all_that_is_pulled_from_its_first_keyframe_on() {
+    let stage = Stage::new();
+    let mains = SimCam::start(0, None, ["/adaptive", "/always", "/small"].map(street).into()).unwrap();
+    let file = parts::path("footage/vtest_h264.mp4").unwrap();
+    let small = Footage::read(&parts::small(&file, stage.folder.path()).unwrap(), Codec::H264).unwrap();
+    let small = Reel::of(&small).unwrap();
+    let large = camera(Quirk::NoParameterSets);
+    let small = ScriptedCamera::start(Quirk::NoParameterSets, &small, &small).unwrap();
+    stage.add("adaptive", &mains.url("/adaptive"), "gate = \"adaptive\"", Some((&large.url(), "auto")));
+    stage.add("always", &mains.url("/always"), "gate = \"always\"", Some((&large.url(), "auto")));
+    stage.add("small", &mains.url("/small"), "gate = \"adaptive\"", Some((&small.url(), "auto")));
+    let (process, client) = stage.up();
+
+    let are_left = || {
+        let plays = mains.plays();
+        let is_left = |path: &str| {
+            let mut of_it = plays.iter().filter(|play| play.path == path).peekable();
+            of_it.peek().is_some() && of_it.all(|play| play.ended.is_some())
+        };
+        ["/adaptive", "/always"].into_iter().all(is_left)
+    };
+    wait::until("the main streams to be left", ONCE_AROUND, || Ok(are_left().then_some(()))).unwrap();
+    for camera in ["adaptive", "always"] {
+        wait_for_growth(&client, camera, 25.0, 5.0);
+        wait_for_state(&client, camera, "live", "");
+        assert_eq!(of_camera(&client, "xueliang_reconnects_total", camera), 0.0);
+    }
+    stage.wait_for_evidence("small", &["sub_keyframes", "sub_sizes"]);
+    assert!(are_left(), "a main stream is pulled again");
+    let of_small: Vec<_> = mains.plays().into_iter().filter(|play| play.path == "/small").collect();
+    assert!(of_small.len() == 1 && of_small[0].ended.is_none(), "{of_small:?}");
+    end(&stage, process);
 }
 
 #[test]

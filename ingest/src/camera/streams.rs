@@ -1,6 +1,7 @@
 //! Which of a camera's streams are pulled: its only one, its sub-stream alone, or both, the gate looking at the smaller.
 //!
-//! A sub-stream that fails, at first or later, leaves the main one, which goes on; it is tried again with growing pauses.
+//! A sub-stream that fails, at first or later, leaves the main one, which goes on; it is tried again with growing pauses. One whose
+//! description does not tell its size is judged by its first keyframe.
 
 use futures::future::BoxFuture;
 
@@ -31,14 +32,16 @@ pub(super) enum Next {
     Watched(AccessUnit),
     /// From now on the gate has a sub-stream to look at, or no longer.
     Watching(bool),
-    /// From now on the sub-stream is decoded and nothing else is pulled.
-    Switched,
+    /// From now on the sub-stream is decoded and nothing else is pulled; it begins with this, if that came already.
+    Switched(Option<AccessUnit>),
 }
 
 /// The sub-stream beside the one that is decoded.
 enum Sub {
     /// There is none, or nothing to do with it.
     Unused,
+    /// It plays, and its first keyframe will tell how large it is.
+    Unmeasured(Box<(Session, Plan)>),
     /// The gate looks at it.
     Watched(Box<(Session, Plan)>),
     /// It failed, and comes back when it can.
@@ -63,8 +66,11 @@ impl Streams {
             return Ok(Self { decoded: open(&main, deadlines, admission).await?, sub: Sub::Unused });
         };
         let sub = match open(&plan.endpoint, deadlines, admission).await {
-            Ok(session) if plan.detects_from(&session) => return Ok(Self { decoded: session, sub: Sub::Unused }),
-            Ok(session) => plan.watch(session),
+            Ok(session) => match plan.detects_from(&session) {
+                Some(true) => return Ok(Self { decoded: session, sub: Sub::Unused }),
+                Some(false) => plan.watch(session),
+                None => Sub::Unmeasured(Box::new((session, plan))),
+            },
             Err(failure) => plan.come_back_after(&failure),
         };
         Ok(Self { decoded: open(&main, deadlines, admission).await?, sub })
@@ -77,9 +83,9 @@ impl Streams {
             next = self.sub.next() => Ok(match next {
                 SubNext::Unit(unit) => Next::Watched(unit),
                 SubNext::Watching(yes) => Next::Watching(yes),
-                SubNext::Detects(session) => {
+                SubNext::Detects(session, first) => {
                     self.decoded = *session;
-                    Next::Switched
+                    Next::Switched(first)
                 }
             }),
         }
@@ -99,7 +105,7 @@ impl Streams {
     pub fn trouble(&self) -> Option<String> {
         self.decoded.remark().or_else(|| match &self.sub {
             Sub::Unused => None,
-            Sub::Watched(watched) => watched.0.remark(),
+            Sub::Unmeasured(playing) | Sub::Watched(playing) => playing.0.remark(),
             Sub::Away { cause, .. } => Some(cause.clone()),
         })
     }
@@ -109,7 +115,7 @@ impl Streams {
 enum SubNext {
     Unit(AccessUnit),
     Watching(bool),
-    Detects(Box<Session>),
+    Detects(Box<Session>, Option<AccessUnit>),
 }
 
 impl Sub {
@@ -117,6 +123,11 @@ impl Sub {
         loop {
             match self {
                 Self::Unused => std::future::pending().await,
+                Self::Unmeasured(playing) => match playing.0.next().await {
+                    Ok(unit) if unit.keyframe => return self.measured(unit),
+                    Ok(_) => {}
+                    Err(failure) => self.leave(&failure),
+                },
                 Self::Watched(watched) => match watched.0.next().await {
                     Ok(unit) => return SubNext::Unit(unit),
                     Err(failure) => {
@@ -125,23 +136,38 @@ impl Sub {
                     }
                 },
                 Self::Away { back, .. } => match back.await {
-                    (Ok(session), plan) if plan.detects_from(&session) => {
-                        *self = Self::Unused;
-                        return SubNext::Detects(Box::new(session));
-                    }
-                    (Ok(session), plan) => {
-                        *self = plan.watch(session);
-                        return SubNext::Watching(matches!(self, Self::Watched(_)));
-                    }
+                    (Ok(session), plan) => match plan.detects_from(&session) {
+                        Some(true) => {
+                            *self = Self::Unused;
+                            return SubNext::Detects(Box::new(session), None);
+                        }
+                        Some(false) => {
+                            *self = plan.watch(session);
+                            return SubNext::Watching(matches!(self, Self::Watched(_)));
+                        }
+                        None => *self = Self::Unmeasured(Box::new((session, plan))),
+                    },
                     (Err(failure), plan) => *self = plan.come_back_after(&failure),
                 },
             }
         }
     }
 
+    /// Its first keyframe came. One that does not tell its size either is taken for a small one.
+    fn measured(&mut self, first: AccessUnit) -> SubNext {
+        if let Self::Unmeasured(playing) = std::mem::replace(self, Self::Unused) {
+            let (session, plan) = *playing;
+            if plan.detects_from(&session) == Some(true) {
+                return SubNext::Detects(Box::new(session), Some(first));
+            }
+            *self = plan.watch(session);
+        }
+        SubNext::Watching(matches!(self, Self::Watched(_)))
+    }
+
     fn leave(&mut self, failure: &Failure) {
-        if let Self::Watched(watched) = std::mem::replace(self, Self::Unused) {
-            *self = watched.1.come_back_after(failure);
+        if let Self::Unmeasured(playing) | Self::Watched(playing) = std::mem::replace(self, Self::Unused) {
+            *self = playing.1.come_back_after(failure);
         }
     }
 }
@@ -159,7 +185,8 @@ impl Plan {
         })
     }
 
-    fn detects_from(&self, session: &Session) -> bool {
+    /// Whether it is enough to detect from; nothing while its size decides and is not known.
+    fn detects_from(&self, session: &Session) -> Option<bool> {
         detects(self.used_for, session.size())
     }
 
@@ -185,11 +212,11 @@ async fn open(endpoint: &Endpoint, deadlines: Deadlines, admission: &Admission) 
     Session::open(endpoint, deadlines).await
 }
 
-fn detects(used_for: SubStreamUse, size: Option<(u32, u32)>) -> bool {
+fn detects(used_for: SubStreamUse, size: Option<(u32, u32)>) -> Option<bool> {
     match used_for {
-        SubStreamUse::Detect => true,
-        SubStreamUse::Gate => false,
-        SubStreamUse::Auto => size.is_some_and(|(width, height)| width.max(height) >= ENOUGH_WIDTH),
+        SubStreamUse::Detect => Some(true),
+        SubStreamUse::Gate => Some(false),
+        SubStreamUse::Auto => size.map(|(width, height)| width.max(height) >= ENOUGH_WIDTH),
     }
 }
 
@@ -200,11 +227,13 @@ mod tests {
     #[test]
     fn a_sub_stream_of_enough_size_is_all_that_is_pulled() {
         use SubStreamUse::{Auto, Detect, Gate};
-        assert!(detects(Auto, Some((704, 576))));
-        assert!(detects(Auto, Some((480, 640))));
-        assert!(!detects(Auto, Some((352, 288))));
-        assert!(!detects(Auto, None));
-        assert!(detects(Detect, Some((352, 288))));
-        assert!(!detects(Gate, Some((1280, 720))));
+        assert_eq!(detects(Auto, Some((704, 576))), Some(true));
+        assert_eq!(detects(Auto, Some((480, 640))), Some(true));
+        assert_eq!(detects(Auto, Some((352, 288))), Some(false));
+        assert_eq!(detects(Auto, None), None, "its first keyframe tells");
+        assert_eq!(detects(Detect, None), Some(true));
+        assert_eq!(detects(Detect, Some((352, 288))), Some(true));
+        assert_eq!(detects(Gate, None), Some(false));
+        assert_eq!(detects(Gate, Some((1280, 720))), Some(false));
     }
 }

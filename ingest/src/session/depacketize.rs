@@ -12,7 +12,7 @@ use crate::access_unit::Codec;
 const START_CODE: [u8; 4] = [0, 0, 0, 1];
 /// Parameter sets of one kind that are kept, and their size; more are left to the stream.
 const MOST_PARAMETER_SETS: usize = 16;
-const LARGEST_PARAMETER_SET: usize = 4096;
+pub(super) const LARGEST_PARAMETER_SET: usize = 4096;
 
 /// One RTP packet in its order.
 #[derive(Debug, Clone, Copy)]
