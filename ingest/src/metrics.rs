@@ -29,6 +29,7 @@ pub struct Metrics {
     lost_packets: IntCounterVec,
     gate: IntCounterVec,
     gate_evidence: IntGaugeVec,
+    stream_decoders: IntGauge,
     decoded: IntCounterVec,
     spared: IntCounterVec,
     decode_errors: IntCounterVec,
@@ -77,6 +78,11 @@ impl Metrics {
                     Opts::new("xueliang_gate_evidence", "1 for what the camera's gate goes by now."),
                     &["camera", "evidence"],
                 )?,
+            )?,
+            stream_decoders: gauge(
+                registry,
+                "xueliang_stream_decoders",
+                "Decoders that cameras with an open gate own now; a camera whose gate is closed owns none.",
             )?,
             decoded: per_camera("xueliang_frames_decoded_total", "Frames decoded.")?,
             spared: per_camera(
@@ -153,6 +159,11 @@ impl Metrics {
                 &["outcome"],
             )?,
         })
+    }
+
+    /// How many cameras own a decoder.
+    pub fn stream_decoders(&self) -> IntGauge {
+        self.stream_decoders.clone()
     }
 
     /// The counters of one camera.

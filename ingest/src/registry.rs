@@ -2,7 +2,7 @@
 //!
 //! Owning a partition means: an epoch was written under the group's fence, the partition was read to its end, its cameras run.
 //! A partition that is taken away in order is stopped before it is given up. One that is lost because the group is out of reach
-//! goes on only while nobody else can have taken it (`custody`). An empty or missing topic stops nothing; a tombstone does.
+//! goes on only while nobody else can have taken it (`custody`). An empty, missing or forbidden topic stops nothing; a tombstone does.
 //! Not here: who writes the topic (`publish`).
 
 mod custody;

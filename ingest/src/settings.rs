@@ -390,7 +390,7 @@ mod tests {
         let unfiltered = DecoderSettings { skip_loop_filter: SkipLoopFilter::None, ..DecoderSettings::default() };
         assert_eq!(read("skip_loop_filter = \"none\"\n").unwrap(), unfiltered);
         assert_eq!(read("decoder = \"va\"\n").unwrap().engine, Engine::Va);
-        assert!(read("decoder = \"fast\"\n").unwrap_err().contains("write one of libav, gstreamer, va, nvdec, v4l2"));
+        assert!(read("decoder = \"fast\"\n").unwrap_err().contains("write one of libav, va, nvdec, v4l2"));
         let both = read("decoder = \"va\"\nskip_loop_filter = \"all\"\n").unwrap_err();
         assert!(both.contains("city.toml:3") && both.contains("leave one of the two out"), "{both}");
     }

@@ -124,8 +124,8 @@ impl Worker {
         let networks = metrics.networks().clone();
         detectors.iter().flat_map(|detector| detector.model().networks()).for_each(|facts| networks.saw(&facts));
         let scheduler = Arc::new(Scheduler::start(detectors, &metrics)?);
-        let decoders =
-            Arc::new(DecoderPool::start(settings.n_decode_threads, settings.n_stream_decoders, settings.decoder)?);
+        let (n_threads, n_leases) = (settings.n_decode_threads, settings.n_stream_decoders);
+        let decoders = Arc::new(DecoderPool::start(n_threads, n_leases, settings.decoder, &metrics)?);
         let written = Arc::new(Notify::new());
         let log_path = settings.data_dir.join("outbox.db");
         let (outbox, writer) = Outbox::open(&log_path, settings.outbox_bytes, metrics.clone(), Arc::clone(&written))?;

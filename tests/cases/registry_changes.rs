@@ -13,6 +13,8 @@ use crate::city_registry::{CAMERAS, City, N_CAMERAS, START};
 const SOON: Duration = Duration::from_secs(20);
 /// Empty partitions are read so soon.
 const READ_WITHIN: Duration = Duration::from_secs(4);
+/// Longer than the group waits for its members, and they for the group.
+const FORBIDDEN_FOR: Duration = Duration::from_secs(16);
 /// No record names these but a bad one, of street-4.
 const UNTOUCHED: [&str; 4] = ["street-1", "street-4", "street-5", "street-6"];
 
@@ -61,6 +63,34 @@ fn a_record_touches_only_its_camera_and_a_lost_registry_none() {
     city.import(1..=N_CAMERAS + 1, "1.0");
     city.camera(&["remove".to_owned(), "street-7".to_owned()]);
     city.wait_for_one_owner_each(START);
+}
+
+#[test]
+fn a_registry_that_may_no_longer_be_read_stops_nothing_and_goes_on_once_it_may() {
+    let city = City::new(2);
+    city.settled_owners();
+    let before = Seen::now(&city);
+    city.kafka.forbid(CAMERAS).unwrap();
+    wait_ready(&city, false);
+    wait::holds("every camera, while the registry is forbidden", FORBIDDEN_FOR, || {
+        before.check_untouched(&city);
+        Ok(Some(()))
+    })
+    .unwrap();
+    let told = city.workers.iter().flatten().map(|worker| worker.client.fetch("/readyz").unwrap().1);
+    for told in told.map(|body| String::from_utf8(body).unwrap()) {
+        assert!(told.contains("allow it Describe and Read"), "{told}");
+    }
+
+    city.kafka.allow(CAMERAS).unwrap();
+    wait_ready(&city, true);
+    city.settled_owners();
+    city.import(2..=2, "0.5");
+    wait::until("a change to be heard", SOON, || {
+        let now = Seen::now(&city);
+        Ok((now.is_live("street-2") && now.session("street-2") != before.session("street-2")).then_some(()))
+    })
+    .unwrap();
 }
 
 /// Cameras as their workers' APIs show them, and clients as the cameras themselves see them.

@@ -200,6 +200,10 @@ fn an_adaptive_gate_closes_on_a_quiet_street_and_finds_the_same_as_decoding_all(
     for camera in ["gated", "by-sub"] {
         wait_until_closed(&client, camera);
     }
+    wait::until("only the camera that is always decoded to own a decoder", ONCE_AROUND, || {
+        Ok((client.metric("xueliang_stream_decoders", "")? == 1.0).then_some(()))
+    })
+    .unwrap();
     stage.wait_for_evidence("gated", &["keyframes", "sizes"]);
     stage.wait_for_evidence("by-sub", &["sub_keyframes", "sub_sizes"]);
     wait_for_state(&client, "noise", "degraded", "none could be decoded");

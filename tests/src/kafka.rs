@@ -20,6 +20,8 @@ use crate::faults::Relay;
 use crate::process::Process;
 use crate::{parts, wait};
 
+mod access;
+
 /// Partitions of topics that make themselves.
 const PARTITIONS: u32 = 3;
 const START: Duration = Duration::from_secs(60);
@@ -145,6 +147,16 @@ impl Kafka {
             .map_err(|(topic, cause)| anyhow!("{topic}: {cause}"))
     }
 
+    /// Forbids everybody to use a topic.
+    pub fn forbid(&self, topic: &str) -> Result<()> {
+        access::change(self.port, &access::forbid(topic))
+    }
+
+    /// Lets everybody use it again.
+    pub fn allow(&self, topic: &str) -> Result<()> {
+        access::change(self.port, &access::allow(topic))
+    }
+
     /// Makes a compacted topic.
     pub fn create_compacted(&self, topic: &str, n_partitions: i32) -> Result<()> {
         let admin: AdminClient<DefaultClientContext> = self.client().create()?;
@@ -204,7 +216,9 @@ fn settings(folder: &Path, controller: u16) -> String {
          offsets.topic.num.partitions=1\n\
          transaction.state.log.replication.factor=1\n\
          transaction.state.log.min.isr=1\n\
-         group.initial.rebalance.delay.ms=500\n",
+         group.initial.rebalance.delay.ms=500\n\
+         authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
+         allow.everyone.if.no.acl.found=true\n",
         folder.join("data").display()
     )
 }

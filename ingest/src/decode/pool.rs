@@ -12,6 +12,7 @@ use std::{
 };
 
 use parking_lot::{Condvar, Mutex};
+use prometheus::IntGauge;
 
 use crate::{
     decode::{
@@ -20,23 +21,31 @@ use crate::{
         stills::ThreadDecoders,
     },
     gate::Job,
+    metrics::Metrics,
     threads::Threads,
 };
 
 /// The shared decoders.
 pub struct DecoderPool {
     queue: Arc<RunQueue>,
-    leases: Arc<AtomicUsize>,
-    max_leases: usize,
+    leases: Arc<Leases>,
     threads: Threads,
 }
 
+/// How many cameras may have a stream decoder, and how many have.
+struct Leases {
+    n: AtomicUsize,
+    max: usize,
+    told: IntGauge,
+}
+
 /// The right to a stream decoder; given back when dropped.
-pub struct Lease(Arc<AtomicUsize>);
+pub struct Lease(Arc<Leases>);
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        self.0.n.fetch_sub(1, Ordering::AcqRel);
+        self.0.told.dec();
     }
 }
 
@@ -54,22 +63,29 @@ struct RunState {
 
 impl DecoderPool {
     /// Starts `n_threads` decoding threads, whose decoders `settings` describes; at most `max_leases` cameras have a stream decoder at once.
-    pub fn start(n_threads: usize, max_leases: usize, settings: DecoderSettings) -> std::io::Result<Self> {
+    pub fn start(
+        n_threads: usize,
+        max_leases: usize,
+        settings: DecoderSettings,
+        metrics: &Metrics,
+    ) -> std::io::Result<Self> {
         let queue = Arc::new(RunQueue::default());
         let threads = Threads::default();
         for index in 0..n_threads {
             let queue = Arc::clone(&queue);
             threads.spawn(format!("decode-{index}"), move || serve(&queue, settings))?;
         }
-        Ok(Self { queue, leases: Arc::default(), max_leases, threads })
+        let leases = Leases { n: AtomicUsize::new(0), max: max_leases, told: metrics.stream_decoders() };
+        Ok(Self { queue, leases: Arc::new(leases), threads })
     }
 
     /// A stream decoder for one camera, while there are any left.
     pub fn lease(&self) -> Option<Lease> {
-        let taken = self.leases.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n_leases| {
-            (n_leases < self.max_leases).then_some(n_leases + 1)
-        });
-        taken.is_ok().then(|| Lease(Arc::clone(&self.leases)))
+        let Leases { n, max, told } = &*self.leases;
+        let taken = n.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| (n < *max).then_some(n + 1));
+        taken.ok()?;
+        told.inc();
+        Some(Lease(Arc::clone(&self.leases)))
     }
 
     /// Queues what the gate decided, in order.
@@ -170,8 +186,9 @@ mod tests {
                 true
             }
         }
-        let pool = DecoderPool::start(1, 1, DecoderSettings::default()).unwrap();
-        let metrics = crate::metrics::Metrics::new(&prometheus::Registry::new()).unwrap().camera("gate");
+        let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
+        let pool = DecoderPool::start(1, 1, DecoderSettings::default(), &metrics).unwrap();
+        let metrics = metrics.camera("gate");
         let masks = xueliang_inference::PrivacyMasks::none();
         let settings = crate::decode::LaneSettings { masks, analysis_fps: 5.0, metrics };
         let lane = Arc::new(Lane::new(settings, Arc::new(Nowhere)));
@@ -187,12 +204,15 @@ mod tests {
     }
 
     #[test]
-    fn leases_are_bounded_and_come_back() {
-        let pool = DecoderPool::start(1, 2, DecoderSettings::default()).unwrap();
+    fn leases_are_bounded_and_come_back_and_are_told() {
+        let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
+        let pool = DecoderPool::start(1, 2, DecoderSettings::default(), &metrics).unwrap();
         let first = pool.lease().unwrap();
         let _second = pool.lease().unwrap();
         assert!(pool.lease().is_none());
+        assert_eq!(metrics.stream_decoders().get(), 2);
         drop(first);
+        assert_eq!(metrics.stream_decoders().get(), 1);
         assert!(pool.lease().is_some());
         pool.stop();
     }

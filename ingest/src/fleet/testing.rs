@@ -32,7 +32,7 @@ pub fn bed() -> Bed {
     let fleet = Fleet::new(Parts {
         admission: crate::backoff::Admission::default(),
         deadlines: Deadlines { connect: Duration::from_secs(1), stall: Duration::from_secs(1) },
-        decoders: Arc::new(DecoderPool::start(1, 1, crate::decode::DecoderSettings::default()).unwrap()),
+        decoders: Arc::new(DecoderPool::start(1, 1, crate::decode::DecoderSettings::default(), &metrics).unwrap()),
         scheduler: Arc::new(Scheduler::start(Vec::new(), &metrics).unwrap()),
         outbox,
         snapshots: SnapshotStore::new(folder.path().join("snapshots"), 1 << 20, metrics.clone()),

@@ -3,7 +3,7 @@
 //! The rule: nobody else may pull them. While this worker hears nothing of the group for its session time, others may have taken over
 //! unless they hear nothing either, so it asks each of them. All as deaf as this one: the brokers are away for everybody, cameras
 //! go on and the outbox holds their events. One hears more, or can't be asked: the cameras stop. When the group is back, an orphan
-//! stops as soon as its partition holds records, because then it has an owner; an emptied or missing topic stops nothing.
+//! stops as soon as its partition holds records, because then it has an owner; an emptied, missing or forbidden topic stops nothing.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 
 use crate::registry::{
     ANSWER, RegistrySettings,
-    group::{Group, topic_is_missing},
+    group::{Group, TopicTrouble},
     held::Held,
     peers::{Contact, Peer},
 };
@@ -35,33 +35,45 @@ impl Custody {
 
     /// One look at the group, and what follows for the cameras.
     pub fn look(&mut self, consumer: &BaseConsumer<Group>, held: &Held) {
-        let heard = self.listen(consumer);
-        let trouble = if self.contact.age() >= self.settings.session_timeout {
-            Some("the registry's group is out of reach; ".to_owned() + self.keep_or_stop(held))
+        let trouble = self.topic_trouble(consumer, held);
+        let heard = self.listen(consumer, trouble != Some(TopicTrouble::Forbidden));
+        let told = trouble.map(|trouble| trouble.told(&self.settings.topic));
+        let told = if self.contact.age() >= self.settings.session_timeout {
+            let cause = told.unwrap_or_else(|| "the registry's group is out of reach".to_owned());
+            Some(format!("{cause}; {}", self.keep_or_stop(held)))
         } else if heard {
             held.resume();
-            self.settle(consumer, held)
+            if told.is_none() {
+                self.settle(consumer, held);
+            }
+            told
         } else {
             // Nothing is known yet: what was said last still holds.
             return;
         };
-        self.contact.trouble(trouble);
+        self.contact.trouble(told);
     }
 
-    /// Asks the brokers who is in the group; true when this worker is.
-    fn listen(&mut self, consumer: &BaseConsumer<Group>) -> bool {
+    /// Why there is nothing to own, as far as the brokers say.
+    fn topic_trouble(&self, consumer: &BaseConsumer<Group>, held: &Held) -> Option<TopicTrouble> {
+        let has_all = held.n_owned() > 0 && held.left_orphans().is_empty();
+        if has_all { None } else { TopicTrouble::of(consumer, &self.settings.topic).ok().flatten() }
+    }
+
+    /// Asks the brokers who is in the group; true when this worker is, or nobody at all: then nobody can take anything over. One that
+    /// could not take anything over itself keeps silent about it, for others ask how lately it could.
+    fn listen(&mut self, consumer: &BaseConsumer<Group>, could_take_over: bool) -> bool {
         let Ok(groups) = consumer.fetch_group_list(Some(&self.settings.group), ANSWER) else { return false };
-        let members: Vec<Peer> = groups
-            .groups()
-            .iter()
-            .filter(|group| group.name() == self.settings.group)
-            .flat_map(|group| group.members())
-            .filter_map(|member| Peer::parse(member.client_id()))
-            .collect();
-        let heard = members.iter().any(|peer| peer.worker == self.contact.worker());
+        let Some(group) = groups.groups().iter().find(|group| group.name() == self.settings.group) else {
+            return false;
+        };
+        let members: Vec<Peer> = group.members().iter().filter_map(|member| Peer::parse(member.client_id())).collect();
+        let heard = group.members().is_empty() || members.iter().any(|peer| peer.worker == self.contact.worker());
         if heard {
-            self.contact.heard();
             self.peers = members.into_iter().filter(|peer| peer.worker != self.contact.worker()).collect();
+        }
+        if heard && could_take_over {
+            self.contact.heard();
         }
         heard
     }
@@ -85,20 +97,14 @@ impl Custody {
     }
 
     /// In reach: orphans whose partition holds records have an owner elsewhere.
-    fn settle(&self, consumer: &BaseConsumer<Group>, held: &Held) -> Option<String> {
-        let topic = &self.settings.topic;
-        let orphans = held.left_orphans();
-        if (held.n_owned() == 0 || !orphans.is_empty()) && topic_is_missing(consumer, topic) {
-            return Some(format!("there is no topic {topic}; `xueliang camera import` makes it"));
-        }
-        for orphan in orphans {
-            let marks = consumer.fetch_watermarks(topic, orphan, ANSWER);
+    fn settle(&self, consumer: &BaseConsumer<Group>, held: &Held) {
+        for orphan in held.left_orphans() {
+            let marks = consumer.fetch_watermarks(&self.settings.topic, orphan, ANSWER);
             if marks.is_ok_and(|(low, high)| high > low) {
                 tracing::info!(partition = orphan, "another worker owns this partition; its cameras stop here");
                 held.give_up(&[orphan]);
             }
         }
-        None
     }
 }
 

@@ -41,7 +41,7 @@ impl Group {
 
     fn revoke(&self, consumer: &BaseConsumer<Self>, list: &TopicPartitionList) -> KafkaResult<()> {
         let numbers = numbers(list);
-        if consumer.assignment_lost() || topic_is_missing(consumer, &self.topic) {
+        if consumer.assignment_lost() || !matches!(TopicTrouble::of(consumer, &self.topic), Ok(None)) {
             tracing::warn!(partitions = ?numbers, "partitions of the registry lost");
             self.held.lose(&numbers);
         } else {
@@ -61,11 +61,35 @@ impl Group {
     }
 }
 
-/// True when the brokers answer that there is no such topic.
-pub(super) fn topic_is_missing(consumer: &BaseConsumer<Group>, topic: &str) -> bool {
-    let Ok(metadata) = consumer.fetch_metadata(Some(topic), ANSWER) else { return false };
-    let error = metadata.topics().first().and_then(rdkafka::metadata::MetadataTopic::error);
-    error.is_some_and(|error| RDKafkaErrorCode::from(error) == RDKafkaErrorCode::UnknownTopicOrPartition)
+/// Why the brokers don't show the topic to this worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TopicTrouble {
+    Missing,
+    /// To this worker; others may be allowed to read it.
+    Forbidden,
+}
+
+impl TopicTrouble {
+    /// What is wrong, and the cure.
+    pub fn told(self, topic: &str) -> String {
+        match self {
+            Self::Missing => format!("there is no topic {topic}; `xueliang camera import` makes it"),
+            Self::Forbidden => {
+                format!("the brokers don't let this worker read topic {topic}; allow it Describe and Read there")
+            }
+        }
+    }
+
+    /// Asks the brokers; an error when they don't answer.
+    pub fn of(consumer: &BaseConsumer<Group>, topic: &str) -> KafkaResult<Option<Self>> {
+        let metadata = consumer.fetch_metadata(Some(topic), ANSWER)?;
+        let error = metadata.topics().first().and_then(rdkafka::metadata::MetadataTopic::error);
+        Ok(match error.map(RDKafkaErrorCode::from) {
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition) => Some(Self::Missing),
+            Some(RDKafkaErrorCode::TopicAuthorizationFailed) => Some(Self::Forbidden),
+            _ => None,
+        })
+    }
 }
 
 fn numbers(list: &TopicPartitionList) -> Vec<i32> {

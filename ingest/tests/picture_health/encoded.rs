@@ -42,9 +42,10 @@ pub fn keyframes(planes: &[Plane], rate_control: &[&str], start: Timestamp) -> V
 /// Shows a camera's lane all pictures, of groups so long; what it says of them after each second.
 pub fn in_lane(planes: &[Plane], group_s: usize, rate_control: &[&str], start: Timestamp) -> Vec<PictureVerdict> {
     gstreamer::init().unwrap();
-    let pool = DecoderPool::start(1, 1, DecoderSettings::default()).unwrap();
-    let metrics = Metrics::new(&prometheus::Registry::new()).unwrap().camera("camera");
-    let settings = LaneSettings { masks: PrivacyMasks::none(), analysis_fps: FPS as f32, metrics };
+    let metrics = Metrics::new(&prometheus::Registry::new()).unwrap();
+    let pool = DecoderPool::start(1, 1, DecoderSettings::default(), &metrics).unwrap();
+    let settings =
+        LaneSettings { masks: PrivacyMasks::none(), analysis_fps: FPS as f32, metrics: metrics.camera("camera") };
     let lane = Arc::new(Lane::new(settings, Arc::new(Nobody)));
     pool.work(&lane, vec![Job::BeginStream]);
     let (mut verdicts, mut n_given) = (Vec::new(), 0);
