@@ -117,15 +117,58 @@ fn cameras_of_a_list_are_carried() {
 
 #[test]
 fn what_adaptive_misses_of_mixed_streets_stays_little() {
-    let folder = tempfile::tempdir().unwrap();
-    let json = path(folder.path(), "a.json");
-    let output = bench(&["gate", "--quick", "--kind", "mix", "--json", &json]);
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    let report = report(&json);
+    let report = gate_over("mix");
     assert!(figure(&report, "gate_recall") >= 0.95, "{report:#}");
     let gate = &report["details"]["gate"];
     assert!(gate["first_time"]["events"].as_u64().unwrap() > 0 && gate["later_times"]["events"].as_u64().unwrap() > 0);
     assert!(report["figures"][0]["note"].as_str().unwrap().contains("--kind"), "{report:#}");
+}
+
+#[test]
+fn rain_headlights_trees_and_night_neither_shut_adaptive_nor_hold_it_open() {
+    let report = gate_over("weather");
+    assert!(figure(&report, "gate_recall") >= 0.95, "{report:#}");
+    for mix in report["details"]["gate"]["mixes"].as_array().unwrap() {
+        let open_share = mix["adaptive"]["open_share"].as_f64().unwrap();
+        assert!(open_share < 0.8, "{mix:#}");
+    }
+}
+
+/// A quick report of what gates find on streets of this kind.
+fn gate_over(kind: &str) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    let json = path(folder.path(), "a.json");
+    let output = bench(&["gate", "--quick", "--kind", kind, "--json", &json]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    report(&json)
+}
+
+#[test]
+fn sessions_memory_and_the_search_for_cameras_tell_their_figures() {
+    let folder = tempfile::tempdir().unwrap();
+    let json = path(folder.path(), "a.json");
+    let measured = |arguments: &[&str]| {
+        let output = bench(&[arguments, &["--quick", "--json", &json]].concat());
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+        report(&json)
+    };
+
+    let sessions = measured(&["sessions", "--sessions", "8", "--window", "2", "--warmup", "1"]);
+    assert!(figure(&sessions, "sessions_jitter_p99_ms") > 0.0, "{sessions:#}");
+    let run = &sessions["details"]["sessions"]["runs"][0];
+    assert!(run["live"] == 8 && run["units_per_s"].as_f64().unwrap() > 8.0 * 15.0, "{run:#}");
+
+    let memory = measured(&["memory"]);
+    assert!(figure(&memory, "rss_growth").is_finite());
+    assert!(memory["figures"][0]["met"].is_null() && memory["figures"][0]["note"].as_str().unwrap().contains("24 h"));
+
+    let kind = ["--kind", "quiet", "--size", "576p", "--gate", "keyframes", "--fps", "1"];
+    let cameras = measured(&[&["cameras", "--start", "1", "--max", "3"], &kind[..]].concat());
+    let steps = cameras["details"]["cameras"]["steps"].as_array().unwrap();
+    let tried: Vec<f64> = steps.iter().map(|step| step["cameras"].as_f64().unwrap()).collect();
+    let most = steps.iter().filter(|step| step["carried"] == true).map(|step| step["cameras"].as_f64().unwrap());
+    assert!(tried.len() > 1 && tried.contains(&1.0) && tried.iter().all(|n| *n <= 3.0), "{tried:?}");
+    assert_eq!(most.fold(0.0, f64::max), figure(&cameras, "cameras_carried"), "{steps:#?}");
 }
 
 #[test]
