@@ -86,8 +86,8 @@ impl Episodes {
     /// Whether all of them would be shown now, or all for long since the last that would not.
     pub(super) fn are_shown(&self, thresholds: Levels) -> bool {
         let shown = self.shown(thresholds);
-        let n_since = shown.iter().rev().take_while(|is_shown| **is_shown).count();
-        let needed = match u32::try_from(shown.iter().filter(|is_shown| !**is_shown).count()) {
+        let n_since = shown.clone().rev().take_while(|is_shown| *is_shown).count();
+        let needed = match u32::try_from(shown.filter(|is_shown| !is_shown).count()) {
             Ok(0) => *KNOWN.start(),
             Ok(n_missed) => SHOWN_AFTER_MISS.saturating_mul(2usize.saturating_pow(n_missed - 1)),
             Err(_) => usize::MAX,
@@ -97,14 +97,14 @@ impl Episodes {
 
     /// Whether one of them would not be shown now.
     pub(super) fn is_any_missed(&self, thresholds: Levels) -> bool {
-        self.shown(thresholds).contains(&false)
+        self.shown(thresholds).any(|is_shown| !is_shown)
     }
 
     /// Whether each of them would be shown now, oldest first.
-    fn shown(&self, thresholds: Levels) -> Vec<bool> {
+    fn shown(&self, thresholds: Levels) -> impl DoubleEndedIterator<Item = bool> + Clone {
         let telling = self.telling(thresholds);
-        let is_shown = |heights: &Levels| (0..2).any(|nth| telling[nth] && heights[nth] > thresholds[nth]);
-        self.heights.iter().map(is_shown).collect()
+        let is_shown = move |heights: &Levels| (0..2).any(|nth| telling[nth] && heights[nth] > thresholds[nth]);
+        self.heights.iter().map(is_shown)
     }
 
     fn judge(&mut self) {
