@@ -112,6 +112,7 @@ fn an_adaptive_gate_analyses_streams_that_are_split_anywhere_come_too_fast_or_sw
         wait_for_growth(&client, id, 10.0, 2.0);
     }
     ["split", "switches"].iter().for_each(|id| wait_for_state(&client, id, "live", ""));
+    wait_for_state(&client, "fast", "degraded", "held back");
     for (id, _) in quirks {
         assert_eq!(of_camera(&client, "xueliang_reconnects_total", id), 0.0, "{id}");
     }

@@ -167,7 +167,7 @@ impl Run<'_> {
             return Ok(());
         }
         *self.effects.n_new.entry(event.payload.wire_type()).or_default() += 1;
-        devices::note(self.transaction, event, &self.applier.root_region)?;
+        devices::note(self.transaction, event, &self.applier.root_region, self.now)?;
         let Some(device) = event.source.device() else { return Ok(()) };
         let mut memory = self.take_memory(&device)?;
         let observed = self.applier.engine.observe(&mut memory, event);

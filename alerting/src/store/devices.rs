@@ -1,8 +1,11 @@
 //! Devices as their events show them.
+//!
+//! What counts as newer goes by who says it, not by when its picture was taken: a camera's clock may run ahead of its worker's,
+//! and what the worker says of the camera must not wait for it.
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{OptionalExtension, Row, Transaction};
 use xueliang_events::{DeviceId, Event, Payload, Source, payload::DeviceState};
 
@@ -10,6 +13,9 @@ use super::{
     Stored,
     columns::{key, micros, timestamp},
 };
+
+/// A last word from further ahead than this is of a clock that was wrong.
+const AHEAD: SignedDuration = SignedDuration::from_secs(5);
 
 /// One device.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,7 +32,7 @@ pub struct Device {
     pub cause: Option<String>,
     /// Since when.
     pub since: Timestamp,
-    /// When it last said anything.
+    /// When it last said anything, by the clock of the process that heard it.
     pub last_seen: Timestamp,
     /// Its grid.
     pub grid: Option<String>,
@@ -34,6 +40,8 @@ pub struct Device {
     pub region: String,
     /// Grows with each change of any device.
     pub revision: i64,
+    /// The run of its pipeline that spoke last; empty before the first.
+    session: String,
 }
 
 /// All devices with a revision after this one, by revision; 0 gives all.
@@ -53,7 +61,7 @@ pub fn newest(transaction: &Transaction<'_>) -> Stored<i64> {
 }
 
 /// Takes note of what an event says of its device; `root` is the region of devices without a grid.
-pub fn note(transaction: &Transaction<'_>, event: &Event, root: &str) -> Stored<()> {
+pub fn note(transaction: &Transaction<'_>, event: &Event, root: &str, now: Timestamp) -> Stored<()> {
     let Some((id, kind)) = subject(event) else { return Ok(()) };
     let before = transaction
         .prepare_cached("SELECT * FROM device WHERE id = ?1")?
@@ -67,13 +75,17 @@ pub fn note(transaction: &Transaction<'_>, event: &Event, root: &str) -> Stored<
         state: wire_key(DeviceState::Connecting),
         cause: None,
         since: event.time,
-        last_seen: event.time,
+        last_seen: event.received_at,
         grid: None,
         region: root.to_owned(),
         revision: 0,
+        session: String::new(),
     });
-    let is_newest = event.time >= device.last_seen;
-    device.last_seen = device.last_seen.max(event.time);
+    let is_newest = device.is_older_than(event, now);
+    if is_newest && event.source.device().is_some() {
+        device.last_seen = event.received_at;
+        device.session = event.session.to_string();
+    }
     if let Some(grid) = &event.grid {
         device.grid = Some(grid.to_string());
         device.region = grid.to_string();
@@ -95,14 +107,23 @@ pub fn note(transaction: &Transaction<'_>, event: &Event, root: &str) -> Stored<
         Payload::SensorRegistered(sensor) => device.names = names(&sensor.names),
         _ => {}
     }
-    let shown = |device: &Device| Device { last_seen: Timestamp::UNIX_EPOCH, ..device.clone() };
+    let shown = |device: &Device| Device { last_seen: Timestamp::UNIX_EPOCH, session: String::new(), ..device.clone() };
     if before.as_ref().is_none_or(|before| shown(before) != shown(&device)) {
         device.revision = newest(transaction)? + 1;
         write(transaction, &device)
     } else {
-        let mut statement = transaction.prepare_cached("UPDATE device SET last_seen = ?2 WHERE id = ?1")?;
-        statement.execute((device.id.as_str(), micros(device.last_seen)))?;
+        let mut statement =
+            transaction.prepare_cached("UPDATE device SET last_seen = ?2, session = ?3 WHERE id = ?1")?;
+        statement.execute((device.id.as_str(), micros(device.last_seen), &device.session))?;
         Ok(())
+    }
+}
+
+impl Device {
+    /// Events of one session come in their order; between sessions it goes by when the event was had.
+    fn is_older_than(&self, event: &Event, now: Timestamp) -> bool {
+        let is_credible = self.last_seen.duration_since(now) <= AHEAD;
+        self.session == event.session.to_string() || !is_credible || event.received_at >= self.last_seen
     }
 }
 
@@ -137,7 +158,7 @@ fn names(by_tag: &BTreeMap<String, String>) -> (Option<String>, Option<String>) 
 
 fn write(transaction: &Transaction<'_>, device: &Device) -> Stored<()> {
     transaction
-        .prepare_cached("INSERT OR REPLACE INTO device VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")?
+        .prepare_cached("INSERT OR REPLACE INTO device VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")?
         .execute(rusqlite::params![
             device.id.as_str(),
             device.kind,
@@ -150,6 +171,7 @@ fn write(transaction: &Transaction<'_>, device: &Device) -> Stored<()> {
             device.grid,
             device.region,
             device.revision,
+            device.session,
         ])?;
     Ok(())
 }
@@ -166,5 +188,89 @@ fn read(row: &Row<'_>) -> Stored<Device> {
         grid: row.get("grid")?,
         region: row.get("region")?,
         revision: row.get("revision")?,
+        session: row.get("session")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use xueliang_events::{
+        SessionId,
+        payload::{DeviceStatus, ZoneOccupancy},
+        values::Counts,
+    };
+
+    use super::*;
+    use crate::store::Store;
+
+    const NOON: i64 = 1_790_000_000;
+
+    fn event(session: u128, captured: i64, received: i64, payload: Payload) -> Event {
+        let at = |second: i64| Timestamp::from_second(NOON + second).unwrap();
+        Event {
+            source: Source::Camera("c".parse().unwrap()),
+            session: SessionId(uuid::Uuid::from_u128(session)),
+            sequence: 0,
+            time: at(captured),
+            received_at: at(received),
+            grid: None,
+            owner_epoch: None,
+            payload,
+        }
+    }
+
+    fn status(state: DeviceState) -> Payload {
+        let since = Timestamp::from_second(NOON).unwrap();
+        DeviceStatus { gate: None, state, cause: None, since, heartbeat: false }.into()
+    }
+
+    fn street() -> Payload {
+        let (zone, counts) = ("z".parse().unwrap(), Counts::default());
+        ZoneOccupancy { zone, counts, heartbeat: false, snapshot: None, analysed_fps: None }.into()
+    }
+
+    /// Notes each event at its second; what the device is afterwards.
+    fn noted(events: &[(i64, Event)]) -> Device {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("a.sqlite")).unwrap();
+        let events = events.to_vec();
+        store
+            .write_blocking(move |transaction| {
+                for (second, event) in &events {
+                    note(transaction, event, "3402", Timestamp::from_second(NOON + second).unwrap())?;
+                }
+                Ok(since(transaction, 0)?.remove(0))
+            })
+            .unwrap()
+    }
+
+    fn of(device: &Device) -> (&str, i64) {
+        (&device.state, device.last_seen.as_second() - NOON)
+    }
+
+    #[test]
+    fn a_camera_whose_clock_runs_ahead_of_its_workers_is_told_as_it_is() {
+        use DeviceState::{Connecting, Degraded, Stalled};
+        let people = |captured| event(1, captured, captured - 5, street());
+        let events = [
+            (0, event(1, 0, 0, status(Connecting))),
+            (1, people(6)),
+            (2, event(1, 2, 2, status(Degraded))),
+            (3, people(8)),
+            (4, event(1, 4, 4, status(Stalled))),
+        ];
+        assert_eq!(of(&noted(&events[..4])), ("degraded", 3));
+        assert_eq!(of(&noted(&events)), ("stalled", 4));
+    }
+
+    #[test]
+    fn within_a_session_the_order_counts_and_between_sessions_the_time() {
+        use DeviceState::{Live, Stopped};
+        let set_back = [(9, event(1, 9, 9, status(Live))), (4, event(1, 4, 4, status(Stopped)))];
+        assert_eq!(of(&noted(&set_back)), ("stopped", 4), "the worker's clock was set back");
+        let overtaken = [(9, event(2, 9, 9, status(Live))), (10, event(1, 4, 4, status(Stopped)))];
+        assert_eq!(of(&noted(&overtaken)), ("live", 9), "an earlier session's word that came late");
+        let wrong = [(1, event(1, 90_000, 90_000, status(Live))), (2, event(2, 2, 2, status(Stopped)))];
+        assert_eq!(of(&noted(&wrong)), ("stopped", 2), "the earlier session's clock was a day ahead");
+    }
 }

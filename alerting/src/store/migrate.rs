@@ -7,7 +7,11 @@ use sha2::{Digest, Sha256};
 
 use super::{StoreError, Stored};
 
-const MIGRATIONS: [&str; 2] = [include_str!("migrations/001_first.sql"), include_str!("migrations/002_owner.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("migrations/001_first.sql"),
+    include_str!("migrations/002_owner.sql"),
+    include_str!("migrations/003_device_session.sql"),
+];
 
 pub(super) fn run(connection: &mut Connection, file: &Path) -> Stored<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
