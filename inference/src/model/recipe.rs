@@ -112,7 +112,8 @@ impl Recipe {
     fn dispatch(&self, provider: Provider) -> ExecutionProviderDispatch {
         let dispatch = match provider {
             Provider::TensorRt => ep::TensorRT::default().build(),
-            Provider::Cuda => ep::CUDA::default().build(),
+            // TF32 moves boxes by more than a pixel.
+            Provider::Cuda => ep::CUDA::default().with_tf32(false).build(),
             Provider::OpenVino => ep::OpenVINO::default().with_num_threads(self.n_threads()).build(),
             // Without its arena the runtime asks the system for all intermediate results anew, each time.
             Provider::Cpu => ep::CPU::default().with_arena_allocator(true).build(),

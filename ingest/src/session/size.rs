@@ -57,7 +57,7 @@ mod tests {
         let fixtures: [(Codec, &[u8], (u32, u32)); 3] = [
             (Codec::H264, include_bytes!("../../tests/fixtures/small.h264"), (64, 48)),
             (Codec::H264, include_bytes!("../../tests/fixtures/large.h264"), (96, 64)),
-            (Codec::H265, include_bytes!("../../tests/fixtures/small.h265"), (64, 64)),
+            (Codec::H265, include_bytes!("../../tests/fixtures/small.h265"), (160, 160)),
         ];
         for (codec, stream, expected) in fixtures {
             assert_eq!(of_keyframe(codec, stream), Some(expected));

@@ -73,16 +73,16 @@ impl Elements {
         let decoder = decoder_element(codec, engine)?;
         let convert = make("videoconvert", "gstreamer1.0-plugins-base")?;
         let bin = gst::Bin::new();
-        let elements = [&decoder, &convert];
-        bin.add_many(elements).map_err(|error| setup(error.to_string()))?;
-        gst::Element::link_many(elements).map_err(|error| setup(error.to_string()))?;
+        let elements: Vec<gst::Element> = parser(codec, engine)?.into_iter().chain([decoder, convert]).collect();
+        bin.add_many(&elements).map_err(|error| setup(error.to_string()))?;
+        gst::Element::link_many(&elements).map_err(|error| setup(error.to_string()))?;
         let bus = gst::Bus::new();
         bin.set_bus(Some(&bus));
         let output = Arc::new(Mutex::new(Output::default()));
         let output_pad = output_pad(&output).map_err(&setup)?;
-        let input = gst::Pad::builder(gst::PadDirection::Src).name("access_units").build();
-        link(&input, decoder.static_pad("sink")).map_err(&setup)?;
-        link_from(convert.static_pad("src"), &output_pad).map_err(&setup)?;
+        let input = input_pad();
+        link(&input, elements.first().and_then(|first| first.static_pad("sink"))).map_err(&setup)?;
+        link_from(elements.last().and_then(|last| last.static_pad("src")), &output_pad).map_err(&setup)?;
         bin.set_state(gst::State::Playing).map_err(|error| setup(error.to_string()))?;
         for pad in [&output_pad, &input] {
             pad.set_active(true).map_err(|error| setup(error.to_string()))?;
@@ -180,6 +180,16 @@ impl Drop for Elements {
     }
 }
 
+/// Decoders of hardware take no stream whose size and profile nobody announces; a parser reads them from its parameter sets.
+fn parser(codec: Codec, engine: Engine) -> Result<Option<gst::Element>, ChainError> {
+    let element = match (engine, codec) {
+        (Engine::Libav | Engine::Avdec, _) => return Ok(None),
+        (_, Codec::H264) => "h264parse",
+        (_, Codec::H265) => "h265parse",
+    };
+    make(element, "gstreamer1.0-plugins-bad").map(Some)
+}
+
 fn decoder_element(codec: Codec, engine: Engine) -> Result<gst::Element, ChainError> {
     const HARDWARE: &str = "gstreamer1.0-plugins-bad and the driver of the hardware";
     let (h264, h265, package) = match engine {
@@ -210,6 +220,20 @@ fn link(source: &gst::Pad, sink: Option<gst::Pad>) -> Result<(), String> {
 
 fn link_from(source: Option<gst::Pad>, sink: &gst::Pad) -> Result<(), String> {
     link(&source.ok_or("no pad")?, Some(sink.clone()))
+}
+
+/// Says that what comes is live, whereupon decoders of hardware hold no picture back that nothing can overtake.
+fn input_pad() -> gst::Pad {
+    gst::Pad::builder(gst::PadDirection::Src)
+        .name("access_units")
+        .query_function(|pad, parent, query| match query.view_mut() {
+            gst::QueryViewMut::Latency(latency) => {
+                latency.set(true, gst::ClockTime::ZERO, gst::ClockTime::NONE);
+                true
+            }
+            _ => gst::Pad::query_default(pad, parent, query),
+        })
+        .build()
 }
 
 /// Takes I420 of any size: the template, not the caps of the moment, answers what it takes, so a size may change.
