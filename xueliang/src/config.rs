@@ -30,6 +30,7 @@ fn read_ingest(
     Document::load(file)?.read(|root| {
         root.ignore("alerting");
         root.ignore("rule");
+        root.ignore("calendar");
         read(root)
     })
 }

@@ -10,12 +10,13 @@ use jiff::Timestamp;
 use xueliang_events::{DeviceId, Event, Payload, Source};
 
 use crate::{
-    condition::{Complete, Condition, Last, Phase, Timing, later},
+    condition::{Complete, Condition, Evidence, Last, Phase, Timing, later},
     evidence::{Bearing, read},
     firing::{Firing, FiringId, Measure, Support},
     memory::Memory,
     read::RuleSet,
     rule::{Kind, Rule},
+    schedule::Calendar,
 };
 
 /// How long a device's last word counts as the present; heartbeats must come more often than this.
@@ -75,7 +76,8 @@ impl Engine {
         }
         for rule in self.rules.of(&device).filter(|rule| fits(rule, event)) {
             let mut condition = memory.conditions.remove(&rule.id).unwrap_or_default();
-            let mut step = Step { rule, memory, device: &device, observed: &mut observed };
+            let calendar = self.rules.calendar();
+            let mut step = Step { rule, calendar, memory, device: &device, observed: &mut observed };
             if session_changed && rule.kind.needs_pictures() {
                 condition.forget_tracks();
             }
@@ -98,9 +100,8 @@ impl Engine {
                 continue;
             }
             let Some(mut condition) = memory.conditions.remove(&rule.id) else { continue };
-            if let Some(complete) = condition.pass(until, timing(rule)) {
-                Step { rule, memory, device, observed: &mut observed }.fire(&mut condition, complete);
-            }
+            let calendar = self.rules.calendar();
+            Step { rule, calendar, memory, device, observed: &mut observed }.pass(&mut condition, until);
             memory.conditions.insert(rule.id.clone(), condition);
         }
         observed.firings
@@ -120,6 +121,7 @@ impl Engine {
 /// One rule meets one event.
 struct Step<'s> {
     rule: &'s Rule,
+    calendar: &'s Calendar,
     memory: &'s Memory,
     device: &'s DeviceId,
     observed: &'s mut Observed,
@@ -132,15 +134,14 @@ impl Step<'_> {
         if silent {
             condition.give_up_rising();
         }
-        if let Some(complete) = condition.pass(event.time, timing) {
-            self.fire(condition, complete);
-        }
+        self.pass(condition, event.time);
         if self.rule.kind.needs_pictures() && self.memory.delivers == Some(false) {
             condition.give_up_rising();
             return;
         }
         let was_raised = matches!(condition.phase, Phase::Raised { .. });
-        match read(self.rule, condition, event) {
+        let bearing = read(self.rule, condition, event).and_then(|bearing| self.as_scheduled(bearing, event.time));
+        match bearing {
             Some(Bearing::Level(evidence)) => match condition.apply(evidence, timing) {
                 Some(complete) => self.fire(condition, complete),
                 None if evidence.holds && !is_heartbeat(event) => {
@@ -158,6 +159,35 @@ impl Step<'_> {
             },
             None => {}
         }
+    }
+
+    /// Lets time go by; what would complete while the rule is not in force comes to nothing.
+    fn pass(&mut self, condition: &mut Condition, until: Timestamp) {
+        let timing = timing(self.rule);
+        if condition.completes_at(timing).is_some_and(|at| !self.is_in_force(at)) {
+            condition.give_up_rising();
+        }
+        if let Some(complete) = condition.pass(until, timing) {
+            self.fire(condition, complete);
+        }
+    }
+
+    /// While the rule is not in force no situation holds, and what began before it came into force begins with it.
+    fn as_scheduled(&self, bearing: Bearing, at: Timestamp) -> Option<Bearing> {
+        match bearing {
+            Bearing::Level(evidence) if !self.is_in_force(at) => {
+                Some(Bearing::Level(Evidence { holds: false, clears: true, ..evidence }))
+            }
+            Bearing::Level(evidence) if !self.is_in_force(evidence.since) => {
+                Some(Bearing::Level(Evidence { since: at, ..evidence }))
+            }
+            Bearing::Pulse if !self.is_in_force(at) => None,
+            bearing => Some(bearing),
+        }
+    }
+
+    fn is_in_force(&self, at: Timestamp) -> bool {
+        self.rule.schedule.is_in_force(at, self.calendar)
     }
 
     fn fire(&mut self, condition: &mut Condition, complete: Complete) {

@@ -12,9 +12,11 @@ mod firing;
 mod memory;
 mod read;
 mod rule;
+mod schedule;
 
 pub use engine::{CURRENT_WITHIN, Due, Engine, Observed, SETTLE};
 pub use firing::{Firing, FiringId, Measure, Support};
 pub use memory::Memory;
 pub use read::RuleSet;
 pub use rule::{Bound, Governance, InvalidRuleId, Kind, Place, Rule, RuleId, Urgency};
+pub use schedule::{Calendar, Schedule};

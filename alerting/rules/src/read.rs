@@ -8,20 +8,24 @@ use xueliang_events::{
 };
 use xueliang_settings::Reader;
 
-use crate::rule::{Bound, Governance, Kind, Place, Rule, RuleId, Urgency};
+use crate::{
+    rule::{Bound, Governance, Kind, Place, Rule, Urgency},
+    schedule::{Calendar, Schedule},
+};
 
 /// All rules of a deployment; ids are unique.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct RuleSet(Vec<Rule>);
+pub struct RuleSet {
+    rules: Vec<Rule>,
+    calendar: Calendar,
+}
 
 impl RuleSet {
-    /// A set of rules.
-    pub fn new(rules: Vec<Rule>) -> Self {
-        Self(rules)
-    }
-
-    /// Reads all `[[rule]]` tables; what is wrong is reported, the rest is kept so that all mistakes come at once.
+    /// Reads `[calendar]` and all `[[rule]]` tables; what is wrong is reported, the rest is kept so that all mistakes come at once.
     pub fn read(reader: &mut Reader<'_>) -> Self {
+        let mut calendar_table = reader.section("calendar");
+        let calendar = Calendar::read(&mut calendar_table);
+        calendar_table.finish();
         let mut rules: Vec<Rule> = Vec::new();
         for mut section in reader.sections("rule") {
             if let Some(rule) = Rule::read(&mut section) {
@@ -32,26 +36,22 @@ impl RuleSet {
             }
             section.finish();
         }
-        Self(rules)
+        Self { rules, calendar }
     }
 
     /// All rules.
     pub fn iter(&self) -> impl Iterator<Item = &Rule> {
-        self.0.iter()
+        self.rules.iter()
+    }
+
+    /// By which the rules' schedules go.
+    pub fn calendar(&self) -> &Calendar {
+        &self.calendar
     }
 
     /// The enabled rules that look at a device.
     pub fn of(&self, device: &DeviceId) -> impl Iterator<Item = &Rule> {
-        self.0.iter().filter(move |rule| rule.watches(device))
-    }
-
-    /// Adds the rules of another file; returns the ids that exist already.
-    pub fn extend(&mut self, other: RuleSet) -> Vec<RuleId> {
-        let repeated =
-            other.0.iter().filter(|rule| self.0.iter().any(|known| known.id == rule.id)).map(|rule| rule.id.clone());
-        let repeated = repeated.collect();
-        self.0.extend(other.0);
-        repeated
+        self.rules.iter().filter(move |rule| rule.watches(device))
     }
 }
 
@@ -70,6 +70,7 @@ impl Rule {
         let classes = category.map(|category| read_classes(reader, category));
         let scored = matches!(kind_name, Some("presence" | "dwell" | "line"));
         let min_confidence = if scored { read_confidence(reader, enabled) } else { 0.0 };
+        let schedule = Schedule::read(reader);
         let cool_down = reader.or("cool_down", Duration::from_secs(60));
         let urgency = reader.choice("urgency", &[("A", Urgency::A), ("B", Urgency::B), ("C", Urgency::C)]);
         let governance = read_governance(reader, enabled);
@@ -85,6 +86,7 @@ impl Rule {
             classes: classes?,
             min_confidence,
             kind,
+            schedule,
             cool_down,
             urgency: urgency.unwrap_or(Urgency::B),
             governance,

@@ -8,6 +8,8 @@ use xueliang_events::{
     payload::{Category, Direction},
 };
 
+use crate::schedule::Schedule;
+
 /// One rule.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
@@ -29,6 +31,8 @@ pub struct Rule {
     pub min_confidence: f32,
     /// What makes it fire.
     pub kind: Kind,
+    /// When it is in force.
+    pub schedule: Schedule,
     /// Shortest time between two firings at one place.
     pub cool_down: Duration,
     /// How urgent its incidents are.

@@ -389,3 +389,71 @@ proptest! {
         prop_assert!(fired.count() <= 1);
     }
 }
+
+/// The intrusion rule from 22:00 to 06:00 in Shanghai; seconds count from 16:00 there.
+fn at_night() -> Engine {
+    engine(
+        "category = \"zone_intrusion\"\nkind = \"presence\"\nzone = \"z\"\nmin_confidence = 0.5\nfor = \"60s\"\nclear_for = \"5s\"\ncool_down = \"0s\"\n\
+         schedule = [{ from = \"22:00\", to = \"06:00\" }]\n",
+    )
+}
+
+const EVENING: f64 = 6.0 * 3600.0;
+const MORNING: f64 = 14.0 * 3600.0;
+
+#[test]
+fn a_rule_fires_only_while_it_is_in_force() {
+    let stays = |from: f64, to: f64| -> Vec<(u128, f64, Payload)> {
+        let heartbeats = (1..).map(|n| from + 10.0 * f64::from(n)).take_while(|s| *s <= to).map(|s| (1, s, persons(1)));
+        std::iter::once((1, from, enters(1, 0.9))).chain(heartbeats).collect()
+    };
+    check(&at_night(), camera(), stays(EVENING - 3600.0, EVENING - 10.0), &[]);
+    check(&at_night(), camera(), stays(EVENING - 300.0, EVENING + 300.0), &[EVENING + 60.0]);
+    check(&at_night(), camera(), stays(MORNING - 300.0, MORNING + 600.0), &[MORNING - 240.0]);
+    check(&at_night(), camera(), stays(MORNING - 50.0, MORNING + 600.0), &[]);
+    check(
+        &at_night(),
+        camera(),
+        stays(EVENING - 10.0, EVENING + 86_400.0 + 200.0),
+        &[EVENING + 60.0, EVENING + 86_460.0],
+    );
+}
+
+#[test]
+fn time_alone_completes_nothing_after_the_rule_went_out_of_force() {
+    let mut memory = Memory::default();
+    let enters_late = told(&camera(), vec![(1, MORNING - 50.0, enters(1, 0.9))]);
+    assert_eq!(observe(&at_night(), &mut memory, &enters_late), []);
+    let device = enters_late[0].source.device().unwrap();
+    assert_eq!(at_night().advance(&mut memory, &device, at(MORNING - 25.0)), []);
+    assert_eq!(at_night().due(&memory, &device), None, "nothing can come of it");
+}
+
+#[test]
+fn what_began_before_the_rule_was_in_force_begins_with_it() {
+    let offline = engine(
+        "category = \"camera_offline\"\nkind = \"status\"\nfor = \"60s\"\nschedule = [{ from = \"22:00\", to = \"06:00\" }]\n",
+    );
+    let gone = (0..=30).map(|n| (1, EVENING - 100.0 + f64::from(n) * 10.0, is(DeviceState::Unreachable, n > 0, 0.0)));
+    check(&offline, camera(), gone.collect(), &[EVENING + 60.0]);
+}
+
+#[test]
+fn a_line_is_watched_only_while_its_rule_is_in_force() {
+    let crossing = |s: f64| -> (u128, f64, Payload) {
+        let (line, class, track) = ("l".parse().unwrap(), Class::Person, TrackId(1));
+        let direction = Direction::Forward;
+        let confidence = 0.9.try_into().unwrap();
+        (
+            1,
+            s,
+            LineCrossed { analysed_fps: None, line, direction, class, track, bbox: bbox(), confidence, snapshot: None }
+                .into(),
+        )
+    };
+    let line = engine(
+        "category = \"line_crossed\"\nkind = \"line\"\nline = \"l\"\ndirection = \"both\"\nmin_confidence = 0.5\n\
+         schedule = [{ from = \"22:00\", to = \"06:00\" }]\n",
+    );
+    check(&line, camera(), vec![crossing(0.0), crossing(EVENING + 1.0), crossing(MORNING)], &[EVENING + 1.0]);
+}
