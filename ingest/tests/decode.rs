@@ -1,7 +1,7 @@
 //! Every decoder that this machine has, on real coded pictures: sequences, stills, damage, a camera that changes its resolution, and unusual pixels.
 //! Those of the processor are always there; hardware that is missing is skipped and says so.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "in a test a panic is the report")]
 
 use std::{env, io::Write, process::Command};
 
@@ -78,7 +78,8 @@ fn check_all_on(engine: Engine) {
         Err(missing @ ChainError::Missing { .. }) => {
             assert!(missing.to_string().contains("install gstreamer1.0-plugins-bad"), "{missing}");
             // Past the test runner's capture, so that it is seen.
-            return writeln!(std::io::stderr(), "SKIPPED: nothing was decoded by {engine:?}: {missing}").unwrap();
+            let mut stderr = std::io::stderr();
+            return writeln!(stderr, "SKIPPED: nothing was decoded by {engine:?}: {missing}").unwrap();
         }
         Err(error) => panic!("{error}"),
     }
