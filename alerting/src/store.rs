@@ -23,6 +23,8 @@ mod migrate;
 pub mod outbox;
 pub mod owners;
 pub mod people;
+#[cfg(test)]
+mod storms;
 pub mod sweep;
 pub mod views;
 

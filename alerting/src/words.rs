@@ -47,6 +47,12 @@ fn measure(measure: &Measure) -> Bilingual {
         "dwell" => both(format!("停留 {number} 秒"), format!("stayed {number} s")),
         "still" => both(format!("静止 {number} 秒"), format!("stood still {number} s")),
         "confidence" => both(format!("置信度 {number}"), format!("confidence {number}")),
+        "black" => both("画面全黑", "the picture is black"),
+        "over_exposed" => both("画面过曝", "the picture is burnt out"),
+        "frozen" => both("画面冻结", "the picture is frozen"),
+        "covered" => both("画面被遮挡", "the view is covered"),
+        "moved" => both("镜头移位", "the camera was moved"),
+        "blurred" => both("画面模糊", "the picture is blurred"),
         name => {
             let unit = measure.unit.as_deref().map(|unit| format!(" {unit}")).unwrap_or_default();
             both(format!("{name} {number}{unit}"), format!("{name} {number}{unit}"))
@@ -155,6 +161,7 @@ pub fn rule(rule: &Rule) -> Bilingual {
         Kind::Threshold { quantity, .. } => {
             both(format!("{zh}：{quantity} 超限满 {s} 秒"), format!("{en}: {quantity} beyond its bound for {s} s"))
         }
+        Kind::Picture { .. } => both(format!("{zh}：画面异常满 {s} 秒"), format!("{en}: a faulty picture for {s} s")),
         Kind::Status { .. } => both(format!("{zh}：无画面满 {s} 秒"), format!("{en}: no pictures for {s} s")),
     }
 }

@@ -11,7 +11,8 @@ use std::{sync::Arc, time::Duration};
 use rand::Rng;
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
-use xueliang_events::payload::DeviceState;
+use xueliang_events::payload::{self, DeviceState};
+use xueliang_inference::PictureFault;
 
 use crate::{
     access_unit::AccessUnit,
@@ -255,7 +256,9 @@ impl CameraTask {
     async fn say_live(&mut self, watches_sub: bool, trouble: Option<String>) {
         self.status.gate(self.gate.evidence().on_the_wire());
         let of_sub = self.sub_lane.as_ref().filter(|_| watches_sub).and_then(|lane| lane.picture().worst());
-        if let Some(worst) = self.lane.picture().worst().or(of_sub) {
+        let worst = self.lane.picture().worst().or(of_sub);
+        self.status.picture_fault(worst.map(|worst| on_the_wire(worst.fault)));
+        if let Some(worst) = worst {
             self.status.say(DeviceState::Degraded, Some(worst.fault.advice().to_owned())).await;
         } else if let Some(remark) = trouble {
             self.status.say(DeviceState::Degraded, Some(remark)).await;
@@ -273,6 +276,17 @@ impl CameraTask {
             tokio::time::sleep_until(until.min(Instant::now() + TICK)).await;
             self.status.beat().await;
         }
+    }
+}
+
+fn on_the_wire(fault: PictureFault) -> payload::PictureFault {
+    match fault {
+        PictureFault::Black => payload::PictureFault::Black,
+        PictureFault::OverExposed => payload::PictureFault::OverExposed,
+        PictureFault::Frozen => payload::PictureFault::Frozen,
+        PictureFault::Covered => payload::PictureFault::Covered,
+        PictureFault::Moved => payload::PictureFault::Moved,
+        PictureFault::Blurred => payload::PictureFault::Blurred,
     }
 }
 

@@ -295,6 +295,7 @@ mod tests {
     fn draft(camera: &str, session: SessionId) -> Draft {
         let status = DeviceStatus {
             gate: None,
+            picture_fault: None,
             state: DeviceState::Live,
             cause: None,
             since: Timestamp::UNIX_EPOCH,

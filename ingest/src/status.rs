@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use xueliang_events::{
     CameraId, SessionId, Source,
-    payload::{DeviceState, DeviceStatus, GateEvidence},
+    payload::{DeviceState, DeviceStatus, GateEvidence, PictureFault},
 };
 
 use self::flapping::Flapping;
@@ -79,6 +79,8 @@ pub struct StatusReporter {
     degraded_at: Option<Instant>,
     said_at: Instant,
     gate: Option<GateEvidence>,
+    picture_fault: Option<PictureFault>,
+    said_picture_fault: Option<PictureFault>,
 }
 
 impl StatusReporter {
@@ -105,6 +107,8 @@ impl StatusReporter {
             degraded_at: None,
             said_at: Instant::now(),
             gate: None,
+            picture_fault: None,
+            said_picture_fault: None,
         }
     }
 
@@ -114,6 +118,11 @@ impl StatusReporter {
         if let Some(status) = self.board.0.lock().get_mut(&self.camera) {
             status.gate = Some(evidence);
         }
+    }
+
+    /// What is wrong with the picture; told with the state that is said next. A camera that delivers nothing shows no fault.
+    pub fn picture_fault(&mut self, fault: Option<PictureFault>) {
+        self.picture_fault = fault;
     }
 
     /// The state said last.
@@ -132,6 +141,9 @@ impl StatusReporter {
             tracing::info!(camera = %self.camera, state = ?state, cause = cause.as_deref().unwrap_or("-"), "camera status");
         }
         self.raw = Some((state, cause.clone()));
+        if !state.delivers() {
+            self.picture_fault = None;
+        }
         self.metrics.up(state.delivers());
         if let Some(why) = cause.as_ref().filter(|_| !state.delivers()) {
             let known = self.last_failure.as_ref().is_some_and(|(_, last)| last == why) && self.state() == Some(state);
@@ -161,10 +173,12 @@ impl StatusReporter {
             None => (state, cause),
         };
         let (state, cause) = if n_falls.is_none() { self.settled(state, cause, at) } else { (state, cause) };
-        let unchanged = self.current.as_ref().is_some_and(|said| {
-            // How often it fell, and how many or how far, is told with the next heartbeat.
-            said.state == state && (is_same_kind(&said.cause, &cause) || flapped && n_falls.is_some())
-        });
+        let is_same_picture = self.said_picture_fault == self.picture_fault;
+        let unchanged = is_same_picture
+            && self.current.as_ref().is_some_and(|said| {
+                // How often it fell, and how many or how far, is told with the next heartbeat.
+                said.state == state && (is_same_kind(&said.cause, &cause) || flapped && n_falls.is_some())
+            });
         if unchanged && at.saturating_duration_since(self.said_at) < HEARTBEAT {
             return;
         }
@@ -183,7 +197,16 @@ impl StatusReporter {
         self.board.0.lock().insert(self.camera.clone(), status.clone());
         self.current = Some(status);
         self.said_at = at;
-        let payload = DeviceStatus { gate: self.gate, state, cause, since, heartbeat: unchanged }.into();
+        self.said_picture_fault = self.picture_fault;
+        let payload = DeviceStatus {
+            gate: self.gate,
+            picture_fault: self.picture_fault,
+            state,
+            cause,
+            since,
+            heartbeat: unchanged,
+        }
+        .into();
         let source = Source::Camera(self.camera.clone());
         let draft = Draft { source, session: self.session, grid: self.grid.clone(), time: now, payload };
         self.outbox.append(draft).await;

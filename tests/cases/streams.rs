@@ -27,7 +27,20 @@ const SETTINGS: &str = "[ingest]\n\
     [alerting]\n\
     listen = \"@LISTEN@\"\n\
     data_dir = \"state/alerting\"\n\
-    region = \"3402\"\n";
+    region = \"3402\"\n\
+    [[rule]]\n\
+    id = \"dark\"\n\
+    version = 1\n\
+    category = \"camera_tampered\"\n\
+    kind = \"picture\"\n\
+    faults = [\"black\"]\n\
+    for = \"5s\"\n\
+    enabled = true\n\
+    owner = \"o\"\n\
+    legal_basis = \"l\"\n\
+    department = \"d\"\n\
+    assessment = \"a\"\n\
+    deadline = \"1d\"\n";
 /// Zones, lines and masks of the street.
 const STREET: &str = include_str!("../../bench/data/street.toml");
 
@@ -343,6 +356,13 @@ fn a_camera_whose_picture_turns_black_is_told() {
         })
         .unwrap();
     }
+    wait::until("an incident of each camera", QUICKLY, || {
+        let incidents = client.incidents(Some("camera_tampered"))?;
+        let of: BTreeSet<&str> = incidents.iter().filter_map(|incident| incident["device"]["id"].as_str()).collect();
+        anyhow::ensure!(of == BTreeSet::from(["adaptive", "always", "keyframes"]), "{incidents:?}");
+        Ok((incidents.len() == 3).then_some(()))
+    })
+    .unwrap();
     stage.end(process);
 }
 

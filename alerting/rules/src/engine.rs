@@ -250,6 +250,7 @@ fn timing(rule: &Rule) -> Timing {
         Kind::Presence { hold, clear_for }
         | Kind::Occupancy { hold, clear_for, .. }
         | Kind::Threshold { hold, clear_for, .. }
+        | Kind::Picture { hold, clear_for, .. }
         | Kind::Status { hold, clear_for } => (*hold, *clear_for),
         Kind::Dwell { clear_for, .. } => (Duration::ZERO, *clear_for),
         Kind::Line { .. } => (Duration::ZERO, Duration::ZERO),

@@ -48,6 +48,10 @@ pub(crate) fn read(rule: &Rule, condition: &mut Condition, event: &Event) -> Opt
         {
             condition.values = vec![measure(quantity, reading.value, Some(&reading.unit))];
         }
+        (Kind::Picture { .. }, Payload::DeviceStatus(status)) => {
+            let fault = status.picture_fault.map(|fault| measure(fault.as_str(), 1.0, None));
+            condition.values = fault.into_iter().collect();
+        }
         (Kind::Status { .. }, Payload::DeviceStatus(_)) => {}
         _ => return None,
     }
@@ -111,6 +115,10 @@ fn judge(rule: &Rule, condition: &Condition, event: &Event) -> (bool, bool, Time
         (Kind::Occupancy { n, hysteresis, .. }, _) => (count >= *n, count < n.saturating_sub(*hysteresis).max(1)),
         (Kind::Threshold { bound, hysteresis, .. }, Payload::SensorReading(reading)) => {
             beyond(*bound, *hysteresis, reading)
+        }
+        (Kind::Picture { faults, .. }, Payload::DeviceStatus(status)) => {
+            let holds = status.picture_fault.is_some_and(|fault| faults.contains(&fault));
+            (holds, !holds && status.state.delivers())
         }
         (Kind::Status { .. }, Payload::DeviceStatus(status)) => {
             let offline = is_offline(status);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use xueliang_events::{
     Class, DeviceId,
-    payload::{Category, Direction},
+    payload::{Category, Direction, PictureFault},
 };
 use xueliang_settings::Reader;
 
@@ -103,12 +103,13 @@ fn required_choice<T: Clone>(reader: &mut Reader<'_>, key: &'static str, choices
 }
 
 fn read_kind_name(reader: &mut Reader<'_>) -> Option<&'static str> {
-    const KINDS: [(&str, &str); 6] = [
+    const KINDS: [(&str, &str); 7] = [
         ("presence", "presence"),
         ("occupancy", "occupancy"),
         ("dwell", "dwell"),
         ("line", "line"),
         ("threshold", "threshold"),
+        ("picture", "picture"),
         ("status", "status"),
     ];
     let name = required_choice(reader, "kind", &KINDS);
@@ -130,6 +131,7 @@ fn accept_keys_of_every_kind(reader: &mut Reader<'_>) {
         reader.optional::<Duration>(duration);
     }
     reader.optional::<bool>("still");
+    reader.texts::<String>("faults");
 }
 
 fn read_kind(reader: &mut Reader<'_>, kind: &str) -> Option<Kind> {
@@ -157,8 +159,28 @@ fn read_kind(reader: &mut Reader<'_>, kind: &str) -> Option<Kind> {
             let max_gap = reader.or("max_gap", Duration::from_secs(600));
             Some(Kind::Threshold { quantity: quantity?, bound: bound?, hysteresis, hold: hold?, clear_for, max_gap })
         }
+        "picture" => {
+            let faults = read_faults(reader);
+            Some(Kind::Picture { faults, hold: hold?, clear_for })
+        }
         _ => Some(Kind::Status { hold: hold?, clear_for }),
     }
+}
+
+/// Those that somebody causes, unless others are named.
+fn read_faults(reader: &mut Reader<'_>) -> Vec<PictureFault> {
+    let names: Vec<String> = reader.texts("faults");
+    let mut faults = Vec::new();
+    for name in &names {
+        match PictureFault::ALL.iter().find(|fault| fault.as_str() == name) {
+            Some(fault) => faults.push(*fault),
+            None => {
+                let known = PictureFault::ALL.map(PictureFault::as_str).join(", ");
+                reader.refuse("faults", format!("{name:?} is no fault of a picture"), format!("choose from {known}"));
+            }
+        }
+    }
+    if names.is_empty() { vec![PictureFault::Covered, PictureFault::Moved, PictureFault::Blurred] } else { faults }
 }
 
 fn refuse_zero(reader: &Reader<'_>) -> bool {
@@ -243,10 +265,7 @@ fn read_governance(reader: &mut Reader<'_>, enabled: bool) -> Option<Governance>
 
 fn check_fit(reader: &Reader<'_>, category: Category, kind: &Kind) {
     let kinds = kinds_of(category);
-    if kinds.is_empty() {
-        let cure = "leave the rule out until there is one";
-        reader.refuse("category", format!("no kind of rule finds {} yet", category.as_str()), cure);
-    } else if !kinds.contains(&kind.as_str()) {
+    if !kinds.contains(&kind.as_str()) {
         let problem = format!("{:?} can't find {}", kind.as_str(), category.as_str());
         reader.refuse("kind", problem, format!("write one of {}", kinds.join(", ")));
     }
@@ -271,7 +290,7 @@ fn kinds_of(category: Category) -> &'static [&'static str] {
         | Category::GasLeak
         | Category::SmokeFire => &["threshold"],
         Category::CameraOffline => &["status"],
-        Category::CameraTampered => &[],
+        Category::CameraTampered => &["picture"],
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr, time::Duration};
 use serde::{Deserialize, Serialize};
 use xueliang_events::{
     Class, DeviceId, LineId, ZoneId,
-    payload::{Category, Direction},
+    payload::{Category, Direction, PictureFault},
 };
 
 use crate::schedule::Schedule;
@@ -113,6 +113,15 @@ pub enum Kind {
         /// Two readings further apart than this say nothing of the time between.
         max_gap: Duration,
     },
+    /// A camera's picture is not as it should be, for a time.
+    Picture {
+        /// What is wrong with it; any of them.
+        faults: Vec<PictureFault>,
+        /// For how long.
+        hold: Duration,
+        /// Without a fault for this long ends the situation.
+        clear_for: Duration,
+    },
     /// A camera delivers nothing, for a time.
     Status {
         /// For how long.
@@ -131,6 +140,7 @@ impl Kind {
             Kind::Dwell { .. } => "dwell",
             Kind::Line { .. } => "line",
             Kind::Threshold { .. } => "threshold",
+            Kind::Picture { .. } => "picture",
             Kind::Status { .. } => "status",
         }
     }
@@ -142,6 +152,7 @@ impl Kind {
             | Kind::Occupancy { hold, .. }
             | Kind::Dwell { hold, .. }
             | Kind::Threshold { hold, .. }
+            | Kind::Picture { hold, .. }
             | Kind::Status { hold, .. } => *hold,
             Kind::Line { .. } => Duration::ZERO,
         }

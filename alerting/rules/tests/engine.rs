@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use xueliang_events::{
     BBox, Class, Event, Payload, SessionId, Source, TrackId,
     payload::{
-        DeviceState, DeviceStatus, Direction, LineCrossed, Quality, SensorReading, ZoneDwelled, ZoneEntered,
-        ZoneExited, ZoneOccupancy,
+        DeviceState, DeviceStatus, Direction, LineCrossed, PictureFault, Quality, SensorReading, ZoneDwelled,
+        ZoneEntered, ZoneExited, ZoneOccupancy,
     },
     values::{Counts, SnapshotRef},
 };
@@ -109,7 +109,7 @@ fn leaves(track: u64) -> Payload {
 }
 
 fn is(state: DeviceState, heartbeat: bool, since: f64) -> Payload {
-    DeviceStatus { gate: None, state, cause: None, since: at(since), heartbeat }.into()
+    DeviceStatus { gate: None, picture_fault: None, state, cause: None, since: at(since), heartbeat }.into()
 }
 
 #[test]
@@ -456,4 +456,25 @@ fn a_line_is_watched_only_while_its_rule_is_in_force() {
          schedule = [{ from = \"22:00\", to = \"06:00\" }]\n",
     );
     check(&line, camera(), vec![crossing(0.0), crossing(EVENING + 1.0), crossing(MORNING)], &[EVENING + 1.0]);
+}
+
+#[test]
+fn a_camera_is_tampered_with_while_its_picture_says_so() {
+    let shows = |s: f64, picture_fault: Option<PictureFault>| -> (u128, f64, Payload) {
+        let state = if picture_fault.is_some() { DeviceState::Degraded } else { DeviceState::Live };
+        (1, s, DeviceStatus { gate: None, picture_fault, state, cause: None, since: at(0.0), heartbeat: true }.into())
+    };
+    let rule =
+        "category = \"camera_tampered\"\nkind = \"picture\"\nfor = \"30s\"\nclear_for = \"30s\"\ncool_down = \"0s\"\n";
+    let covered = |from: u32, to: u32| (from..to).map(|n| shows(f64::from(n) * 10.0, Some(PictureFault::Covered)));
+    let fine = |from: u32, to: u32| (from..to).map(|n| shows(f64::from(n) * 10.0, None));
+    check(&engine(rule), camera(), covered(0, 8).chain(fine(8, 20)).collect(), &[30.0]);
+    check(&engine(rule), camera(), covered(0, 2).chain(fine(2, 20)).collect(), &[]);
+    let twice = covered(0, 8).chain(fine(8, 13)).chain(covered(13, 20));
+    check(&engine(rule), camera(), twice.collect(), &[30.0, 160.0]);
+    let frozen = (0..10).map(|n| shows(f64::from(n) * 10.0, Some(PictureFault::Frozen)));
+    check(&engine(rule), camera(), frozen.clone().collect(), &[]);
+    check(&engine(&format!("{rule}faults = [\"frozen\"]\n")), camera(), frozen.collect(), &[30.0]);
+    let goes_away = covered(0, 2).chain(std::iter::once((1, 20.0, is(DeviceState::Unreachable, false, 20.0))));
+    check(&engine(rule), camera(), goes_away.chain(covered(5, 8)).collect(), &[]);
 }

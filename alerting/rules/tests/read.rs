@@ -31,7 +31,7 @@ fn good_rule_is_read() {
 fn mistakes_name_key_and_cure() {
     check("at_least = 3", "at_least = 0", &["0 always holds; write 1 or more"]);
     check("\"crowding\"", "\"petition\"", &["\"petition\" is not known; write one of zone_intrusion"]);
-    check("\"crowding\"", "\"camera_tampered\"", &["no kind of rule finds camera_tampered yet"]);
+    check("\"crowding\"", "\"camera_tampered\"", &["\"occupancy\" can't find camera_tampered; write one of picture"]);
     check("\"crowding\"", "\"zone_intrusion\"", &["\"occupancy\" can't find zone_intrusion; write one of presence"]);
     check("zone = \"z\"", "zon = \"z\"", &["rule[0].zone: is missing", "did you mean \"zone\"?"]);
     check("for = \"5s\"", "for = 5", &["is a TOML integer"]);

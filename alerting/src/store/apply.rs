@@ -278,8 +278,15 @@ mod tests {
             received_at: at,
             grid: None,
             owner_epoch: None,
-            payload: DeviceStatus { gate: None, state: DeviceState::Live, cause: None, since: at, heartbeat: true }
-                .into(),
+            payload: DeviceStatus {
+                gate: None,
+                picture_fault: None,
+                state: DeviceState::Live,
+                cause: None,
+                since: at,
+                heartbeat: true,
+            }
+            .into(),
         };
         Message::read(position, event.to_json().unwrap())
     }

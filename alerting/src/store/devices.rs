@@ -221,7 +221,7 @@ mod tests {
 
     fn status(state: DeviceState) -> Payload {
         let since = Timestamp::from_second(NOON).unwrap();
-        DeviceStatus { gate: None, state, cause: None, since, heartbeat: false }.into()
+        DeviceStatus { gate: None, picture_fault: None, state, cause: None, since, heartbeat: false }.into()
     }
 
     fn street() -> Payload {

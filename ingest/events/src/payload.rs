@@ -6,7 +6,7 @@ mod refusal;
 mod zone;
 
 pub use device::{
-    CameraConfigured, CameraRegistered, DeviceState, DeviceStatus, GateEvidence, GridRegistered, Quality,
+    CameraConfigured, CameraRegistered, DeviceState, DeviceStatus, GateEvidence, GridRegistered, PictureFault, Quality,
     SensorReading, SensorRegistered, Transport,
 };
 pub use incident::{Category, IncidentChanged};

@@ -218,6 +218,7 @@ mod tests {
         assert_eq!(refusal(&reading, |wire| wire["data"]["unit"] = json!("")).path, "data.unit");
         let status = event(DeviceStatus {
             gate: None,
+            picture_fault: None,
             state: DeviceState::Live,
             cause: None,
             since: Timestamp::UNIX_EPOCH,

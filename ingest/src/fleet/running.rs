@@ -160,7 +160,15 @@ impl Life {
             session: self.session,
             grid: None,
             time: Timestamp::now(),
-            payload: DeviceStatus { gate: None, state, cause: Some(cause.clone()), since, heartbeat }.into(),
+            payload: DeviceStatus {
+                gate: None,
+                picture_fault: None,
+                state,
+                cause: Some(cause.clone()),
+                since,
+                heartbeat,
+            }
+            .into(),
         };
         loop {
             self.parts.outbox.append(draft(DeviceState::Refused, heartbeat)).await;

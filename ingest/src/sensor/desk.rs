@@ -177,8 +177,14 @@ impl Desk {
 
     /// That every sensor is switched off here.
     pub fn goodbye(&self, now: Timestamp) -> Vec<Draft> {
-        let stopped =
-            DeviceStatus { gate: None, state: DeviceState::Stopped, cause: None, since: now, heartbeat: false };
+        let stopped = DeviceStatus {
+            gate: None,
+            picture_fault: None,
+            state: DeviceState::Stopped,
+            cause: None,
+            since: now,
+            heartbeat: false,
+        };
         let sensors = self.sensors.lock();
         sensors.iter().map(|(id, sensor)| self.status(id, sensor, now, stopped.clone())).collect()
     }

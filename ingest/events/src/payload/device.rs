@@ -54,6 +54,42 @@ pub enum GateEvidence {
     SubSizes,
 }
 
+/// What is wrong with a camera's picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PictureFault {
+    /// Nothing but darkness.
+    Black,
+    /// Most of it burnt out.
+    OverExposed,
+    /// The same picture again and again.
+    Frozen,
+    /// Something hides most of the view.
+    Covered,
+    /// The camera looks elsewhere.
+    Moved,
+    /// The view without its detail.
+    Blurred,
+}
+
+impl PictureFault {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Black, Self::OverExposed, Self::Frozen, Self::Covered, Self::Moved, Self::Blurred];
+
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Black => "black",
+            Self::OverExposed => "over_exposed",
+            Self::Frozen => "frozen",
+            Self::Covered => "covered",
+            Self::Moved => "moved",
+            Self::Blurred => "blurred",
+        }
+    }
+}
+
 /// How a device is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -100,6 +136,9 @@ pub struct DeviceStatus {
     /// What a camera's gate goes by now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<GateEvidence>,
+    /// What is wrong with a camera's picture, the worst of it; absent while nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub picture_fault: Option<PictureFault>,
 }
 
 /// How a stream is transported (RULES P34).
