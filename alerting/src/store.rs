@@ -26,6 +26,8 @@ pub mod people;
 #[cfg(test)]
 mod storms;
 pub mod sweep;
+#[cfg(test)]
+mod testing;
 pub mod views;
 
 /// Why the store did not do it.

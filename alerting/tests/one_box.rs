@@ -331,14 +331,7 @@ async fn crowd_fires_by_the_clock_and_the_stream_says_so() {
     let mut stream = operator.http.get(&url).send().await.unwrap();
     assert_eq!(stream.status(), StatusCode::OK);
     let mut camera = Camera::new("plaza-1", Timestamp::now());
-    let status = DeviceStatus {
-        gate: None,
-        picture_fault: None,
-        state: DeviceState::Live,
-        cause: None,
-        since: camera.start,
-        heartbeat: false,
-    };
+    let status = DeviceStatus::new(DeviceState::Live, camera.start);
     let began = Instant::now();
     alerting.deliver(0, &[camera.says(0, status), camera.says(1, occupancy("plaza", 4))]).await;
     let seen = read_until(&mut stream, "event: incident").await;

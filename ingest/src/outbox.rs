@@ -293,14 +293,7 @@ mod tests {
     use xueliang_events::payload::{DeviceState, DeviceStatus};
 
     fn draft(camera: &str, session: SessionId) -> Draft {
-        let status = DeviceStatus {
-            gate: None,
-            picture_fault: None,
-            state: DeviceState::Live,
-            cause: None,
-            since: Timestamp::UNIX_EPOCH,
-            heartbeat: false,
-        };
+        let status = DeviceStatus::new(DeviceState::Live, Timestamp::UNIX_EPOCH);
         Draft {
             source: Source::Camera(camera.parse().unwrap()),
             session,

@@ -40,6 +40,8 @@ pub struct CameraStatus {
     pub last_failure: Option<(Timestamp, String)>,
     /// What its gate goes by.
     pub gate: Option<GateEvidence>,
+    /// What is wrong with its picture.
+    pub picture_fault: Option<PictureFault>,
 }
 
 /// All cameras' states.
@@ -80,7 +82,6 @@ pub struct StatusReporter {
     said_at: Instant,
     gate: Option<GateEvidence>,
     picture_fault: Option<PictureFault>,
-    said_picture_fault: Option<PictureFault>,
 }
 
 impl StatusReporter {
@@ -108,7 +109,6 @@ impl StatusReporter {
             said_at: Instant::now(),
             gate: None,
             picture_fault: None,
-            said_picture_fault: None,
         }
     }
 
@@ -173,12 +173,11 @@ impl StatusReporter {
             None => (state, cause),
         };
         let (state, cause) = if n_falls.is_none() { self.settled(state, cause, at) } else { (state, cause) };
-        let is_same_picture = self.said_picture_fault == self.picture_fault;
-        let unchanged = is_same_picture
-            && self.current.as_ref().is_some_and(|said| {
-                // How often it fell, and how many or how far, is told with the next heartbeat.
-                said.state == state && (is_same_kind(&said.cause, &cause) || flapped && n_falls.is_some())
-            });
+        let unchanged = self.current.as_ref().is_some_and(|said| {
+            // How often it fell, and how many or how far, is told with the next heartbeat.
+            let is_same = is_same_kind(&said.cause, &cause) || flapped && n_falls.is_some();
+            said.state == state && said.picture_fault == self.picture_fault && is_same
+        });
         if unchanged && at.saturating_duration_since(self.said_at) < HEARTBEAT {
             return;
         }
@@ -193,11 +192,11 @@ impl StatusReporter {
             since,
             last_failure: self.last_failure.clone(),
             gate: self.gate,
+            picture_fault: self.picture_fault,
         };
         self.board.0.lock().insert(self.camera.clone(), status.clone());
         self.current = Some(status);
         self.said_at = at;
-        self.said_picture_fault = self.picture_fault;
         let payload = DeviceStatus {
             gate: self.gate,
             picture_fault: self.picture_fault,

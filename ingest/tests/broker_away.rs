@@ -41,15 +41,7 @@ struct Arrived {
 fn draft(camera: u64, second: u64, session: SessionId) -> Draft {
     let at = Timestamp::from_second(i64::try_from(second).unwrap()).unwrap();
     let payload: Payload = if second.is_multiple_of(STATUS_EVERY) {
-        DeviceStatus {
-            state: DeviceState::Live,
-            cause: None,
-            since: at,
-            heartbeat: true,
-            gate: None,
-            picture_fault: None,
-        }
-        .into()
+        DeviceStatus { heartbeat: true, ..DeviceStatus::new(DeviceState::Live, at) }.into()
     } else {
         let counts = Counts::default();
         ZoneOccupancy { zone: "plaza".parse().unwrap(), counts, heartbeat: true, snapshot: None, analysed_fps: None }

@@ -57,10 +57,7 @@ impl<'k> Owner<'k> {
 
     fn is(&mut self, second: u32, state: DeviceState) {
         let since = self.at(second);
-        self.say(
-            second,
-            DeviceStatus { gate: None, picture_fault: None, state, cause: None, since, heartbeat: false }.into(),
-        );
+        self.say(second, DeviceStatus::new(state, since).into());
     }
 
     fn say(&mut self, second: u32, payload: Payload) {

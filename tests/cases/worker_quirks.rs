@@ -96,14 +96,17 @@ fn a_large_sub_stream_whose_description_lacks_its_size_is_all_that_is_pulled_fro
 
 #[test]
 fn an_adaptive_gate_analyses_streams_that_are_split_anywhere_come_too_fast_or_switch_their_resolution() {
-    let quirks =
-        [("split", Quirk::SplitAnywhere), ("fast", Quirk::HundredfoldSpeed), ("switches", Quirk::ResolutionSwitches)];
-    let cameras = quirks.map(|(id, quirk)| (id, camera(quirk)));
+    let quirks = [
+        ("split", Quirk::SplitAnywhere, "live", ""),
+        ("fast", Quirk::HundredfoldSpeed, "degraded", "held back"),
+        ("switches", Quirk::ResolutionSwitches, "live", ""),
+    ];
+    let cameras = quirks.map(|(id, quirk, ..)| (id, camera(quirk)));
     let stage = Stage::new();
     cameras.iter().for_each(|(id, camera)| stage.add(id, &camera.url(), "gate = \"adaptive\"", None));
     let (process, client) = stage.up();
 
-    for (id, _) in quirks {
+    for (id, ..) in quirks {
         // The resolution switches after two seconds, at ten pictures a second.
         wait::until(&format!("{id} to be pulled"), ONCE_AROUND, || {
             Ok((of_camera(&client, "xueliang_access_units_total", id) > 40.0).then_some(()))
@@ -111,9 +114,8 @@ fn an_adaptive_gate_analyses_streams_that_are_split_anywhere_come_too_fast_or_sw
         .unwrap();
         wait_for_growth(&client, id, 10.0, 2.0);
     }
-    ["split", "switches"].iter().for_each(|id| wait_for_state(&client, id, "live", ""));
-    wait_for_state(&client, "fast", "degraded", "held back");
-    for (id, _) in quirks {
+    for (id, _, state, cause) in quirks {
+        wait_for_state(&client, id, state, cause);
         assert_eq!(of_camera(&client, "xueliang_reconnects_total", id), 0.0, "{id}");
     }
     end(&stage, process);

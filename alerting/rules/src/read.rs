@@ -169,18 +169,30 @@ fn read_kind(reader: &mut Reader<'_>, kind: &str) -> Option<Kind> {
 
 /// Those that somebody causes, unless others are named.
 fn read_faults(reader: &mut Reader<'_>) -> Vec<PictureFault> {
-    let names: Vec<String> = reader.texts("faults");
-    let mut faults = Vec::new();
+    let faults = read_some_of(reader, "faults", &PictureFault::ALL, PictureFault::as_str, "fault of a picture");
+    faults.unwrap_or_else(|| vec![PictureFault::Covered, PictureFault::Moved, PictureFault::Blurred])
+}
+
+/// The values that a list names; `None` when it is empty or left out.
+fn read_some_of<T: Copy>(
+    reader: &mut Reader<'_>,
+    key: &'static str,
+    known: &[T],
+    name_of: fn(T) -> &'static str,
+    what: &str,
+) -> Option<Vec<T>> {
+    let names: Vec<String> = reader.texts(key);
+    let mut chosen = Vec::new();
     for name in &names {
-        match PictureFault::ALL.iter().find(|fault| fault.as_str() == name) {
-            Some(fault) => faults.push(*fault),
+        match known.iter().find(|value| name_of(**value) == name) {
+            Some(value) => chosen.push(*value),
             None => {
-                let known = PictureFault::ALL.map(PictureFault::as_str).join(", ");
-                reader.refuse("faults", format!("{name:?} is no fault of a picture"), format!("choose from {known}"));
+                let known: Vec<&str> = known.iter().map(|value| name_of(*value)).collect();
+                reader.refuse(key, format!("{name:?} is no {what}"), format!("choose from {}", known.join(", ")));
             }
         }
     }
-    if names.is_empty() { vec![PictureFault::Covered, PictureFault::Moved, PictureFault::Blurred] } else { faults }
+    (!names.is_empty()).then_some(chosen)
 }
 
 fn refuse_zero(reader: &Reader<'_>) -> bool {
@@ -212,19 +224,9 @@ fn read_classes(reader: &mut Reader<'_>, category: Category) -> Vec<Class> {
     if allowed.is_empty() {
         return Vec::new();
     }
-    let names: Vec<String> = reader.texts("classes");
-    let mut classes = Vec::new();
-    for name in &names {
-        match allowed.iter().find(|class| class.as_str() == name) {
-            Some(class) => classes.push(*class),
-            None => {
-                let allowed: Vec<&str> = allowed.iter().map(|class| class.as_str()).collect();
-                let problem = format!("{name:?} is no class of {}", category.as_str());
-                reader.refuse("classes", problem, format!("choose from {}", allowed.join(", ")));
-            }
-        }
-    }
-    if names.is_empty() { allowed.to_vec() } else { classes }
+    let what = format!("class of {}", category.as_str());
+    let classes = read_some_of(reader, "classes", allowed, Class::as_str, &what);
+    classes.unwrap_or_else(|| allowed.to_vec())
 }
 
 fn read_confidence(reader: &mut Reader<'_>, enabled: bool) -> f32 {

@@ -109,7 +109,7 @@ fn leaves(track: u64) -> Payload {
 }
 
 fn is(state: DeviceState, heartbeat: bool, since: f64) -> Payload {
-    DeviceStatus { gate: None, picture_fault: None, state, cause: None, since: at(since), heartbeat }.into()
+    DeviceStatus { heartbeat, ..DeviceStatus::new(state, at(since)) }.into()
 }
 
 #[test]
@@ -462,7 +462,7 @@ fn a_line_is_watched_only_while_its_rule_is_in_force() {
 fn a_camera_is_tampered_with_while_its_picture_says_so() {
     let shows = |s: f64, picture_fault: Option<PictureFault>| -> (u128, f64, Payload) {
         let state = if picture_fault.is_some() { DeviceState::Degraded } else { DeviceState::Live };
-        (1, s, DeviceStatus { gate: None, picture_fault, state, cause: None, since: at(0.0), heartbeat: true }.into())
+        (1, s, DeviceStatus { picture_fault, heartbeat: true, ..DeviceStatus::new(state, at(0.0)) }.into())
     };
     let rule =
         "category = \"camera_tampered\"\nkind = \"picture\"\nfor = \"30s\"\nclear_for = \"30s\"\ncool_down = \"0s\"\n";

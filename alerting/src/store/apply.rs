@@ -266,28 +266,12 @@ mod tests {
     use xueliang_rules::RuleSet;
 
     use super::*;
-    use crate::store::Store;
+    use crate::store::{Store, testing};
 
     fn message(position: u64) -> Message {
         let at = Timestamp::UNIX_EPOCH;
-        let event = Event {
-            source: Source::Camera("c".parse().unwrap()),
-            session: SessionId(uuid::Uuid::nil()),
-            sequence: position,
-            time: at,
-            received_at: at,
-            grid: None,
-            owner_epoch: None,
-            payload: DeviceStatus {
-                gate: None,
-                picture_fault: None,
-                state: DeviceState::Live,
-                cause: None,
-                since: at,
-                heartbeat: true,
-            }
-            .into(),
-        };
+        let status = DeviceStatus { heartbeat: true, ..DeviceStatus::new(DeviceState::Live, at) };
+        let event = testing::event("c", position, at, status.into());
         Message::read(position, event.to_json().unwrap())
     }
 

@@ -81,10 +81,13 @@ pub fn note(transaction: &Transaction<'_>, event: &Event, root: &str, now: Times
         revision: 0,
         session: String::new(),
     });
-    let is_newest = device.is_older_than(event, now);
+    let session = event.session.to_string();
+    // Events of one session come in their order; between sessions it goes by when the event was had.
+    let is_credible = device.last_seen.duration_since(now) <= AHEAD;
+    let is_newest = device.session == session || !is_credible || event.received_at >= device.last_seen;
     if is_newest && event.source.device().is_some() {
         device.last_seen = event.received_at;
-        device.session = event.session.to_string();
+        device.session = session;
     }
     if let Some(grid) = &event.grid {
         device.grid = Some(grid.to_string());
@@ -116,14 +119,6 @@ pub fn note(transaction: &Transaction<'_>, event: &Event, root: &str, now: Times
             transaction.prepare_cached("UPDATE device SET last_seen = ?2, session = ?3 WHERE id = ?1")?;
         statement.execute((device.id.as_str(), micros(device.last_seen), &device.session))?;
         Ok(())
-    }
-}
-
-impl Device {
-    /// Events of one session come in their order; between sessions it goes by when the event was had.
-    fn is_older_than(&self, event: &Event, now: Timestamp) -> bool {
-        let is_credible = self.last_seen.duration_since(now) <= AHEAD;
-        self.session == event.session.to_string() || !is_credible || event.received_at >= self.last_seen
     }
 }
 
@@ -201,27 +196,19 @@ mod tests {
     };
 
     use super::*;
-    use crate::store::Store;
+    use crate::store::{Store, testing};
 
     const NOON: i64 = 1_790_000_000;
 
     fn event(session: u128, captured: i64, received: i64, payload: Payload) -> Event {
         let at = |second: i64| Timestamp::from_second(NOON + second).unwrap();
-        Event {
-            source: Source::Camera("c".parse().unwrap()),
-            session: SessionId(uuid::Uuid::from_u128(session)),
-            sequence: 0,
-            time: at(captured),
-            received_at: at(received),
-            grid: None,
-            owner_epoch: None,
-            payload,
-        }
+        let session = SessionId(uuid::Uuid::from_u128(session));
+        Event { session, received_at: at(received), ..testing::event("c", 0, at(captured), payload) }
     }
 
     fn status(state: DeviceState) -> Payload {
         let since = Timestamp::from_second(NOON).unwrap();
-        DeviceStatus { gate: None, picture_fault: None, state, cause: None, since, heartbeat: false }.into()
+        DeviceStatus::new(state, since).into()
     }
 
     fn street() -> Payload {

@@ -36,34 +36,15 @@ fn is_stale(epoch: u64, time: Timestamp, (newest, since): (u64, i64)) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use xueliang_events::{
-        SessionId, Source,
-        payload::{DeviceState, DeviceStatus},
-    };
+    use xueliang_events::payload::{DeviceState, DeviceStatus};
 
     use super::*;
-    use crate::store::Store;
+    use crate::store::{Store, testing};
 
     fn event(device: &str, epoch: Option<u64>, second: i64) -> Event {
         let at = Timestamp::from_second(second).unwrap();
-        Event {
-            source: Source::Camera(device.parse().unwrap()),
-            session: SessionId(uuid::Uuid::nil()),
-            sequence: 0,
-            time: at,
-            received_at: at,
-            grid: None,
-            owner_epoch: epoch,
-            payload: DeviceStatus {
-                gate: None,
-                picture_fault: None,
-                state: DeviceState::Live,
-                cause: None,
-                since: at,
-                heartbeat: true,
-            }
-            .into(),
-        }
+        let status = DeviceStatus { heartbeat: true, ..DeviceStatus::new(DeviceState::Live, at) };
+        Event { owner_epoch: epoch, ..testing::event(device, 0, at, status.into()) }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use xueliang_events::{
-    Class, Event, Payload, SessionId, Source,
+    Class, Payload,
     payload::{DeviceState, DeviceStatus, ZoneOccupancy},
     values::Counts,
 };
@@ -12,39 +12,30 @@ use xueliang_settings::Document;
 use super::{
     Store,
     apply::{Applier, Batch},
+    testing,
 };
 use crate::{consume::Message, evidence::Evidence};
 
-const RULES: &str = r#"
-[[rule]]
-id = "offline"
-version = 1
-category = "camera_offline"
-kind = "status"
-enabled = true
-for = "20s"
-owner = "o"
-legal_basis = "l"
-department = "d"
-assessment = "a"
-deadline = "x"
-
-[[rule]]
-id = "crowd"
-version = 1
-category = "crowding"
-kind = "occupancy"
+const OFFLINE: &str = "category = \"camera_offline\"
+kind = \"status\"
+for = \"20s\"
+";
+const CROWD: &str = "category = \"crowding\"
+kind = \"occupancy\"
+zone = \"square\"
 at_least = 3
 hysteresis = 1
+for = \"5s\"
+";
+const GOVERNED: &str = "version = 1
 enabled = true
-zone = "square"
-for = "5s"
-owner = "o"
-legal_basis = "l"
-department = "d"
-assessment = "a"
-deadline = "x"
-"#;
+owner = \"o\"
+legal_basis = \"l\"
+department = \"d\"
+\
+    assessment = \"a\"
+deadline = \"x\"
+";
 
 fn at(second: f64) -> Timestamp {
     let start: Timestamp = "2026-11-23T08:00:00Z".parse().unwrap();
@@ -63,7 +54,9 @@ struct Found {
 fn opened(events: impl Iterator<Item = (f64, Payload)>) -> Vec<Found> {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("a.sqlite")).unwrap();
-    let rules = Document::from_text("rules.toml", RULES).read(|reader| Some(RuleSet::read(reader))).unwrap();
+    let rule = |(id, rule)| format!("[[rule]]\nid = \"{id}\"\n{GOVERNED}{rule}");
+    let text: String = [("offline", OFFLINE), ("crowd", CROWD)].map(rule).concat();
+    let rules = Document::from_text("rules.toml", text).read(|reader| Some(RuleSet::read(reader))).unwrap();
     let applier = Applier {
         engine: Engine::new(rules),
         evidence: Evidence::new(None, folder.path().join("evidence")),
@@ -72,17 +65,7 @@ fn opened(events: impl Iterator<Item = (f64, Payload)>) -> Vec<Found> {
     };
     let event = |(sequence, (second, payload)): (usize, (f64, Payload))| {
         let sequence = sequence as u64;
-        let event = Event {
-            source: Source::Camera("c".parse().unwrap()),
-            session: SessionId(uuid::Uuid::nil()),
-            sequence,
-            time: at(second),
-            received_at: at(second),
-            grid: None,
-            owner_epoch: None,
-            payload,
-        };
-        Message::read(sequence, event.to_json().unwrap())
+        Message::read(sequence, testing::event("c", sequence, at(second), payload).to_json().unwrap())
     };
     let messages: Vec<Message> = events.enumerate().map(event).collect();
     for part in messages.chunks(100) {
@@ -112,17 +95,7 @@ fn people(n: u32) -> Payload {
 fn a_camera_that_goes_up_and_down_for_an_hour_is_one_incident() {
     let ups_and_downs = (0..60).flat_map(|minute| {
         let second = f64::from(minute) * 60.0;
-        let is = |second: f64, state| {
-            let status = DeviceStatus {
-                gate: None,
-                picture_fault: None,
-                state,
-                cause: None,
-                since: at(second),
-                heartbeat: false,
-            };
-            (second, Payload::from(status))
-        };
+        let is = |second: f64, state| (second, Payload::from(DeviceStatus::new(state, at(second))));
         [is(second, DeviceState::Unreachable), is(second + 25.0, DeviceState::Live)]
     });
     let found = opened(ups_and_downs);

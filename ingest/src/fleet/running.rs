@@ -152,7 +152,14 @@ impl Life {
         tracing::warn!(camera = %id, cause, "camera refused");
         let cause: String = cause.chars().take(240).collect();
         let since = Timestamp::now();
-        let status = |state| CameraStatus { state, cause: Some(cause.clone()), since, last_failure: None, gate: None };
+        let status = |state| CameraStatus {
+            state,
+            cause: Some(cause.clone()),
+            since,
+            last_failure: None,
+            gate: None,
+            picture_fault: None,
+        };
         self.parts.board.note(id, status(DeviceState::Refused));
         let mut heartbeat = false;
         let draft = |state, heartbeat| Draft {
@@ -160,15 +167,7 @@ impl Life {
             session: self.session,
             grid: None,
             time: Timestamp::now(),
-            payload: DeviceStatus {
-                gate: None,
-                picture_fault: None,
-                state,
-                cause: Some(cause.clone()),
-                since,
-                heartbeat,
-            }
-            .into(),
+            payload: DeviceStatus { cause: Some(cause.clone()), heartbeat, ..DeviceStatus::new(state, since) }.into(),
         };
         loop {
             self.parts.outbox.append(draft(DeviceState::Refused, heartbeat)).await;

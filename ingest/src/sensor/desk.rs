@@ -177,14 +177,7 @@ impl Desk {
 
     /// That every sensor is switched off here.
     pub fn goodbye(&self, now: Timestamp) -> Vec<Draft> {
-        let stopped = DeviceStatus {
-            gate: None,
-            picture_fault: None,
-            state: DeviceState::Stopped,
-            cause: None,
-            since: now,
-            heartbeat: false,
-        };
+        let stopped = DeviceStatus::new(DeviceState::Stopped, now);
         let sensors = self.sensors.lock();
         sensors.iter().map(|(id, sensor)| self.status(id, sensor, now, stopped.clone())).collect()
     }

@@ -91,7 +91,7 @@ impl SensorHealth {
         }
         self.said = Some((state, cause.clone()));
         self.said_at = now.instant;
-        Some(DeviceStatus { gate: None, picture_fault: None, state, cause, since: self.since, heartbeat: unchanged })
+        Some(DeviceStatus { cause, heartbeat: unchanged, ..DeviceStatus::new(state, self.since) })
     }
 
     /// The state said last.

@@ -141,6 +141,13 @@ pub struct DeviceStatus {
     pub picture_fault: Option<PictureFault>,
 }
 
+impl DeviceStatus {
+    /// A state that begins now and of which there is no more to say.
+    pub fn new(state: DeviceState, since: Timestamp) -> Self {
+        Self { state, cause: None, since, heartbeat: false, gate: None, picture_fault: None }
+    }
+}
+
 /// How a stream is transported (RULES P34).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
