@@ -72,12 +72,6 @@ pub struct Accounts {
     nobody: Arc<str>,
 }
 
-impl std::fmt::Debug for Store {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Store")
-    }
-}
-
 impl Accounts {
     /// The accounts in this store.
     pub async fn new(store: Store) -> Result<Self, AccountError> {

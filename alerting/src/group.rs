@@ -3,28 +3,28 @@
 //! Ids follow from the firing, so that the same firing never makes two incidents. A firing that was taken before is
 //! left alone. Stills are copied here, before the transaction commits.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Transaction};
 use uuid::Uuid;
 use xueliang_events::{Event, EventId, IncidentId, Payload, payload::Category, values::SnapshotRef};
 use xueliang_rules::{Firing, Support};
 
 use crate::{
     store::{
-        StoreError, Stored,
+        StoreError, Stored, Tx,
         apply::Applier,
         changes::{self, Announcement, NewChange},
-        columns::{key, micros, to_json},
+        columns::{key, to_json},
         incidents,
+        sql::params,
     },
     words::{self, Bilingual},
     workflow::State,
 };
 
-/// How old an open incident may be that a firing joins (RULES C, edge 1).
-pub const JOIN_WITHIN: Duration = Duration::from_secs(24 * 3600);
+mod find;
+
+use find::{Found, find_open, position_of, region_of};
+pub use find::{JOIN_WITHIN, JOIN_WITHIN_M, SAME_CAUSE_WITHIN};
 
 /// Most events linked to one incident; more add nothing that a person would read.
 const MAX_LINKED: i64 = 1000;
@@ -63,7 +63,7 @@ pub struct Taken {
 /// Groups firings within one transaction.
 pub struct Grouping<'g> {
     /// The transaction.
-    pub transaction: &'g Transaction<'g>,
+    pub tx: &'g Tx<'g>,
     /// Settings and stills.
     pub applier: &'g Applier,
     /// The time.
@@ -76,11 +76,11 @@ impl Grouping<'_> {
         if self.incident_of(&firing.id.to_string())?.is_some() {
             return Ok(None);
         }
-        let (incident, opened) = match self.find_open(firing)? {
-            Some((incident, state, version)) => {
-                self.join(incident, firing)?;
-                self.note(incident, firing, ("fired", Some(state), state, version))?;
-                (incident, None)
+        let (incident, opened) = match find_open(self.tx, firing, &self.applier.root_region)? {
+            Some(found) => {
+                self.join(&found, firing)?;
+                self.note(found.incident, firing, ("fired", Some(found.state), found.state, found.version))?;
+                (found.incident, None)
             }
             None => {
                 let incident = self.open(firing)?;
@@ -88,11 +88,10 @@ impl Grouping<'_> {
                 (incident, Some(opened(incident, firing)))
             }
         };
-        self.transaction.prepare_cached("INSERT INTO firing (id, incident, at) VALUES (?1, ?2, ?3)")?.execute((
-            firing.id.to_string(),
-            incident.to_string(),
-            micros(firing.at),
-        ))?;
+        self.tx.execute(
+            "INSERT INTO firing (id, incident, at) VALUES (?1, ?2, ?3)",
+            params![firing.id.to_string(), incident.to_string(), firing.at],
+        )?;
         if let Some(snapshot) = &firing.snapshot {
             self.keep_still(incident, snapshot)?;
         }
@@ -101,9 +100,9 @@ impl Grouping<'_> {
         }
         if opened.is_some()
             && self.applier.publishes
-            && let Some(incident) = incidents::load(self.transaction, incident)?
+            && let Some(incident) = incidents::load(self.tx, incident)?
         {
-            changes::announce(self.transaction, Announcement::new(&incident))?;
+            changes::announce(self.tx, Announcement::new(&incident))?;
         }
         Ok(Some(Taken { opened }))
     }
@@ -111,49 +110,31 @@ impl Grouping<'_> {
     /// Links an event to the incident of an earlier firing while that is open.
     pub fn support(&self, support: Support) -> Stored<()> {
         let Some(incident) = self.incident_of(&support.firing.to_string())? else { return Ok(()) };
-        let is_open: Option<bool> = self
-            .transaction
-            .prepare_cached("SELECT is_open FROM incident WHERE id = ?1")?
-            .query_row([incident.to_string()], |row| row.get(0))
-            .optional()?;
-        if is_open == Some(true) { self.link(incident, support.event) } else { Ok(()) }
+        let row = self.tx.row("SELECT is_open FROM incident WHERE id = ?1", params![incident.to_string()])?;
+        let is_open = row.map_or(Ok(false), |row| row.first())?;
+        if is_open { self.link(incident, support.event) } else { Ok(()) }
     }
 
     fn incident_of(&self, firing: &str) -> Stored<Option<IncidentId>> {
-        let mut statement = self.transaction.prepare_cached("SELECT incident FROM firing WHERE id = ?1")?;
-        let mut rows = statement.query([firing])?;
-        rows.next()?.map(|row| key(row, "incident", |text| text.parse().ok())).transpose()
-    }
-
-    fn find_open(&self, firing: &Firing) -> Stored<Option<(IncidentId, State, u64)>> {
-        let oldest = micros(firing.at.checked_sub(JOIN_WITHIN).unwrap_or(Timestamp::MIN));
-        let mut statement = self.transaction.prepare_cached(
-            "SELECT id, state, version FROM incident WHERE category = ?1 AND device = ?2 AND place = ?3 AND is_open = 1
-             AND opened_at >= ?4 ORDER BY opened_at DESC LIMIT 1",
-        )?;
-        let place = firing.place.to_string();
-        let mut rows = statement.query((firing.category.as_str(), firing.device.as_str(), place, oldest))?;
-        let Some(row) = rows.next()? else { return Ok(None) };
-        let id = key(row, "id", |text| text.parse().ok())?;
-        Ok(Some((id, key(row, "state", State::parse)?, row.get::<_, i64>("version")?.unsigned_abs())))
+        let row = self.tx.row("SELECT incident FROM firing WHERE id = ?1", params![firing])?;
+        row.map(|row| key(&row, "incident", |text| text.parse().ok())).transpose()
     }
 
     fn open(&self, firing: &Firing) -> Stored<IncidentId> {
         let id = incident_id(firing);
-        let region = firing.grid.as_ref().map_or(self.applier.root_region.as_str(), |grid| grid.as_str());
-        self.transaction
-            .prepare_cached(
-                "INSERT INTO incident (id, category, state, is_open, urgency, version, opened_at, updated_at, device,
-                 place, grid, region, rule, rule_version, measures)
-                 VALUES (?1, ?2, ?3, 1, ?4, 1, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
-            )?
-            .execute(rusqlite::params![
+        let region = region_of(firing, &self.applier.root_region);
+        let (longitude, latitude) = position_of(self.tx, firing)?.unzip();
+        self.tx.execute(
+            "INSERT INTO incident (id, category, state, is_open, urgency, version, opened_at, updated_at, device, place,
+             grid, region, rule, rule_version, measures, longitude, latitude, last_fired_at)
+             VALUES (?1, ?2, ?3, 1, ?4, 1, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?5)",
+            params![
                 id.to_string(),
                 firing.category.as_str(),
                 State::Suspected.as_str(),
                 firing.urgency.as_str(),
-                micros(firing.at),
-                micros(self.now),
+                firing.at,
+                self.now,
                 firing.device.as_str(),
                 firing.place.to_string(),
                 firing.grid.as_ref().map(|grid| grid.as_str()),
@@ -161,16 +142,36 @@ impl Grouping<'_> {
                 firing.rule.as_str(),
                 firing.version,
                 to_json("measures", &firing.values)?,
-            ])?;
+                longitude,
+                latitude,
+            ],
+        )?;
+        self.add_device(id, firing)?;
         Ok(id)
     }
 
-    fn join(&self, incident: IncidentId, firing: &Firing) -> Stored<()> {
-        self.transaction
-            .prepare_cached(
-                "UPDATE incident SET n_firings = n_firings + 1, updated_at = ?2, measures = ?3 WHERE id = ?1",
-            )?
-            .execute((incident.to_string(), micros(self.now), to_json("measures", &firing.values)?))?;
+    /// The newest measures are those of the device that the incident is named for.
+    fn join(&self, found: &Found, firing: &Firing) -> Stored<()> {
+        let incident = found.incident.to_string();
+        self.add_device(found.incident, firing)?;
+        self.tx.execute(
+            "UPDATE incident SET n_firings = n_firings + 1, updated_at = ?2,
+             last_fired_at = CASE WHEN last_fired_at < ?3 THEN ?3 ELSE last_fired_at END, region = ?4,
+             n_devices = (SELECT count(DISTINCT device) FROM incident_device WHERE incident = ?1) WHERE id = ?1",
+            params![&incident, self.now, firing.at, &found.region],
+        )?;
+        if found.device == firing.device.as_str() {
+            let measures = to_json("measures", &firing.values)?;
+            self.tx.execute("UPDATE incident SET measures = ?2 WHERE id = ?1", params![&incident, measures])?;
+        }
+        Ok(())
+    }
+
+    fn add_device(&self, incident: IncidentId, firing: &Firing) -> Stored<()> {
+        self.tx.execute(
+            "INSERT INTO incident_device (incident, device, place) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            params![incident.to_string(), firing.device.as_str(), firing.place.to_string()],
+        )?;
         Ok(())
     }
 
@@ -183,33 +184,28 @@ impl Grouping<'_> {
         let actor = ("rule", firing.rule.as_str());
         let (at, reason, comment, fields) = (self.now, None, None, None);
         let change = NewChange { incident, version, at, actor, action, from, to, reason, comment, fields };
-        changes::append(self.transaction, change)
+        changes::append(self.tx, change)
     }
 
     fn link(&self, incident: IncidentId, event: EventId) -> Stored<()> {
         let (incident_key, event_key) = (incident.to_string(), event.to_string());
-        let mut statement = self.transaction.prepare_cached("SELECT json FROM event WHERE id = ?1")?;
-        let text: Option<String> = statement.query_row([&event_key], |row| row.get(0)).optional()?;
-        let Some(text) = text else { return Ok(()) };
-        let n_linked: i64 = self
-            .transaction
-            .prepare_cached("SELECT n_events FROM incident WHERE id = ?1")?
-            .query_row([&incident_key], |row| row.get(0))?;
+        let Some(row) = self.tx.row("SELECT json FROM event WHERE id = ?1", params![&event_key])? else {
+            return Ok(());
+        };
+        let n_linked: i64 = self.tx.value("SELECT n_events FROM incident WHERE id = ?1", params![&incident_key])?;
         if n_linked >= MAX_LINKED {
             return Ok(());
         }
-        let n_new = self
-            .transaction
-            .prepare_cached("INSERT OR IGNORE INTO incident_event (incident, event) VALUES (?1, ?2)")?
-            .execute((&incident_key, &event_key))?;
+        let n_new = self.tx.execute(
+            "INSERT INTO incident_event (incident, event) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+            params![&incident_key, &event_key],
+        )?;
         if n_new == 0 {
             return Ok(());
         }
-        self.transaction.prepare_cached("UPDATE event SET linked = 1 WHERE id = ?1")?.execute([&event_key])?;
-        self.transaction
-            .prepare_cached("UPDATE incident SET n_events = n_events + 1 WHERE id = ?1")?
-            .execute([&incident_key])?;
-        let event = Event::from_json(text.as_bytes())
+        self.tx.execute("UPDATE event SET linked = 1 WHERE id = ?1", params![&event_key])?;
+        self.tx.execute("UPDATE incident SET n_events = n_events + 1 WHERE id = ?1", params![&incident_key])?;
+        let event = Event::from_json(row.first::<String>()?.as_bytes())
             .map_err(|refused| StoreError::Corrupt { what: "an event", value: refused.to_string() })?;
         snapshot_of(&event.payload).map_or(Ok(()), |snapshot| self.keep_still(incident, snapshot))
     }
@@ -219,12 +215,14 @@ impl Grouping<'_> {
         if !self.applier.evidence.keep(&snapshot.sha256) {
             return Ok(());
         }
-        self.transaction
-            .prepare_cached("INSERT OR IGNORE INTO incident_snapshot (incident, sha256) VALUES (?1, ?2)")?
-            .execute((incident.to_string(), snapshot.sha256.as_str()))?;
-        self.transaction
-            .prepare_cached("UPDATE incident SET snapshot = ?2 WHERE id = ?1 AND snapshot IS NULL")?
-            .execute((incident.to_string(), to_json("snapshot", snapshot)?))?;
+        self.tx.execute(
+            "INSERT INTO incident_snapshot (incident, sha256) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+            params![incident.to_string(), snapshot.sha256.as_str()],
+        )?;
+        self.tx.execute(
+            "UPDATE incident SET snapshot = ?2 WHERE id = ?1 AND snapshot IS NULL",
+            params![incident.to_string(), to_json("snapshot", snapshot)?],
+        )?;
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     group::Opened,
     store::{
-        Store, Stored,
+        Store, Stored, Tx,
         apply::Effects,
         changes,
         devices::{self, Device},
@@ -114,10 +114,10 @@ impl Live {
 }
 
 /// The incidents that changed after `seq`, as they stand now.
-pub fn changed(transaction: &rusqlite::Transaction<'_>, seq: i64) -> Stored<Vec<(i64, Incident)>> {
+pub fn changed(tx: &Tx<'_>, seq: i64) -> Stored<Vec<(i64, Incident)>> {
     let mut found = Vec::new();
-    for (seq, id) in changes::since(transaction, seq)? {
-        if let Some(incident) = incidents::load(transaction, id)? {
+    for (seq, id) in changes::since(tx, seq)? {
+        if let Some(incident) = incidents::load(tx, id)? {
             found.push((seq, incident));
         }
     }

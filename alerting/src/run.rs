@@ -97,7 +97,11 @@ pub async fn start(
     shutdown: CancellationToken,
 ) -> Result<(Started, Running), AlertingError> {
     let metrics = Metrics::new(&registry)?;
-    let store = Store::open(&settings.data_dir.join("alerting.sqlite"))?;
+    let data_dir = &settings.data_dir;
+    std::fs::create_dir_all(data_dir).map_err(|error| StoreError::Folder(data_dir.clone(), error))?;
+    let place = settings.store.clone();
+    let opened = tokio::task::spawn_blocking(move || Store::open(&place)).await;
+    let store = opened.map_err(|_| StoreError::Closed)??;
     let accounts = Accounts::new(store.clone()).await?;
     let initial_passwords = accounts.bootstrap(&settings.data_dir, settings.region.as_str()).await?;
     let listener =

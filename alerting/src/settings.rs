@@ -10,15 +10,20 @@ use xueliang_events::GridCode;
 use xueliang_rules::RuleSet;
 use xueliang_settings::Reader;
 
-use crate::consume::kafka::KafkaSettings;
+use crate::{
+    consume::kafka::KafkaSettings,
+    store::{Place, postgres::PostgresSettings},
+};
 
 /// What alerting needs to run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlertingSettings {
     /// Where the API and the console are served; loopback by default.
     pub listen: SocketAddr,
-    /// The folder of the store and the kept stills.
+    /// The folder of the kept stills, and of the store when that is a file.
     pub data_dir: PathBuf,
+    /// Where the store is.
+    pub store: Place,
     /// Ingest's folder of stills, when it is on this machine.
     pub snapshot_dir: Option<PathBuf>,
     /// The code of the region that this deployment is responsible for; also of what has no grid.
@@ -45,11 +50,18 @@ impl AlertingSettings {
         let region = alerting.required_text("region");
         let retention = alerting.or("retention", Duration::from_secs(7 * 86_400));
         let behind_tls = alerting.or("behind_tls", false);
+        let postgres = if alerting.has("postgres") { Some(read_postgres(&mut alerting)) } else { None };
         let kafka = if alerting.has("kafka") { read_kafka(&mut alerting) } else { None };
         alerting.finish();
+        let data_dir = base.join(data_dir?);
+        let store = match postgres {
+            Some(postgres) => Place::Postgres(postgres?),
+            None => Place::File(data_dir.join("alerting.sqlite")),
+        };
         Some(Self {
             listen: listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8600))),
-            data_dir: base.join(data_dir?),
+            data_dir,
+            store,
             snapshot_dir: snapshot_dir.map(|folder| base.join(folder)),
             region: region?,
             retention,
@@ -58,6 +70,14 @@ impl AlertingSettings {
             rules,
         })
     }
+}
+
+/// `None` means that a mistake was reported.
+fn read_postgres(alerting: &mut Reader<'_>) -> Option<PostgresSettings> {
+    let mut section = alerting.section("postgres");
+    let postgres = PostgresSettings::read(&mut section);
+    section.finish();
+    postgres
 }
 
 fn read_kafka(alerting: &mut Reader<'_>) -> Option<KafkaSettings> {

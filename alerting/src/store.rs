@@ -1,28 +1,32 @@
-//! The embedded store: one SQLite file, one thread that writes, one that reads.
+//! The store: one SQLite file, or a PostgreSQL database; one thread that writes, a few that read.
 //!
-//! WAL with `synchronous=FULL`: the source is told that a batch is done after the commit, and then forgets it; with
-//! `NORMAL` a power loss could take back the last commits, and those events would be nowhere. One fsync a batch is cheap.
-//! Several processes may share the file: writers take their turn with `BEGIN IMMEDIATE`, and nothing that a transaction
-//! decides on is remembered between transactions. Invariant: effects and consumed position are committed together.
+//! Several processes may share it: writers take their turn, and nothing that a transaction decides on is remembered between
+//! transactions. The source is told that a batch is done after the commit, and then forgets it. Invariant: effects and
+//! consumed position are committed together.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
+
+pub use connection::Place;
+use connection::{Connection, Kind};
+pub use sql::Tx;
 
 pub mod apply;
 pub mod changes;
 pub mod columns;
 pub mod commands;
+pub mod connection;
 pub mod devices;
 pub mod incidents;
 mod migrate;
 pub mod outbox;
 pub mod owners;
 pub mod people;
+pub mod postgres;
+pub mod sql;
+mod sqlite;
 #[cfg(test)]
 mod storms;
 pub mod sweep;
@@ -36,6 +40,15 @@ pub enum StoreError {
     /// SQLite said no.
     #[error("the store failed")]
     Sqlite(#[from] rusqlite::Error),
+    /// PostgreSQL said no.
+    #[error("the database failed")]
+    Postgres(#[from] tokio_postgres::Error),
+    /// PostgreSQL said nothing.
+    #[error("the database does not answer")]
+    NoAnswer,
+    /// A thread can't be started.
+    #[error("the store's threads can't be started")]
+    Thread(#[source] std::io::Error),
     /// A value in the store can't be read.
     #[error("the store holds {what} that can't be read: {value:?}")]
     Corrupt {
@@ -44,11 +57,9 @@ pub enum StoreError {
         /// The value.
         value: String,
     },
-    /// The file was written by a newer version.
-    #[error("the store {file} has schema {found}, this program knows {known}; run the newer program")]
+    /// The store was written by a newer version.
+    #[error("the store has schema {found}, this program knows {known}; run the newer program")]
     Newer {
-        /// The file.
-        file: PathBuf,
         /// Its schema.
         found: usize,
         /// Ours.
@@ -87,23 +98,31 @@ pub struct Store {
     reader: mpsc::Sender<Job>,
 }
 
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Store")
+    }
+}
+
 impl Store {
-    /// Opens the file, brings its schema up to date and starts its threads.
-    pub fn open(file: &Path) -> Stored<Self> {
-        if let Some(folder) = file.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| StoreError::Folder(folder.to_owned(), error))?;
+    /// Opens the store, brings its schema up to date and starts its threads; blocks, so never on an async thread.
+    pub fn open(place: &Place) -> Stored<Self> {
+        const READERS: usize = 3;
+        let mut writing = Connection::open(place)?;
+        migrate::run(&mut writing)?;
+        let mut reading = Vec::new();
+        for _ in 0..READERS {
+            reading.push(Connection::open(place)?);
         }
-        let mut connection = connect(file)?;
-        migrate::run(&mut connection, file)?;
-        Ok(Self { writer: serve("store-write", connection)?, reader: serve("store-read", connect(file)?)? })
+        Ok(Self { writer: serve("store-write", vec![writing])?, reader: serve("store-read", reading)? })
     }
 
     /// Runs `work` in one transaction that is committed when it succeeds.
     pub async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Transaction<'_>) -> Stored<T> + Send + 'static,
+        work: impl FnOnce(&Tx<'_>) -> Stored<T> + Send + 'static,
     ) -> Stored<T> {
-        let (job, answer) = in_transaction(work);
+        let (job, answer) = in_transaction(Kind::Write, work);
         self.writer.send(job).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
@@ -111,65 +130,47 @@ impl Store {
     /// The same for a thread that may block.
     pub fn write_blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Transaction<'_>) -> Stored<T> + Send + 'static,
+        work: impl FnOnce(&Tx<'_>) -> Stored<T> + Send + 'static,
     ) -> Stored<T> {
-        let (job, answer) = in_transaction(work);
+        let (job, answer) = in_transaction(Kind::Write, work);
         self.writer.blocking_send(job).map_err(|_| StoreError::Closed)?;
         answer.blocking_recv().map_err(|_| StoreError::Closed)?
     }
 
     /// Runs `work` on one consistent state that it doesn't change.
-    pub async fn read<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Transaction<'_>) -> Stored<T> + Send + 'static,
-    ) -> Stored<T> {
-        let (answer_to, answer) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
-            let read = connection.transaction().map_err(StoreError::from).and_then(|transaction| work(&transaction));
-            let _ = answer_to.send(read);
-        });
+    pub async fn read<T: Send + 'static>(&self, work: impl FnOnce(&Tx<'_>) -> Stored<T> + Send + 'static) -> Stored<T> {
+        let (job, answer) = in_transaction(Kind::Read, work);
         self.reader.send(job).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 }
 
 fn in_transaction<T: Send + 'static>(
-    work: impl FnOnce(&Transaction<'_>) -> Stored<T> + Send + 'static,
+    kind: Kind,
+    work: impl FnOnce(&Tx<'_>) -> Stored<T> + Send + 'static,
 ) -> (Job, oneshot::Receiver<Stored<T>>) {
     let (answer_to, answer) = oneshot::channel();
     let job: Job = Box::new(move |connection| {
-        let committed = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(StoreError::from)
-            .and_then(|transaction| {
-                let value = work(&transaction)?;
-                transaction.commit()?;
-                Ok(value)
-            });
-        let _ = answer_to.send(committed);
+        let _ = answer_to.send(connection.run(kind, work));
     });
     (job, answer)
 }
 
-fn connect(file: &Path) -> Stored<Connection> {
-    let connection = Connection::open(file)?;
-    connection.busy_timeout(Duration::from_secs(10))?;
-    connection.pragma_update(None, "journal_mode", "wal")?;
-    connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    connection.set_prepared_statement_cache_capacity(64);
-    Ok(connection)
-}
-
-fn serve(name: &str, mut connection: Connection) -> Stored<mpsc::Sender<Job>> {
+/// A thread for each connection; whoever is free takes the next job. When all are busy and the queue is full, askers wait.
+fn serve(name: &str, connections: Vec<Connection>) -> Stored<mpsc::Sender<Job>> {
     const QUEUE: usize = 64;
-    let (sender, mut jobs) = mpsc::channel::<Job>(QUEUE);
-    let run = move || {
-        while let Some(job) = jobs.blocking_recv() {
-            job(&mut connection);
-        }
-    };
-    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
-    thread.map_err(|error| StoreError::Folder(PathBuf::from(name), error))?;
+    let (sender, jobs) = mpsc::channel::<Job>(QUEUE);
+    let jobs = Arc::new(Mutex::new(jobs));
+    for mut connection in connections {
+        let jobs = Arc::clone(&jobs);
+        let run = move || {
+            loop {
+                let job = jobs.lock().blocking_recv();
+                let Some(job) = job else { return };
+                job(&mut connection);
+            }
+        };
+        std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(StoreError::Thread)?;
+    }
     Ok(sender)
 }

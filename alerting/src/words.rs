@@ -23,6 +23,16 @@ pub fn device(id: &str, names: &(Option<String>, Option<String>)) -> Bilingual {
     both(zh.as_ref().or(en.as_ref()).map_or(id, String::as_str), en.as_ref().or(zh.as_ref()).map_or(id, String::as_str))
 }
 
+/// The device that an incident is named for, with how many more it is about.
+pub fn devices(named_for: &Bilingual, n_devices: u64) -> Bilingual {
+    match n_devices.saturating_sub(1) {
+        0 => named_for.clone(),
+        n_more => {
+            both(format!("{} 等 {n_devices} 个设备", named_for.zh), format!("{} and {n_more} more", named_for.en))
+        }
+    }
+}
+
 fn both(zh: impl Into<String>, en: impl Into<String>) -> Bilingual {
     Bilingual { zh: zh.into(), en: en.into() }
 }
@@ -224,6 +234,13 @@ pub fn reason(code: &str) -> Bilingual {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_incident_of_many_devices_is_named_for_one_and_says_how_many() {
+        let gate = device("gate", &(None, None));
+        assert_eq!(devices(&gate, 1), gate);
+        assert_eq!(devices(&gate, 500), both("gate 等 500 个设备", "gate and 499 more"));
+    }
 
     #[test]
     fn every_reason_has_words() {

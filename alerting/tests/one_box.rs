@@ -19,6 +19,11 @@ use xueliang_alerting::{
     AlertingSettings, OneBox, Running,
     consume::embedded::{Delivery, channel},
     start,
+    store::{
+        Place,
+        connection::{Connection, Kind},
+        postgres::PostgresSettings,
+    },
 };
 use xueliang_events::{
     BBox, Class, Event, Payload, SessionId, Source, TrackId,
@@ -60,6 +65,72 @@ assessment = "a"
 deadline = "x"
 "#;
 
+#[path = "shared/databases.rs"]
+mod databases;
+
+/// Where a box keeps its things: everything in a folder, or the store in a database.
+struct Site {
+    folder: tempfile::TempDir,
+    place: Place,
+}
+
+impl Site {
+    fn file() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::File(folder.path().join("data/alerting.sqlite"));
+        Self { folder, place }
+    }
+
+    fn postgres() -> Option<Self> {
+        let (host, port, database) = databases::new()?;
+        let user = "postgres".to_owned();
+        let settings = PostgresSettings { host, port, database, user, password: None, tls: None };
+        Some(Self { folder: tempfile::tempdir().unwrap(), place: Place::Postgres(settings) })
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The table of settings that names the store.
+    fn settings(&self) -> String {
+        match &self.place {
+            Place::File(_) => String::new(),
+            Place::Postgres(PostgresSettings { host, port, database, user, .. }) => format!(
+                "[alerting.postgres]\nhost = {host:?}\nport = {port}\ndatabase = {database:?}\nuser = {user:?}\n"
+            ),
+        }
+    }
+}
+
+/// The same test on both stores.
+macro_rules! on_both {
+    ($($test:ident),* $(,)?) => {$(
+        mod $test {
+            #[tokio::test]
+            async fn file() {
+                super::$test(&super::Site::file()).await;
+            }
+
+            #[tokio::test]
+            async fn postgres() {
+                if let Some(site) = super::Site::postgres() {
+                    super::$test(&site).await;
+                }
+            }
+        }
+    )*};
+}
+
+on_both!(
+    intrusion_becomes_one_incident_that_people_take_further,
+    stills_need_a_purpose_a_reason_and_their_incident,
+    redelivery_and_restart_change_nothing,
+    crowd_fires_by_the_clock_and_the_stream_says_so,
+    refused_messages_never_block_and_late_ones_change_nothing,
+    nothing_is_served_before_sign_in,
+);
+
 struct Box {
     address: String,
     events: mpsc::Sender<Delivery>,
@@ -68,11 +139,12 @@ struct Box {
 }
 
 impl Box {
-    async fn start(folder: &Path) -> Self {
+    async fn start(site: &Site) -> Self {
         let text = format!(
-            "[alerting]\nlisten = \"127.0.0.1:0\"\ndata_dir = {:?}\nsnapshot_dir = {:?}\nregion = \"340203\"\n{RULES}",
-            folder.join("data"),
-            folder.join("stills")
+            "[alerting]\nlisten = \"127.0.0.1:0\"\ndata_dir = {:?}\nsnapshot_dir = {:?}\nregion = \"340203\"\n{}{RULES}",
+            site.path().join("data"),
+            site.path().join("stills"),
+            site.settings(),
         );
         let settings = Document::from_text("test.toml", text).read(AlertingSettings::read).unwrap();
         let (events, source) = channel(4);
@@ -208,15 +280,13 @@ fn put_still(folder: &Path, bytes: &[u8]) -> SnapshotRef {
     SnapshotRef { sha256: sha256.try_into().unwrap(), width: 640, height: 360 }
 }
 
-#[tokio::test]
-async fn intrusion_becomes_one_incident_that_people_take_further() {
-    let folder = tempfile::tempdir().unwrap();
-    let alerting = Box::start(folder.path()).await;
-    let still = put_still(folder.path(), b"jpeg");
+async fn intrusion_becomes_one_incident_that_people_take_further(site: &Site) {
+    let alerting = Box::start(site).await;
+    let still = put_still(site.path(), b"jpeg");
     let mut camera = Camera::new("gate-1", an_hour_ago());
     alerting.deliver(0, &intrusion(&mut camera, Some(still.clone()))).await;
 
-    let operator = alerting.sign_in(folder.path(), "operator").await;
+    let operator = alerting.sign_in(site.path(), "operator").await;
     let incidents = operator.incidents().await;
     assert_eq!(incidents.len(), 1, "{incidents:#?}");
     let incident = &incidents[0];
@@ -247,7 +317,7 @@ async fn intrusion_becomes_one_incident_that_people_take_further() {
     let (status, _) = operator.command(id, "key-00000003", &json!({ "command": "close", "version": 2 })).await;
     assert_eq!(status, StatusCode::FORBIDDEN, "not an operator's");
 
-    let dispatcher = alerting.sign_in(folder.path(), "dispatcher").await;
+    let dispatcher = alerting.sign_in(site.path(), "dispatcher").await;
     let (status, _) = dispatcher.command(id, "key-00000004", &json!({ "command": "file", "version": 2 })).await;
     assert_eq!(status, StatusCode::OK);
     let (status, problem) =
@@ -262,14 +332,12 @@ async fn intrusion_becomes_one_incident_that_people_take_further() {
     alerting.stop().await;
 }
 
-#[tokio::test]
-async fn stills_need_a_purpose_a_reason_and_their_incident() {
-    let folder = tempfile::tempdir().unwrap();
-    let alerting = Box::start(folder.path()).await;
-    let still = put_still(folder.path(), b"jpeg");
+async fn stills_need_a_purpose_a_reason_and_their_incident(site: &Site) {
+    let alerting = Box::start(site).await;
+    let still = put_still(site.path(), b"jpeg");
     let mut camera = Camera::new("gate-1", an_hour_ago());
     alerting.deliver(0, &intrusion(&mut camera, Some(still.clone()))).await;
-    let operator = alerting.sign_in(folder.path(), "operator").await;
+    let operator = alerting.sign_in(site.path(), "operator").await;
     let id = operator.incidents().await[0]["id"].as_str().unwrap().to_owned();
     let other = hex::encode(Sha256::digest(b"other"));
     let check = async |sha256: &str, query: &str, expected: StatusCode| {
@@ -287,19 +355,21 @@ async fn stills_need_a_purpose_a_reason_and_their_incident() {
     check(sha256, "?purpose=aggregate_statistics&reason=look", StatusCode::FORBIDDEN).await;
     check(&other, "?purpose=incident_handling&reason=look", StatusCode::NOT_FOUND).await;
     check("..%2F..%2Fetc%2Fpasswd", "?purpose=incident_handling&reason=look", StatusCode::NOT_FOUND).await;
-    let store = rusqlite::Connection::open(folder.path().join("data/alerting.sqlite")).unwrap();
-    let mut views = store.prepare("SELECT account, purpose, decision FROM view ORDER BY seq").unwrap();
-    let views = views.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
-    let views: Vec<(String, String, String)> = views.collect::<Result<_, _>>().unwrap();
+    let place = site.place.clone();
+    let views = tokio::task::spawn_blocking(move || {
+        Connection::open(&place)?.run(Kind::Read, |tx| {
+            let rows = tx.rows("SELECT account, purpose, decision FROM view ORDER BY seq", &[])?;
+            rows.iter().map(|row| Ok((row.get("account")?, row.get("purpose")?, row.get("decision")?))).collect()
+        })
+    });
+    let views: Vec<(String, String, String)> = views.await.unwrap().unwrap();
     let row = |purpose: &str, decision: &str| ("operator".to_owned(), purpose.to_owned(), decision.to_owned());
     assert_eq!(views, [row("incident_handling", "permit"), row("aggregate_statistics", "deny")]);
     alerting.stop().await;
 }
 
-#[tokio::test]
-async fn redelivery_and_restart_change_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let alerting = Box::start(folder.path()).await;
+async fn redelivery_and_restart_change_nothing(site: &Site) {
+    let alerting = Box::start(site).await;
     let mut camera = Camera::new("gate-1", an_hour_ago());
     let events = intrusion(&mut camera, None);
     alerting.deliver(0, &events).await;
@@ -307,13 +377,13 @@ async fn redelivery_and_restart_change_nothing() {
     alerting.deliver(100, &events).await;
     alerting.stop().await;
 
-    let alerting = Box::start(folder.path()).await;
+    let alerting = Box::start(site).await;
     alerting.deliver(0, &events).await;
     alerting.deliver(200, &events).await;
     let mut restarted = Camera::new("gate-1", camera.start);
     let more: Vec<Event> = (0..5).map(|i| restarted.says(8000 + i * 1000, occupancy("yard", 1))).collect();
     alerting.deliver(300, &more).await;
-    let operator = alerting.sign_in(folder.path(), "operator").await;
+    let operator = alerting.sign_in(site.path(), "operator").await;
     let incidents = operator.incidents().await;
     assert_eq!(incidents.len(), 1, "{incidents:#?}");
     assert_eq!(incidents[0]["n_firings"], 1);
@@ -322,11 +392,9 @@ async fn redelivery_and_restart_change_nothing() {
     alerting.stop().await;
 }
 
-#[tokio::test]
-async fn crowd_fires_by_the_clock_and_the_stream_says_so() {
-    let folder = tempfile::tempdir().unwrap();
-    let alerting = Box::start(folder.path()).await;
-    let operator = alerting.sign_in(folder.path(), "operator").await;
+async fn crowd_fires_by_the_clock_and_the_stream_says_so(site: &Site) {
+    let alerting = Box::start(site).await;
+    let operator = alerting.sign_in(site.path(), "operator").await;
     let url = format!("{}/api/v1/stream", alerting.address);
     let mut stream = operator.http.get(&url).send().await.unwrap();
     assert_eq!(stream.status(), StatusCode::OK);
@@ -357,26 +425,22 @@ async fn read_until(stream: &mut reqwest::Response, wanted: &str) -> String {
     seen
 }
 
-#[tokio::test]
-async fn refused_messages_never_block_and_late_ones_change_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let alerting = Box::start(folder.path()).await;
+async fn refused_messages_never_block_and_late_ones_change_nothing(site: &Site) {
+    let alerting = Box::start(site).await;
     let mut camera = Camera::new("gate-1", an_hour_ago());
     let events = intrusion(&mut camera, None);
     let mut messages: Vec<(u64, Vec<u8>)> = vec![(0, b"no event".to_vec()), (1, vec![0xff, 0xfe])];
     messages.extend(events.iter().enumerate().map(|(i, event)| (2 + i as u64, event.to_json().unwrap())));
     alerting.deliver_bytes(messages).await;
-    let operator = alerting.sign_in(folder.path(), "operator").await;
+    let operator = alerting.sign_in(site.path(), "operator").await;
     assert_eq!(operator.incidents().await.len(), 1);
     let metrics = reqwest::get(format!("{}/metrics", alerting.address)).await.unwrap().text().await.unwrap();
     assert!(metrics.contains("xueliang_refused_events_total 2"), "{metrics}");
     alerting.stop().await;
 }
 
-#[tokio::test]
-async fn nothing_is_served_before_sign_in() {
-    let folder = tempfile::tempdir().unwrap();
-    let alerting = Box::start(folder.path()).await;
+async fn nothing_is_served_before_sign_in(site: &Site) {
+    let alerting = Box::start(site).await;
     let description: Value = serde_json::from_str(&xueliang_alerting::api::document().to_json().unwrap()).unwrap();
     let zero = uuid::Uuid::nil();
     let open = [("/api/v1/session", "post")];
@@ -404,7 +468,7 @@ async fn nothing_is_served_before_sign_in() {
     }
     assert_eq!(answers["wrong"], answers["unknown"]);
 
-    let operator = alerting.sign_in(folder.path(), "operator").await;
+    let operator = alerting.sign_in(site.path(), "operator").await;
     let without_token = operator.http.delete(format!("{}/api/v1/session", alerting.address)).send().await.unwrap();
     assert_eq!(without_token.status(), StatusCode::FORBIDDEN, "no x-csrf-token");
     alerting.stop().await;

@@ -16,6 +16,7 @@ part_console
 if [[ ${1:-} == check ]]; then
     part_apt_check
     part_mqtt
+    part_postgres
     part_browser
     part_java
     part_ssdlite

@@ -58,7 +58,7 @@ part_log() {
     fi
 }
 
-for part_file in rust apt python onnxruntime openvino node models footage kafka cargo_deny console; do
+for part_file in rust apt postgres python onnxruntime openvino node models footage kafka cargo_deny console; do
     # shellcheck source=/dev/null
     . "$REPO/deploy/dev/$part_file.sh"
 done

@@ -50,7 +50,7 @@ pub(super) async fn alive() -> &'static str {
 
 /// Every part that must work for incidents to appear.
 pub(super) async fn ready(State(api): State<Api>) -> impl IntoResponse {
-    let answers = api.store.read(|transaction| Ok(transaction.query_row("SELECT 1", [], |_| Ok(()))?)).await.is_ok();
+    let answers = api.store.read(|tx| tx.value::<i64>("SELECT count(*) FROM migration", &[])).await.is_ok();
     let store = if answers { "answers" } else { "does not answer" };
     let (source_ok, source) = api.health.get();
     let mut parts = vec![

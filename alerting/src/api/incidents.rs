@@ -127,7 +127,14 @@ pub(super) fn summary(incident: &incidents::Incident) -> IncidentSummary {
         rule: RuleRef { id: incident.rule.0.to_string(), version: incident.rule.1 },
         n_events: incident.n_events,
         n_firings: incident.n_firings,
-        summary: words::incident(incident.category, &name, place, &incident.values).into(),
+        n_devices: incident.n_devices,
+        summary: words::incident(
+            incident.category,
+            &words::devices(&name, incident.n_devices),
+            place,
+            &incident.values,
+        )
+        .into(),
         has_snapshot: incident.snapshot.is_some(),
         snapshot: incident.snapshot.as_ref().map(snapshot),
         evidentiary: false,

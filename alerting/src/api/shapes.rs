@@ -152,6 +152,8 @@ pub struct IncidentSummary {
     pub n_events: u64,
     /// How many firings it holds.
     pub n_firings: u64,
+    /// How many devices it is about: several of one place or one cause.
+    pub n_devices: u64,
     /// What happened.
     pub summary: Bilingual,
     /// True when there is a still.

@@ -4,10 +4,9 @@
 //! changes nothing. The position is compared before it is set: a consumer that lost its partition to another one finds
 //! it moved, stores nothing and starts again from what the store says.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Transaction};
 use sha2::{Digest as _, Sha256};
 use xueliang_events::{
     DEAD_LETTER_TOPIC, DeviceId, Event, Refused, SessionId, Source,
@@ -17,9 +16,12 @@ use xueliang_events::{
 use xueliang_rules::{Engine, Memory, Observed, RuleId};
 
 use super::{
-    StoreError, Stored,
-    columns::{json, micros, to_json},
-    devices, outbox, owners,
+    StoreError, Stored, Tx,
+    columns::{json, key, to_json},
+    devices::Devices,
+    outbox,
+    owners::Owners,
+    sql::{Value, params},
 };
 use crate::{
     consume::Message,
@@ -83,41 +85,32 @@ pub struct Applier {
 
 impl Applier {
     /// Takes a batch in.
-    pub fn apply(&self, transaction: &Transaction<'_>, batch: &Batch, now: Timestamp) -> Stored<Effects> {
-        let found = position(transaction, &batch.log)?;
+    pub fn apply(&self, tx: &Tx<'_>, batch: &Batch, now: Timestamp) -> Stored<Effects> {
+        let found = position(tx, &batch.log)?;
         if let Some(expected) = batch.expected.filter(|expected| *expected != found) {
             return Err(StoreError::Fenced { log: batch.log.clone(), found, expected });
         }
-        let mut run = Run { applier: self, transaction, now, memories: HashMap::new(), effects: Effects::default() };
-        run.effects.next = found;
-        for message in &batch.messages {
-            if message.position < found {
-                run.effects.n_repeated += 1;
-                continue;
-            }
-            match &message.event {
-                Ok((event, text)) => match owners::note(transaction, event)? {
-                    None => run.take_event(event, text)?,
-                    Some(refused) => run.take_stale(batch, message, (text, &refused))?,
-                },
-                Err(refused) => run.take_refusal(batch, message, refused)?,
-            }
-            run.effects.next = message.position + 1;
-        }
-        let next = run.effects.next.cast_signed();
-        transaction
-            .prepare_cached("INSERT OR REPLACE INTO position (log, next) VALUES (?1, ?2)")?
-            .execute((&batch.log, next))?;
+        let unseen: Vec<&Message> = batch.messages.iter().filter(|message| message.position >= found).collect();
+        let mut run = Run::begin(self, tx, now);
+        run.effects.n_repeated = (batch.messages.len() - unseen.len()) as u64;
+        run.effects.next = unseen.last().map_or(found, |message| message.position + 1);
+        let events = run.admit(batch, &unseen)?;
+        run.take_events(&events)?;
+        tx.execute(
+            "INSERT INTO position (log, next) VALUES (?1, ?2) ON CONFLICT (log) DO UPDATE SET next = excluded.next",
+            params![&batch.log, run.effects.next],
+        )?;
         run.finish()
     }
 
     /// Lets time pass for the devices whose conditions may have held long enough.
-    pub fn tick(&self, transaction: &Transaction<'_>, now: Timestamp) -> Stored<Effects> {
-        let mut run = Run { applier: self, transaction, now, memories: HashMap::new(), effects: Effects::default() };
-        for device in due(transaction, now)? {
-            let mut memory = run.take_memory(&device)?;
-            let firings = self.engine.advance(&mut memory, &device, now);
-            run.memories.insert(device, memory);
+    pub fn tick(&self, tx: &Tx<'_>, now: Timestamp) -> Stored<Effects> {
+        let mut run = Run::begin(self, tx, now);
+        let devices = due(tx, now)?;
+        run.load_memories(devices.iter())?;
+        for device in devices {
+            let memory = run.memories.entry(device.clone()).or_default();
+            let firings = self.engine.advance(memory, &device, now);
             run.take_observed(Observed { firings, ..Observed::default() })?;
         }
         run.finish()
@@ -125,122 +118,154 @@ impl Applier {
 }
 
 /// Where a log's next message is.
-pub fn position(transaction: &Transaction<'_>, log: &str) -> Stored<u64> {
-    let mut statement = transaction.prepare_cached("SELECT next FROM position WHERE log = ?1")?;
-    let next: Option<i64> = statement.query_row([log], |row| row.get(0)).optional()?;
-    Ok(next.unwrap_or(0).unsigned_abs())
+pub fn position(tx: &Tx<'_>, log: &str) -> Stored<u64> {
+    let row = tx.row("SELECT next FROM position WHERE log = ?1", params![log])?;
+    row.map_or(Ok(0), |row| row.first())
 }
 
 /// Devices for which a tick may find something.
-pub fn due(transaction: &Transaction<'_>, now: Timestamp) -> Stored<Vec<DeviceId>> {
-    let mut statement = transaction
-        .prepare_cached("SELECT device FROM rule_memory WHERE due_at <= ?1 AND due_until >= ?1 LIMIT 500")?;
-    let rows = statement.query_map([micros(now)], |row| row.get::<_, String>(0))?;
-    let ids: Vec<String> = rows.collect::<Result<_, _>>()?;
-    Ok(ids.into_iter().filter_map(|id| id.parse().ok()).collect())
+pub fn due(tx: &Tx<'_>, now: Timestamp) -> Stored<Vec<DeviceId>> {
+    let rows = tx.rows(
+        "SELECT device FROM rule_memory WHERE due_at <= ?1 AND due_until >= ?1 ORDER BY due_at LIMIT 500",
+        params![now],
+    )?;
+    rows.iter().map(|row| key(row, "device", |text| text.parse().ok())).collect()
 }
 
+/// An event that is to be taken in, with its text.
+type Admitted<'m> = (&'m Event, &'m str);
+
+/// One transaction: what it concerns is loaded at once, changed in memory, and written back at once.
 struct Run<'r> {
     applier: &'r Applier,
-    transaction: &'r Transaction<'r>,
+    tx: &'r Tx<'r>,
     now: Timestamp,
-    memories: HashMap<DeviceId, Memory>,
+    memories: BTreeMap<DeviceId, Memory>,
     effects: Effects,
 }
 
-impl Run<'_> {
-    fn take_event(&mut self, event: &Event, text: &str) -> Stored<()> {
-        let device = event.source.device().map_or_else(|| event.source.key(), |device| device.to_string());
-        let n_new = self
-            .transaction
-            .prepare_cached("INSERT OR IGNORE INTO event (id, type, device, time, received_at, json) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-            .execute((
-                event.id().to_string(),
-                event.payload.wire_type(),
-                device,
-                micros(event.time),
-                micros(event.received_at),
-                text,
-            ))?;
-        if n_new == 0 {
-            self.effects.n_repeated += 1;
-            return Ok(());
-        }
-        *self.effects.n_new.entry(event.payload.wire_type()).or_default() += 1;
-        devices::note(self.transaction, event, &self.applier.root_region, self.now)?;
-        let Some(device) = event.source.device() else { return Ok(()) };
-        let mut memory = self.take_memory(&device)?;
-        let observed = self.applier.engine.observe(&mut memory, event);
-        self.memories.insert(device, memory);
-        self.take_observed(observed)
+impl<'r> Run<'r> {
+    fn begin(applier: &'r Applier, tx: &'r Tx<'r>, now: Timestamp) -> Self {
+        Self { applier, tx, now, memories: BTreeMap::new(), effects: Effects::default() }
     }
 
-    fn take_memory(&mut self, device: &DeviceId) -> Stored<Memory> {
-        if let Some(memory) = self.memories.remove(device) {
-            return Ok(memory);
+    /// Refuses what is no event or comes from a stale owner; the rest.
+    fn admit<'m>(&mut self, batch: &Batch, messages: &[&'m Message]) -> Stored<Vec<Admitted<'m>>> {
+        let owned = messages.iter().filter_map(|message| message.event.as_ref().ok());
+        let owned =
+            owned.filter(|(event, _)| event.owner_epoch.is_some()).filter_map(|(event, _)| event.source.device());
+        let mut owners = Owners::load(self.tx, owned.collect::<BTreeSet<_>>().iter())?;
+        let mut admitted = Vec::new();
+        for message in messages {
+            match &message.event {
+                Ok((event, text)) => match owners.note(event) {
+                    None => admitted.push((event, text.as_str())),
+                    Some(refused) => {
+                        self.effects.n_stale += 1;
+                        self.take_refusal(batch, (message.position, text.as_bytes()), &refused)?;
+                    }
+                },
+                Err(refused) => self.take_refusal(batch, (message.position, &message.refused_bytes), refused)?,
+            }
         }
-        let mut statement = self.transaction.prepare_cached("SELECT json FROM rule_memory WHERE device = ?1")?;
-        let text: Option<String> = statement.query_row([device.as_str()], |row| row.get(0)).optional()?;
-        text.map_or_else(|| Ok(Memory::default()), |text| json("rule memory", &text))
+        owners.store(self.tx)?;
+        Ok(admitted)
+    }
+
+    /// Stores the events and lets the rules see those that are new, in their order.
+    fn take_events(&mut self, events: &[Admitted<'_>]) -> Stored<()> {
+        let n_stored = self.tx.execute_each(
+            "INSERT INTO event (id, type, device, time, received_at, json) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT DO NOTHING",
+            &events.iter().map(|(event, text)| row(event, text)).collect::<Vec<_>>(),
+        )?;
+        let new: Vec<&Event> =
+            events.iter().zip(n_stored).filter(|(_, n)| *n > 0).map(|((event, _), _)| *event).collect();
+        self.effects.n_repeated += (events.len() - new.len()) as u64;
+        self.note_devices(&new)?;
+        let devices: BTreeSet<DeviceId> = new.iter().filter_map(|event| event.source.device()).collect();
+        self.load_memories(devices.iter())?;
+        for event in new {
+            *self.effects.n_new.entry(event.payload.wire_type()).or_default() += 1;
+            let Some(device) = event.source.device() else { continue };
+            let observed = self.applier.engine.observe(self.memories.entry(device).or_default(), event);
+            self.take_observed(observed)?;
+        }
+        Ok(())
+    }
+
+    /// Before the rules: what fires asks where its device is.
+    fn note_devices(&self, events: &[&Event]) -> Stored<()> {
+        let mut devices = Devices::load(self.tx, events.iter().copied())?;
+        for event in events {
+            devices.note(event, &self.applier.root_region, self.now);
+        }
+        devices.store(self.tx)
+    }
+
+    fn load_memories<'d>(&mut self, devices: impl Iterator<Item = &'d DeviceId>) -> Stored<()> {
+        let keys: Vec<_> = devices.map(|device| params![device.as_str()].to_vec()).collect();
+        for row in self.tx.rows_each("SELECT device, json FROM rule_memory WHERE device = ?1", &keys)? {
+            let device = key(&row, "device", |text| text.parse().ok())?;
+            self.memories.insert(device, json("rule memory", &row.get::<String>("json")?)?);
+        }
+        Ok(())
     }
 
     fn take_observed(&mut self, observed: Observed) -> Stored<()> {
         self.effects.n_late += u64::from(observed.late);
+        let grouping = group::Grouping { tx: self.tx, applier: self.applier, now: self.now };
         for firing in observed.firings {
-            let grouping = group::Grouping { transaction: self.transaction, applier: self.applier, now: self.now };
             if let Some(taken) = grouping.take(&firing)? {
                 self.effects.fired.push(firing.rule.clone());
                 self.effects.opened.extend(taken.opened);
             }
         }
         for support in observed.supports {
-            let grouping = group::Grouping { transaction: self.transaction, applier: self.applier, now: self.now };
             grouping.support(support)?;
         }
         Ok(())
     }
 
-    /// A stale owner's event is refused like any other, with its own count.
-    fn take_stale(&mut self, batch: &Batch, message: &Message, (text, refused): (&str, &Refused)) -> Stored<()> {
-        self.effects.n_stale += 1;
-        let refused_bytes = text.as_bytes().to_vec();
-        let message = Message { position: message.position, event: Err(refused.clone()), refused_bytes };
-        self.take_refusal(batch, &message, refused)
-    }
-
-    fn take_refusal(&mut self, batch: &Batch, message: &Message, refused: &Refused) -> Stored<()> {
+    fn take_refusal(&mut self, batch: &Batch, (position, bytes): (u64, &[u8]), refused: &Refused) -> Stored<()> {
         self.effects.n_refused += 1;
-        let sha256 = hex::encode(Sha256::digest(&message.refused_bytes));
-        let bytes = message.refused_bytes.len() as u64;
-        let position = message.position.cast_signed();
+        let sha256 = hex::encode(Sha256::digest(bytes));
+        let n_bytes = bytes.len() as u64;
         tracing::warn!(log = batch.log, position, path = refused.path, reason = refused.reason, "message refused");
-        self.transaction.prepare_cached("INSERT OR IGNORE INTO refused VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?.execute(
-            (&batch.log, position, &refused.path, &refused.reason, &sha256, bytes.cast_signed(), micros(self.now)),
+        self.tx.execute(
+            "INSERT INTO refused (log, position, path, reason, sha256, bytes, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT DO NOTHING",
+            params![&batch.log, position, &refused.path, &refused.reason, &sha256, n_bytes, self.now],
         )?;
         let (true, Ok(sha256)) = (self.applier.publishes, Digest::try_from(sha256)) else { return Ok(()) };
         let (topic, partition) = batch.origin.clone();
         let Refused { path, reason } = refused.clone();
-        let letter = EventRefused { topic, partition, offset: position, path, reason, sha256, bytes };
-        outbox::push(self.transaction, DEAD_LETTER_TOPIC, &dead_letter(batch, message.position, letter, self.now)?)
+        let offset = position.cast_signed();
+        let letter = EventRefused { topic, partition, offset, path, reason, sha256, bytes: n_bytes };
+        outbox::push(self.tx, DEAD_LETTER_TOPIC, &dead_letter(batch, position, letter, self.now)?)
     }
 
     /// Writes the memories back, with the time when each may fire by itself.
     fn finish(self) -> Stored<Effects> {
+        let mut rows = Vec::new();
         for (device, memory) in &self.memories {
             let due = self.applier.engine.due(memory, device);
-            self.transaction
-                .prepare_cached(
-                    "INSERT OR REPLACE INTO rule_memory (device, json, due_at, due_until) VALUES (?1, ?2, ?3, ?4)",
-                )?
-                .execute((
-                    device.as_str(),
-                    to_json("rule memory", memory)?,
-                    due.map(|due| micros(due.at)),
-                    due.map(|due| micros(due.until)),
-                ))?;
+            let (at, until) = (due.map(|due| due.at), due.map(|due| due.until));
+            rows.push(params![device.as_str(), to_json("rule memory", memory)?, at, until].to_vec());
         }
+        self.tx.execute_each(
+            "INSERT INTO rule_memory (device, json, due_at, due_until) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (device) DO UPDATE SET json = excluded.json, due_at = excluded.due_at,
+             due_until = excluded.due_until",
+            &rows,
+        )?;
         Ok(self.effects)
     }
+}
+
+fn row(event: &Event, text: &str) -> Vec<Value> {
+    let device = event.source.device().map_or_else(|| event.source.key(), |device| device.to_string());
+    params![event.id().to_string(), event.payload.wire_type(), device, event.time, event.received_at, text].to_vec()
 }
 
 /// The log is the session and the position the sequence, so that a repetition has the same id.
@@ -285,33 +310,32 @@ mod tests {
         let messages = positions.map(message).collect();
         let (log, origin) = ("log".to_owned(), ("topic".to_owned(), 0));
         let batch = Batch { log, origin, expected: Some(expected), messages };
-        store.write_blocking(move |transaction| applier.apply(transaction, &batch, Timestamp::UNIX_EPOCH))
+        store.write_blocking(move |tx| applier.apply(tx, &batch, Timestamp::UNIX_EPOCH))
     }
 
     fn n_events(store: &Store) -> i64 {
-        let count =
-            |transaction: &Transaction<'_>| Ok(transaction.query_row("SELECT count(*) FROM event", [], |r| r.get(0))?);
-        store.write_blocking(count).unwrap()
+        store.write_blocking(|tx| tx.value("SELECT count(*) FROM event", &[])).unwrap()
     }
 
     #[test]
     fn consumer_that_lost_its_partition_stores_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("a.sqlite");
-        let (old, new) = (Store::open(&file).unwrap(), Store::open(&file).unwrap());
-        assert_eq!(apply(&old, 0, 0..3).unwrap().next, 3);
-        assert_eq!(apply(&new, 3, 3..8).unwrap().next, 8);
-        let fenced = apply(&old, 3, 3..9);
-        assert!(matches!(fenced, Err(StoreError::Fenced { found: 8, expected: 3, .. })), "{fenced:?}");
-        assert_eq!(n_events(&new), 8);
+        testing::on_both(|place| {
+            let (old, new) = (Store::open(place).unwrap(), Store::open(place).unwrap());
+            assert_eq!(apply(&old, 0, 0..3).unwrap().next, 3);
+            assert_eq!(apply(&new, 3, 3..8).unwrap().next, 8);
+            let fenced = apply(&old, 3, 3..9);
+            assert!(matches!(fenced, Err(StoreError::Fenced { found: 8, expected: 3, .. })), "{fenced:?}");
+            assert_eq!(n_events(&new), 8);
+        });
     }
 
     #[test]
     fn position_and_id_both_stop_repetitions() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("a.sqlite")).unwrap();
-        assert_eq!(apply(&store, 0, 0..4).unwrap().n_repeated, 0);
-        assert_eq!(apply(&store, 4, 2..6).unwrap().n_repeated, 2);
-        assert_eq!(n_events(&store), 6);
+        testing::on_both(|place| {
+            let store = Store::open(place).unwrap();
+            assert_eq!(apply(&store, 0, 0..4).unwrap().n_repeated, 0);
+            assert_eq!(apply(&store, 4, 2..6).unwrap().n_repeated, 2);
+            assert_eq!(n_events(&store), 6);
+        });
     }
 }

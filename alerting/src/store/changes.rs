@@ -1,13 +1,13 @@
 //! What happened to incidents, in order: the timeline of one, and the tail that the live stream follows.
 
 use jiff::Timestamp;
-use rusqlite::{Row, Transaction};
 use xueliang_events::{Event, GridCode, INCIDENTS_TOPIC, IncidentId, SessionId, Source, payload::IncidentChanged};
 
 use super::{
-    Stored,
-    columns::{key, micros, timestamp},
+    Stored, Tx,
+    columns::key,
     outbox,
+    sql::{Row, params},
 };
 use crate::workflow::State;
 
@@ -60,17 +60,15 @@ pub struct NewChange<'a> {
 }
 
 /// Writes a change down.
-pub fn append(transaction: &Transaction<'_>, change: NewChange<'_>) -> Stored<()> {
+pub fn append(tx: &Tx<'_>, change: NewChange<'_>) -> Stored<()> {
     let NewChange { incident, version, at, actor, action, from, to, reason, comment, fields } = change;
-    transaction
-        .prepare_cached(
-            "INSERT INTO change (incident, version, at, actor_kind, actor, action, from_state, to_state, reason, comment,
+    tx.execute(
+        "INSERT INTO change (incident, version, at, actor_kind, actor, action, from_state, to_state, reason, comment,
              fields) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-        )?
-        .execute(rusqlite::params![
+        params![
             incident.to_string(),
-            version.cast_signed(),
-            micros(at),
+            version,
+            at,
             actor.0,
             actor.1,
             action,
@@ -79,38 +77,29 @@ pub fn append(transaction: &Transaction<'_>, change: NewChange<'_>) -> Stored<()
             reason,
             comment,
             fields,
-        ])?;
+        ],
+    )?;
     Ok(())
 }
 
 /// The changes of one incident, oldest first.
-pub fn timeline(transaction: &Transaction<'_>, id: IncidentId) -> Stored<Vec<Change>> {
-    let mut statement =
-        transaction.prepare_cached("SELECT * FROM change WHERE incident = ?1 ORDER BY seq LIMIT 1000")?;
-    let mut rows = statement.query([id.to_string()])?;
-    let mut changes = Vec::new();
-    while let Some(row) = rows.next()? {
-        changes.push(read(row)?);
-    }
-    Ok(changes)
+pub fn timeline(tx: &Tx<'_>, id: IncidentId) -> Stored<Vec<Change>> {
+    let rows = tx.rows("SELECT * FROM change WHERE incident = ?1 ORDER BY seq LIMIT 1000", params![id.to_string()])?;
+    rows.iter().map(read).collect()
 }
 
 /// The incidents that changed after `seq`, each with its newest change, oldest first.
-pub fn since(transaction: &Transaction<'_>, seq: i64) -> Stored<Vec<(i64, IncidentId)>> {
-    let mut statement = transaction.prepare_cached(
+pub fn since(tx: &Tx<'_>, seq: i64) -> Stored<Vec<(i64, IncidentId)>> {
+    let rows = tx.rows(
         "SELECT max(seq) AS newest, incident FROM change WHERE seq > ?1 GROUP BY incident ORDER BY newest LIMIT 1000",
+        params![seq],
     )?;
-    let mut rows = statement.query([seq])?;
-    let mut changed = Vec::new();
-    while let Some(row) = rows.next()? {
-        changed.push((row.get("newest")?, key(row, "incident", |text| text.parse().ok())?));
-    }
-    Ok(changed)
+    rows.iter().map(|row| Ok((row.get("newest")?, key(row, "incident", |text| text.parse().ok())?))).collect()
 }
 
 /// The newest change.
-pub fn newest(transaction: &Transaction<'_>) -> Stored<i64> {
-    Ok(transaction.query_row("SELECT coalesce(max(seq), 0) FROM change", [], |row| row.get(0))?)
+pub fn newest(tx: &Tx<'_>) -> Stored<i64> {
+    tx.value("SELECT coalesce(max(seq), 0) FROM change", &[])
 }
 
 /// What an incident's new state looks like to the rest of the city.
@@ -140,7 +129,7 @@ impl Announcement {
 }
 
 /// Puts an announcement into the outbox; the incident is its own session, so that a repetition has the same id.
-pub fn announce(transaction: &Transaction<'_>, announcement: Announcement) -> Stored<()> {
+pub fn announce(tx: &Tx<'_>, announcement: Announcement) -> Stored<()> {
     let Announcement { changed, at, grid } = announcement;
     let event = Event {
         source: Source::Incident(changed.incident),
@@ -152,14 +141,14 @@ pub fn announce(transaction: &Transaction<'_>, announcement: Announcement) -> St
         owner_epoch: None,
         payload: changed.into(),
     };
-    outbox::push(transaction, INCIDENTS_TOPIC, &event)
+    outbox::push(tx, INCIDENTS_TOPIC, &event)
 }
 
-fn read(row: &Row<'_>) -> Stored<Change> {
+fn read(row: &Row) -> Stored<Change> {
     let from: Option<String> = row.get("from_state")?;
     Ok(Change {
         seq: row.get("seq")?,
-        at: timestamp(row.get("at")?)?,
+        at: row.get("at")?,
         actor_kind: row.get("actor_kind")?,
         actor: row.get("actor")?,
         action: row.get("action")?,

@@ -1,23 +1,17 @@
 //! How our values stand in columns and come back.
 
 use jiff::Timestamp;
-use rusqlite::Row;
 use xueliang_rules::Place;
 
-use super::{StoreError, Stored};
+use super::{StoreError, Stored, sql::Row};
 
 /// A time as microseconds.
 pub fn micros(at: Timestamp) -> i64 {
     at.as_microsecond()
 }
 
-/// A time from microseconds.
-pub fn timestamp(micros: i64) -> Stored<Timestamp> {
-    Timestamp::from_microsecond(micros).map_err(|_| StoreError::Corrupt { what: "a time", value: micros.to_string() })
-}
-
 /// A column that holds one of our keys.
-pub fn key<T>(row: &Row<'_>, column: &'static str, parse: impl Fn(&str) -> Option<T>) -> Stored<T> {
+pub fn key<T>(row: &Row, column: &'static str, parse: impl Fn(&str) -> Option<T>) -> Stored<T> {
     let text: String = row.get(column)?;
     parse(&text).ok_or(StoreError::Corrupt { what: column, value: text })
 }

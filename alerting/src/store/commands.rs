@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Transaction};
 use sha2::{Digest as _, Sha256};
 use xueliang_events::IncidentId;
 
 use super::{
-    Stored,
+    Stored, Tx,
     changes::{self, Announcement, NewChange},
-    columns::{micros, to_json},
+    columns::to_json,
     incidents::{self, Incident},
+    sql::params,
 };
 use crate::{
     access::{Action, Denied, Person, authorize},
@@ -59,17 +59,17 @@ pub enum Rejection {
 
 /// Carries the command out, or says why not; a repetition moves nothing and gives `None`.
 pub fn carry_out(
-    transaction: &Transaction<'_>,
+    tx: &Tx<'_>,
     person: &Person,
     given: &Given,
     now: Timestamp,
 ) -> Stored<Result<Option<Announcement>, Rejection>> {
-    let Some(incident) = incidents::load(transaction, given.incident)? else { return Ok(Err(Rejection::Unknown)) };
+    let Some(incident) = incidents::load(tx, given.incident)? else { return Ok(Err(Rejection::Unknown)) };
     let permit = match authorize(person, Action::Command(given.command), incident.resource(), now) {
         Ok(permit) => permit,
         Err(denied) => return Ok(Err(denied.into())),
     };
-    match known_request(transaction, person, given)? {
+    match known_request(tx, person, given)? {
         Some(true) => return Ok(Ok(None)),
         Some(false) => return Ok(Err(Rejection::KeyReused)),
         None => {}
@@ -77,13 +77,13 @@ pub fn carry_out(
     if incident.version != given.version {
         return Ok(Err(Rejection::Version(incident.version)));
     }
-    if let Some(field) = unknown_account(transaction, given)? {
+    if let Some(field) = unknown_account(tx, given)? {
         return Ok(Err(RefusedCommand::Field(field, "must be the name of an account").into()));
     }
     let actor = Actor { kind: Kind::Person, name: &person.account, roles: permit.roles() };
     let input = Input { command: given.command, reason: given.reason.as_deref(), fields: &given.fields, now };
     match transition(incident.state, &incident.facts, actor, input) {
-        Ok(moved) => store(transaction, Moved { person, given, now }, incident, moved).map(|moved| Ok(Some(moved))),
+        Ok(moved) => store(tx, Moved { person, given, now }, incident, moved).map(|moved| Ok(Some(moved))),
         Err(refused) => Ok(Err(refused.into())),
     }
 }
@@ -94,12 +94,12 @@ struct Moved<'m> {
     now: Timestamp,
 }
 
-fn store(transaction: &Transaction<'_>, by: Moved<'_>, before: Incident, moved: Transition) -> Stored<Announcement> {
+fn store(tx: &Tx<'_>, by: Moved<'_>, before: Incident, moved: Transition) -> Stored<Announcement> {
     let Moved { person, given, now } = by;
     let from = before.state;
     let incident =
         Incident { state: moved.to, version: before.version + 1, updated_at: now, facts: moved.facts, ..before };
-    update(transaction, &incident)?;
+    update(tx, &incident)?;
     let fields = if given.fields.is_empty() { None } else { Some(to_json("fields", &given.fields)?) };
     let change = NewChange {
         incident: incident.id,
@@ -113,48 +113,47 @@ fn store(transaction: &Transaction<'_>, by: Moved<'_>, before: Incident, moved: 
         comment: given.comment.as_deref(),
         fields: fields.as_deref(),
     };
-    changes::append(transaction, change)?;
-    transaction
-        .prepare_cached("INSERT INTO idempotency (account, key, request, at) VALUES (?1, ?2, ?3, ?4)")?
-        .execute((&person.account, &given.key, fingerprint(given)?, micros(now)))?;
+    changes::append(tx, change)?;
+    tx.execute(
+        "INSERT INTO idempotency (account, key, request, at) VALUES (?1, ?2, ?3, ?4)",
+        params![&person.account, &given.key, fingerprint(given)?, now],
+    )?;
     Ok(Announcement::new(&incident))
 }
 
-fn update(transaction: &Transaction<'_>, incident: &Incident) -> Stored<()> {
+fn update(tx: &Tx<'_>, incident: &Incident) -> Stored<()> {
     let Incident { state, facts, .. } = incident;
-    transaction
-        .prepare_cached(
-            "UPDATE incident SET state = ?2, is_open = ?3, version = ?4, updated_at = ?5, reporter = ?6, checker = ?7,
+    tx.execute(
+        "UPDATE incident SET state = ?2, is_open = ?3, version = ?4, updated_at = ?5, reporter = ?6, checker = ?7,
              department = ?8, handler = ?9, verifier = ?10, n_returns = ?11, arbitrated = ?12, attempt = ?13,
              closed_at = ?14, suspended_until = ?15 WHERE id = ?1",
-        )?
-        .execute(rusqlite::params![
+        params![
             incident.id.to_string(),
             State::as_str(*state),
             state.is_open(),
-            incident.version.cast_signed(),
-            micros(incident.updated_at),
-            facts.reporter,
-            facts.checker,
-            facts.department,
-            facts.handler,
-            facts.verifier,
+            incident.version,
+            incident.updated_at,
+            &facts.reporter,
+            &facts.checker,
+            &facts.department,
+            &facts.handler,
+            &facts.verifier,
             facts.n_returns,
             facts.arbitrated,
             facts.attempt,
-            facts.closed_at.map(micros),
-            facts.suspended_until.map(micros),
-        ])?;
+            facts.closed_at,
+            facts.suspended_until,
+        ],
+    )?;
     Ok(())
 }
 
 /// `Some(true)` for the same command again, `Some(false)` for another one under its key.
-fn known_request(transaction: &Transaction<'_>, person: &Person, given: &Given) -> Stored<Option<bool>> {
-    let mut statement =
-        transaction.prepare_cached("SELECT request FROM idempotency WHERE account = ?1 AND key = ?2")?;
-    let known: Option<String> = statement.query_row((&person.account, &given.key), |row| row.get(0)).optional()?;
+fn known_request(tx: &Tx<'_>, person: &Person, given: &Given) -> Stored<Option<bool>> {
+    let known = tx
+        .row("SELECT request FROM idempotency WHERE account = ?1 AND key = ?2", params![&person.account, &given.key])?;
     let request = fingerprint(given)?;
-    Ok(known.map(|known| known == request))
+    known.map(|known| Ok(known.first::<String>()? == request)).transpose()
 }
 
 fn fingerprint(given: &Given) -> Stored<String> {
@@ -164,11 +163,10 @@ fn fingerprint(given: &Given) -> Stored<String> {
 }
 
 /// The field that should name an account and doesn't.
-fn unknown_account(transaction: &Transaction<'_>, given: &Given) -> Stored<Option<&'static str>> {
+fn unknown_account(tx: &Tx<'_>, given: &Given) -> Stored<Option<&'static str>> {
     for field in ["checker", "handler", "verifier"] {
         let Some(account) = given.fields.get(field) else { continue };
-        let mut statement = transaction.prepare_cached("SELECT 1 FROM account WHERE id = ?1")?;
-        if statement.query_row([account.trim()], |_| Ok(())).optional()?.is_none() {
+        if tx.row("SELECT id FROM account WHERE id = ?1", params![account.trim()])?.is_none() {
             return Ok(Some(field));
         }
     }

@@ -3,15 +3,15 @@
 //! What counts as newer goes by who says it, not by when its picture was taken: a camera's clock may run ahead of its worker's,
 //! and what the worker says of the camera must not wait for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{OptionalExtension, Row, Transaction};
 use xueliang_events::{DeviceId, Event, Payload, Source, payload::DeviceState};
 
 use super::{
-    Stored,
-    columns::{key, micros, timestamp},
+    Stored, Tx,
+    columns::key,
+    sql::{Row, params},
 };
 
 /// A last word from further ahead than this is of a clock that was wrong.
@@ -38,6 +38,8 @@ pub struct Device {
     pub grid: Option<String>,
     /// The region that decides who may see it.
     pub region: String,
+    /// Longitude and latitude, WGS-84 degrees, when the registry gave them.
+    pub position: Option<[f64; 2]>,
     /// Grows with each change of any device.
     pub revision: i64,
     /// The run of its pipeline that spoke last; empty before the first.
@@ -45,30 +47,65 @@ pub struct Device {
 }
 
 /// All devices with a revision after this one, by revision; 0 gives all.
-pub fn since(transaction: &Transaction<'_>, revision: i64) -> Stored<Vec<Device>> {
-    let mut statement = transaction.prepare_cached("SELECT * FROM device WHERE revision > ?1 ORDER BY revision")?;
-    let mut rows = statement.query([revision])?;
-    let mut devices = Vec::new();
-    while let Some(row) = rows.next()? {
-        devices.push(read(row)?);
-    }
-    Ok(devices)
+pub fn since(tx: &Tx<'_>, revision: i64) -> Stored<Vec<Device>> {
+    let rows = tx.rows("SELECT * FROM device WHERE revision > ?1 ORDER BY revision", params![revision])?;
+    rows.iter().map(read).collect()
 }
 
 /// The newest revision.
-pub fn newest(transaction: &Transaction<'_>) -> Stored<i64> {
-    Ok(transaction.query_row("SELECT coalesce(max(revision), 0) FROM device", [], |row| row.get(0))?)
+pub fn newest(tx: &Tx<'_>) -> Stored<i64> {
+    tx.value("SELECT coalesce(max(revision), 0) FROM device", &[])
 }
 
-/// Takes note of what an event says of its device; `root` is the region of devices without a grid.
-pub fn note(transaction: &Transaction<'_>, event: &Event, root: &str, now: Timestamp) -> Stored<()> {
-    let Some((id, kind)) = subject(event) else { return Ok(()) };
-    let before = transaction
-        .prepare_cached("SELECT * FROM device WHERE id = ?1")?
-        .query_row([id.as_str()], |row| Ok(read(row)))
-        .optional()?
-        .transpose()?;
-    let mut device = before.clone().unwrap_or_else(|| Device {
+/// The devices of one batch, as they were and as they are.
+#[derive(Debug, Default)]
+pub struct Devices {
+    before: HashMap<DeviceId, Device>,
+    now: BTreeMap<DeviceId, Device>,
+}
+
+impl Devices {
+    /// What is known of those that these events are about.
+    pub fn load<'e>(tx: &Tx<'_>, events: impl Iterator<Item = &'e Event>) -> Stored<Self> {
+        let ids: BTreeSet<DeviceId> = events.filter_map(subject).map(|(id, _)| id).collect();
+        let keys: Vec<_> = ids.iter().map(|id| params![id.as_str()].to_vec()).collect();
+        let rows = tx.rows_each("SELECT * FROM device WHERE id = ?1", &keys)?;
+        let before = rows.iter().map(|row| read(row).map(|device| (device.id.clone(), device)));
+        Ok(Self { before: before.collect::<Stored<_>>()?, now: BTreeMap::new() })
+    }
+
+    /// Takes note of what an event says of its device; `root` is the region of devices without a grid.
+    pub fn note(&mut self, event: &Event, root: &str, now: Timestamp) {
+        let Some((id, kind)) = subject(event) else { return };
+        let known = self.now.remove(&id).or_else(|| self.before.get(&id).cloned());
+        let device = known.unwrap_or_else(|| unheard(id.clone(), kind, event, root));
+        self.now.insert(id, noted(device, event, now));
+    }
+
+    /// Writes them down; those that look otherwise than before get a new revision.
+    pub fn store(self, tx: &Tx<'_>) -> Stored<()> {
+        let looks =
+            |device: &Device| Device { last_seen: Timestamp::UNIX_EPOCH, session: String::new(), ..device.clone() };
+        let (seen, mut changed): (Vec<Device>, Vec<Device>) = self
+            .now
+            .into_values()
+            .partition(|device| self.before.get(&device.id).is_some_and(|before| looks(before) == looks(device)));
+        let seen: Vec<_> =
+            seen.iter().map(|device| params![device.id.as_str(), device.last_seen, &device.session].to_vec()).collect();
+        tx.execute_each("UPDATE device SET last_seen = ?2, session = ?3 WHERE id = ?1", &seen)?;
+        if !changed.is_empty() {
+            let newest = newest(tx)?;
+            for (device, revision) in changed.iter_mut().zip(newest + 1..) {
+                device.revision = revision;
+            }
+            write(tx, &changed)?;
+        }
+        Ok(())
+    }
+}
+
+fn unheard(id: DeviceId, kind: &str, event: &Event, root: &str) -> Device {
+    Device {
         id,
         kind: kind.to_owned(),
         names: (None, None),
@@ -78,9 +115,14 @@ pub fn note(transaction: &Transaction<'_>, event: &Event, root: &str, now: Times
         last_seen: event.received_at,
         grid: None,
         region: root.to_owned(),
+        position: None,
         revision: 0,
         session: String::new(),
-    });
+    }
+}
+
+/// The device after this event.
+fn noted(mut device: Device, event: &Event, now: Timestamp) -> Device {
     let session = event.session.to_string();
     // Events of one session come in their order; between sessions it goes by when the event was had.
     let is_credible = device.last_seen.duration_since(now) <= AHEAD;
@@ -106,20 +148,17 @@ pub fn note(transaction: &Transaction<'_>, event: &Event, root: &str, now: Times
             device.cause = None;
             device.since = event.time;
         }
-        Payload::CameraRegistered(camera) => device.names = names(&camera.names),
-        Payload::SensorRegistered(sensor) => device.names = names(&sensor.names),
+        Payload::CameraRegistered(camera) => {
+            device.names = names(&camera.names);
+            device.position = camera.position;
+        }
+        Payload::SensorRegistered(sensor) => {
+            device.names = names(&sensor.names);
+            device.position = sensor.position;
+        }
         _ => {}
     }
-    let shown = |device: &Device| Device { last_seen: Timestamp::UNIX_EPOCH, session: String::new(), ..device.clone() };
-    if before.as_ref().is_none_or(|before| shown(before) != shown(&device)) {
-        device.revision = newest(transaction)? + 1;
-        write(transaction, &device)
-    } else {
-        let mut statement =
-            transaction.prepare_cached("UPDATE device SET last_seen = ?2, session = ?3 WHERE id = ?1")?;
-        statement.execute((device.id.as_str(), micros(device.last_seen), &device.session))?;
-        Ok(())
-    }
+    device
 }
 
 fn subject(event: &Event) -> Option<(DeviceId, &'static str)> {
@@ -151,37 +190,53 @@ fn names(by_tag: &BTreeMap<String, String>) -> (Option<String>, Option<String>) 
     (first("zh"), first("en"))
 }
 
-fn write(transaction: &Transaction<'_>, device: &Device) -> Stored<()> {
-    transaction
-        .prepare_cached("INSERT OR REPLACE INTO device VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)")?
-        .execute(rusqlite::params![
+fn write(tx: &Tx<'_>, devices: &[Device]) -> Stored<()> {
+    let rows = devices.iter().map(|device| {
+        params![
             device.id.as_str(),
-            device.kind,
-            device.names.0,
-            device.names.1,
-            device.state,
-            device.cause,
-            micros(device.since),
-            micros(device.last_seen),
-            device.grid,
-            device.region,
+            &device.kind,
+            &device.names.0,
+            &device.names.1,
+            &device.state,
+            &device.cause,
+            device.since,
+            device.last_seen,
+            &device.grid,
+            &device.region,
             device.revision,
-            device.session,
-        ])?;
+            &device.session,
+            device.position.map(|position| position[0]),
+            device.position.map(|position| position[1]),
+        ]
+        .to_vec()
+    });
+    tx.execute_each(
+        "INSERT INTO device (id, kind, name_zh, name_en, state, cause, since, last_seen, grid, region, revision, session,
+         longitude, latitude) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+         ON CONFLICT (id) DO UPDATE SET name_zh = excluded.name_zh, name_en = excluded.name_en, state = excluded.state,
+         cause = excluded.cause, since = excluded.since, last_seen = excluded.last_seen, grid = excluded.grid,
+         region = excluded.region, revision = excluded.revision, session = excluded.session,
+         longitude = excluded.longitude, latitude = excluded.latitude",
+        &rows.collect::<Vec<_>>(),
+    )?;
     Ok(())
 }
 
-fn read(row: &Row<'_>) -> Stored<Device> {
+fn read(row: &Row) -> Stored<Device> {
     Ok(Device {
         id: key(row, "id", |text| text.parse().ok())?,
         kind: row.get("kind")?,
         names: (row.get("name_zh")?, row.get("name_en")?),
         state: row.get("state")?,
         cause: row.get("cause")?,
-        since: timestamp(row.get("since")?)?,
-        last_seen: timestamp(row.get("last_seen")?)?,
+        since: row.get("since")?,
+        last_seen: row.get("last_seen")?,
         grid: row.get("grid")?,
         region: row.get("region")?,
+        position: match (row.get("longitude")?, row.get("latitude")?) {
+            (Some(longitude), Some(latitude)) => Some([longitude, latitude]),
+            _ => None,
+        },
         revision: row.get("revision")?,
         session: row.get("session")?,
     })
@@ -196,7 +251,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::store::{Store, testing};
+    use crate::store::testing;
 
     const NOON: i64 = 1_790_000_000;
 
@@ -218,15 +273,16 @@ mod tests {
 
     /// Notes each event at its second; what the device is afterwards.
     fn noted(events: &[(i64, Event)]) -> Device {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("a.sqlite")).unwrap();
+        let (_folder, store) = testing::sqlite();
         let events = events.to_vec();
         store
-            .write_blocking(move |transaction| {
+            .write_blocking(move |tx| {
                 for (second, event) in &events {
-                    note(transaction, event, "3402", Timestamp::from_second(NOON + second).unwrap())?;
+                    let mut devices = Devices::load(tx, std::iter::once(event))?;
+                    devices.note(event, "3402", Timestamp::from_second(NOON + second).unwrap());
+                    devices.store(tx)?;
                 }
-                Ok(since(transaction, 0)?.remove(0))
+                Ok(since(tx, 0)?.remove(0))
             })
             .unwrap()
     }

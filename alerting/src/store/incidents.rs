@@ -1,7 +1,6 @@
 //! Incidents as they stand, and what belongs to them.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Row, ToSql, Transaction, params_from_iter};
 use xueliang_events::{
     DeviceId, GridCode, IncidentId,
     payload::Category,
@@ -10,8 +9,9 @@ use xueliang_events::{
 use xueliang_rules::{Measure, Place, RuleId};
 
 use super::{
-    StoreError, Stored,
-    columns::{json, key, micros, place, timestamp},
+    Stored, Tx,
+    columns::{json, key, place},
+    sql::{Row, Value, params},
 };
 use crate::{
     access::{Resource, Scope},
@@ -51,6 +51,8 @@ pub struct Incident {
     pub n_events: u64,
     /// How many firings it holds.
     pub n_firings: u64,
+    /// How many devices it is about: several of one place or one cause.
+    pub n_devices: u64,
     /// What was measured.
     pub values: Vec<Measure>,
     /// Its redacted still.
@@ -87,95 +89,79 @@ const COLUMNS: &str =
     "incident.*, device.name_zh, device.name_en FROM incident LEFT JOIN device ON device.id = incident.device";
 
 /// One incident.
-pub fn load(transaction: &Transaction<'_>, id: IncidentId) -> Stored<Option<Incident>> {
-    let mut statement = transaction.prepare_cached(&format!("SELECT {COLUMNS} WHERE incident.id = ?1"))?;
-    let mut rows = statement.query([id.to_string()])?;
-    rows.next()?.map(read).transpose()
+pub fn load(tx: &Tx<'_>, id: IncidentId) -> Stored<Option<Incident>> {
+    let row = tx.row(&format!("SELECT {COLUMNS} WHERE incident.id = ?1"), params![id.to_string()])?;
+    row.as_ref().map(read).transpose()
 }
 
 /// The newest incidents within the scope.
-pub fn list(transaction: &Transaction<'_>, scope: &Scope, filter: &Filter) -> Stored<Vec<Incident>> {
+pub fn list(tx: &Tx<'_>, scope: &Scope, filter: &Filter) -> Stored<Vec<Incident>> {
     let mut query = Query::within(scope);
     query.one_of("incident.state", filter.states.iter().map(|state| state.as_str()));
     query.one_of("incident.category", filter.categories.iter().map(|category| category.as_str()));
     if let Some((at, id)) = filter.before {
-        query.and("(incident.opened_at, incident.id) < (?, ?)", [Box::new(micros(at)), Box::new(id.to_string())]);
+        let (at, id) = (query.add(at), query.add(id.to_string()));
+        query.conditions.push(format!("(incident.opened_at, incident.id) < ({at}, {id})"));
     }
     let sql = format!(
         "SELECT {COLUMNS} WHERE {} ORDER BY incident.opened_at DESC, incident.id DESC LIMIT {}",
         query.conditions.join(" AND "),
         filter.limit
     );
-    let mut statement = transaction.prepare_cached(&sql)?;
-    let mut rows = statement.query(params_from_iter(query.values.iter()))?;
-    let mut incidents = Vec::new();
-    while let Some(row) = rows.next()? {
-        incidents.push(read(row)?);
-    }
-    Ok(incidents)
+    tx.rows(&sql, &query.values)?.iter().map(read).collect()
 }
 
 /// How many incidents within the scope stand in each state.
-pub fn count(transaction: &Transaction<'_>, scope: &Scope, categories: &[Category]) -> Stored<Vec<(State, u64)>> {
+pub fn count(tx: &Tx<'_>, scope: &Scope, categories: &[Category]) -> Stored<Vec<(State, u64)>> {
     let mut query = Query::within(scope);
     query.one_of("incident.category", categories.iter().map(|category| category.as_str()));
     let conditions = query.conditions.join(" AND ");
     let sql = format!("SELECT state, count(*) AS n FROM incident WHERE {conditions} GROUP BY state");
-    let mut statement = transaction.prepare_cached(&sql)?;
-    let mut rows = statement.query(params_from_iter(query.values.iter()))?;
-    let mut counts = Vec::new();
-    while let Some(row) = rows.next()? {
-        counts.push((key(row, "state", State::parse)?, row.get::<_, i64>("n")?.unsigned_abs()));
-    }
-    Ok(counts)
+    let rows = tx.rows(&sql, &query.values)?;
+    rows.iter().map(|row| Ok((key(row, "state", State::parse)?, row.get("n")?))).collect()
 }
 
 /// The newest linked events, as they came.
-pub fn events(transaction: &Transaction<'_>, id: IncidentId) -> Stored<Vec<String>> {
-    let mut statement = transaction.prepare_cached(
+pub fn events(tx: &Tx<'_>, id: IncidentId) -> Stored<Vec<String>> {
+    let rows = tx.rows(
         "SELECT event.json FROM incident_event JOIN event ON event.id = incident_event.event
          WHERE incident_event.incident = ?1 ORDER BY event.time DESC LIMIT 200",
+        params![id.to_string()],
     )?;
-    let rows = statement.query_map([id.to_string()], |row| row.get(0))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    rows.iter().map(Row::first).collect()
 }
 
 /// True when the incident may show this still.
-pub fn shows(transaction: &Transaction<'_>, id: IncidentId, sha256: &Digest) -> Stored<bool> {
-    let linked = transaction.query_row(
-        "SELECT 1 FROM incident_snapshot WHERE incident = ?1 AND sha256 = ?2",
-        (id.to_string(), sha256.as_str()),
-        |_| Ok(()),
-    );
-    Ok(linked.optional()?.is_some())
+pub fn shows(tx: &Tx<'_>, id: IncidentId, sha256: &Digest) -> Stored<bool> {
+    let linked = tx.row(
+        "SELECT incident FROM incident_snapshot WHERE incident = ?1 AND sha256 = ?2",
+        params![id.to_string(), sha256.as_str()],
+    )?;
+    Ok(linked.is_some())
 }
 
 /// The stills that the incident may show.
-pub fn stills(transaction: &Transaction<'_>, id: IncidentId) -> Stored<Vec<String>> {
-    let mut statement = transaction.prepare_cached("SELECT sha256 FROM incident_snapshot WHERE incident = ?1")?;
-    let rows = statement.query_map([id.to_string()], |row| row.get(0))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+pub fn stills(tx: &Tx<'_>, id: IncidentId) -> Stored<Vec<String>> {
+    let rows = tx.rows("SELECT sha256 FROM incident_snapshot WHERE incident = ?1", params![id.to_string()])?;
+    rows.iter().map(Row::first).collect()
 }
 
 struct Query {
     conditions: Vec<String>,
-    values: Vec<Box<dyn ToSql>>,
+    values: Vec<Value>,
 }
 
 impl Query {
     /// Only what the scope covers; an empty scope covers nothing.
     fn within(scope: &Scope) -> Self {
         let mut query = Self { conditions: Vec::new(), values: Vec::new() };
-        let mut grants = vec!["0".to_owned()];
+        let mut grants = vec!["1 = 0".to_owned()];
         for grant in &scope.0 {
-            let mut parts = vec!["substr(incident.region, 1, length(?)) = ?"];
-            query.values.extend([Box::new(grant.region.clone()) as Box<dyn ToSql>, Box::new(grant.region.clone())]);
-            for (part, value) in
-                [("incident.department = ?", &grant.department), ("incident.checker = ?", &grant.checker)]
-            {
+            let (from, to) = (query.add(&grant.region), query.add(format!("{}{}", grant.region, char::MAX)));
+            let mut parts = vec![format!("incident.region >= {from} AND incident.region < {to}")];
+            for (column, value) in [("department", &grant.department), ("checker", &grant.checker)] {
                 if let Some(value) = value {
-                    parts.push(part);
-                    query.values.push(Box::new(value.clone()));
+                    parts.push(format!("incident.{column} = {}", query.add(value)));
                 }
             }
             grants.push(format!("({})", parts.join(" AND ")));
@@ -184,21 +170,21 @@ impl Query {
         query
     }
 
-    fn and<const N: usize>(&mut self, condition: &str, values: [Box<dyn ToSql>; N]) {
-        self.conditions.push(condition.to_owned());
-        self.values.extend(values);
+    /// The name of a new parameter.
+    fn add(&mut self, value: impl Into<Value>) -> String {
+        self.values.push(value.into());
+        format!("?{}", self.values.len())
     }
 
     fn one_of<'k>(&mut self, column: &str, keys: impl Iterator<Item = &'k str>) {
-        let keys: Vec<Box<dyn ToSql>> = keys.map(|key| Box::new(key.to_owned()) as Box<dyn ToSql>).collect();
+        let keys: Vec<String> = keys.map(|key| self.add(key)).collect();
         if !keys.is_empty() {
-            self.conditions.push(format!("{column} IN ({})", vec!["?"; keys.len()].join(", ")));
-            self.values.extend(keys);
+            self.conditions.push(format!("{column} IN ({})", keys.join(", ")));
         }
     }
 }
 
-fn read(row: &Row<'_>) -> Stored<Incident> {
+fn read(row: &Row) -> Stored<Incident> {
     let grid: Option<String> = row.get("grid")?;
     let values: String = row.get("measures")?;
     let snapshot: Option<String> = row.get("snapshot")?;
@@ -207,27 +193,25 @@ fn read(row: &Row<'_>) -> Stored<Incident> {
         category: key(row, "category", Category::parse)?,
         state: key(row, "state", State::parse)?,
         urgency: row.get("urgency")?,
-        version: row.get::<_, i64>("version")?.unsigned_abs(),
-        opened_at: timestamp(row.get("opened_at")?)?,
-        updated_at: timestamp(row.get("updated_at")?)?,
+        version: row.get("version")?,
+        opened_at: row.get("opened_at")?,
+        updated_at: row.get("updated_at")?,
         device: key(row, "device", |text| text.parse().ok())?,
         device_names: (row.get("name_zh")?, row.get("name_en")?),
         place: key(row, "place", place)?,
         grid: grid.and_then(|grid| grid.parse().ok()),
         region: row.get("region")?,
         rule: (key(row, "rule", |text| text.parse().ok())?, row.get("rule_version")?),
-        n_events: row.get::<_, i64>("n_events")?.unsigned_abs(),
-        n_firings: row.get::<_, i64>("n_firings")?.unsigned_abs(),
+        n_events: row.get("n_events")?,
+        n_firings: row.get("n_firings")?,
+        n_devices: row.get("n_devices")?,
         values: json("measures", &values)?,
         snapshot: snapshot.map(|snapshot| json("snapshot", &snapshot)).transpose()?,
         facts: read_facts(row)?,
     })
 }
 
-fn read_facts(row: &Row<'_>) -> Stored<Facts> {
-    let time = |column: &'static str| -> Stored<Option<Timestamp>> {
-        row.get::<_, Option<i64>>(column).map_err(StoreError::from)?.map(timestamp).transpose()
-    };
+fn read_facts(row: &Row) -> Stored<Facts> {
     Ok(Facts {
         reporter: row.get("reporter")?,
         checker: row.get("checker")?,
@@ -237,7 +221,7 @@ fn read_facts(row: &Row<'_>) -> Stored<Facts> {
         n_returns: row.get("n_returns")?,
         arbitrated: row.get("arbitrated")?,
         attempt: row.get("attempt")?,
-        closed_at: time("closed_at")?,
-        suspended_until: time("suspended_until")?,
+        closed_at: row.get("closed_at")?,
+        suspended_until: row.get("suspended_until")?,
     })
 }

@@ -3,43 +3,76 @@
 //! What an earlier owner saw before the takeover may come late and counts; what it says of the time after the takeover is a stale
 //! owner's word and is refused: its successor was watching then.
 
-use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Transaction};
-use xueliang_events::{Event, Refused};
+use std::collections::{BTreeSet, HashMap};
 
-use super::{Stored, columns::micros};
+use xueliang_events::{DeviceId, Event, Refused};
 
-/// Takes note of the event's owner; the refusal when it is a stale one.
-pub fn note(transaction: &Transaction<'_>, event: &Event) -> Stored<Option<Refused>> {
-    let (Some(epoch), Some(device)) = (event.owner_epoch, event.source.device()) else { return Ok(None) };
-    let known: Option<(i64, i64)> = transaction
-        .prepare_cached("SELECT epoch, since FROM owner WHERE device = ?1")?
-        .query_row([device.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    let newest = known.map(|(epoch, _)| epoch.unsigned_abs());
-    if newest.is_none_or(|newest| epoch > newest) {
-        transaction
-            .prepare_cached("INSERT OR REPLACE INTO owner (device, epoch, since) VALUES (?1, ?2, ?3)")?
-            .execute((device.as_str(), epoch.cast_signed(), micros(event.time)))?;
-        return Ok(None);
-    }
-    let is_stale = known.is_some_and(|(newest, since)| is_stale(epoch, event.time, (newest.unsigned_abs(), since)));
-    Ok(is_stale.then(|| Refused {
-        path: "ownerepoch".to_owned(),
-        reason: format!("{epoch} is a stale owner's: {} had taken over before", newest.unwrap_or_default()),
-    }))
+use super::{
+    Stored, Tx,
+    columns::{key, micros},
+    sql::params,
+};
+
+/// The owners of the devices of one batch.
+#[derive(Debug, Default)]
+pub struct Owners {
+    /// The newest owner's epoch and since when; changed ones are written back.
+    known: HashMap<DeviceId, (u64, i64)>,
+    changed: BTreeSet<DeviceId>,
 }
 
-fn is_stale(epoch: u64, time: Timestamp, (newest, since): (u64, i64)) -> bool {
-    epoch < newest && micros(time) >= since
+impl Owners {
+    /// What is known of these devices.
+    pub fn load<'d>(tx: &Tx<'_>, devices: impl Iterator<Item = &'d DeviceId>) -> Stored<Self> {
+        let keys: Vec<_> = devices.map(|device| params![device.as_str()].to_vec()).collect();
+        let rows = tx.rows_each("SELECT device, epoch, since FROM owner WHERE device = ?1", &keys)?;
+        let known = rows.iter().map(|row| {
+            let device = key(row, "device", |text| text.parse().ok())?;
+            Ok((device, (row.get("epoch")?, row.get("since")?)))
+        });
+        Ok(Self { known: known.collect::<Stored<_>>()?, changed: BTreeSet::new() })
+    }
+
+    /// Takes note of the event's owner; the refusal when it is a stale one.
+    pub fn note(&mut self, event: &Event) -> Option<Refused> {
+        let (epoch, device) = (event.owner_epoch?, event.source.device()?);
+        let time = micros(event.time);
+        match self.known.get(&device) {
+            Some((newest, since)) if epoch < *newest && time >= *since => Some(Refused {
+                path: "ownerepoch".to_owned(),
+                reason: format!("{epoch} is a stale owner's: {newest} had taken over before"),
+            }),
+            Some((newest, _)) if epoch <= *newest => None,
+            Some(_) | None => {
+                self.known.insert(device.clone(), (epoch, time));
+                self.changed.insert(device);
+                None
+            }
+        }
+    }
+
+    /// Writes down who has taken over.
+    pub fn store(&self, tx: &Tx<'_>) -> Stored<()> {
+        let rows = self.changed.iter().filter_map(|device| {
+            let (epoch, since) = self.known.get(device)?;
+            Some(params![device.as_str(), *epoch, *since].to_vec())
+        });
+        tx.execute_each(
+            "INSERT INTO owner (device, epoch, since) VALUES (?1, ?2, ?3)
+             ON CONFLICT (device) DO UPDATE SET epoch = excluded.epoch, since = excluded.since",
+            &rows.collect::<Vec<_>>(),
+        )?;
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use xueliang_events::payload::{DeviceState, DeviceStatus};
 
     use super::*;
-    use crate::store::{Store, testing};
+    use crate::store::testing;
 
     fn event(device: &str, epoch: Option<u64>, second: i64) -> Event {
         let at = Timestamp::from_second(second).unwrap();
@@ -49,10 +82,15 @@ mod tests {
 
     #[test]
     fn a_stale_owner_is_recognised_and_late_history_is_kept() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("a.sqlite")).unwrap();
+        let (_folder, store) = testing::sqlite();
         let refused = |device: &'static str, epoch: Option<u64>, second: i64| {
-            store.write_blocking(move |transaction| note(transaction, &event(device, epoch, second))).unwrap().is_some()
+            let noted = store.write_blocking(move |tx| {
+                let event = event(device, epoch, second);
+                let mut owners = Owners::load(tx, event.source.device().iter())?;
+                let refused = owners.note(&event);
+                owners.store(tx).map(|()| refused)
+            });
+            noted.unwrap().is_some()
         };
         assert!(!refused("a", Some(5), 100));
         assert!(!refused("a", Some(7), 200), "the successor");

@@ -1,12 +1,8 @@
 //! Accounts with their assignments, and their sessions.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Transaction};
 
-use super::{
-    Stored,
-    columns::{key, micros, timestamp},
-};
+use super::{Stored, Tx, columns::key, sql::params};
 use crate::{
     access::{Assignment, Person},
     workflow::Role,
@@ -26,78 +22,70 @@ pub struct Session {
 }
 
 /// True when there is no account yet.
-pub fn is_empty(transaction: &Transaction<'_>) -> Stored<bool> {
-    Ok(transaction.query_row("SELECT NOT EXISTS (SELECT 1 FROM account)", [], |row| row.get(0))?)
+pub fn is_empty(tx: &Tx<'_>) -> Stored<bool> {
+    tx.value("SELECT NOT EXISTS (SELECT 1 FROM account)", &[])
 }
 
 /// Adds an account with its password's hash.
-pub fn add(transaction: &Transaction<'_>, person: &Person, password: &str) -> Stored<()> {
-    transaction.execute(
+pub fn add(tx: &Tx<'_>, person: &Person, password: &str) -> Stored<()> {
+    tx.execute(
         "INSERT INTO account (id, display_name, password, department) VALUES (?1, ?2, ?3, ?4)",
-        (&person.account, &person.display_name, password, &person.department),
+        params![&person.account, &person.display_name, password, &person.department],
     )?;
     for assignment in &person.assignments {
-        transaction.execute(
+        tx.execute(
             "INSERT INTO assignment (account, role, region, valid_until) VALUES (?1, ?2, ?3, ?4)",
-            (&person.account, assignment.role.as_str(), &assignment.region, assignment.valid_until.map(micros)),
+            params![&person.account, assignment.role.as_str(), &assignment.region, assignment.valid_until],
         )?;
     }
     Ok(())
 }
 
 /// The hash of an account's password.
-pub fn password(transaction: &Transaction<'_>, account: &str) -> Stored<Option<String>> {
-    let mut statement = transaction.prepare_cached("SELECT password FROM account WHERE id = ?1")?;
-    Ok(statement.query_row([account], |row| row.get(0)).optional()?)
+pub fn password(tx: &Tx<'_>, account: &str) -> Stored<Option<String>> {
+    let row = tx.row("SELECT password FROM account WHERE id = ?1", params![account])?;
+    row.map(|row| row.first()).transpose()
 }
 
 /// An account with its assignments.
-pub fn load(transaction: &Transaction<'_>, account: &str) -> Stored<Option<Person>> {
-    let mut statement = transaction.prepare_cached("SELECT display_name, department FROM account WHERE id = ?1")?;
-    let found: Option<(String, Option<String>)> =
-        statement.query_row([account], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    let Some((display_name, department)) = found else { return Ok(None) };
-    let mut statement =
-        transaction.prepare_cached("SELECT role, region, valid_until FROM assignment WHERE account = ?1")?;
-    let mut rows = statement.query([account])?;
-    let mut assignments = Vec::new();
-    while let Some(row) = rows.next()? {
-        assignments.push(Assignment {
-            role: key(row, "role", Role::parse)?,
-            region: row.get("region")?,
-            valid_until: row.get::<_, Option<i64>>("valid_until")?.map(timestamp).transpose()?,
-        });
-    }
+pub fn load(tx: &Tx<'_>, account: &str) -> Stored<Option<Person>> {
+    let found = tx.row("SELECT display_name, department FROM account WHERE id = ?1", params![account])?;
+    let Some(found) = found else { return Ok(None) };
+    let (display_name, department) = (found.get("display_name")?, found.get("department")?);
+    let rows = tx.rows("SELECT role, region, valid_until FROM assignment WHERE account = ?1", params![account])?;
+    let assignments = rows.iter().map(|row| {
+        let role = key(row, "role", Role::parse)?;
+        Ok(Assignment { role, region: row.get("region")?, valid_until: row.get("valid_until")? })
+    });
+    let assignments = assignments.collect::<Stored<_>>()?;
     Ok(Some(Person { account: account.to_owned(), display_name, department, assignments }))
 }
 
 /// Begins a session.
-pub fn begin(transaction: &Transaction<'_>, session: &Session) -> Stored<()> {
+pub fn begin(tx: &Tx<'_>, session: &Session) -> Stored<()> {
     let Session { token_sha256, account, csrf_token, expires_at } = session;
-    transaction.execute(
+    tx.execute(
         "INSERT INTO session (token_sha256, account, csrf_token, expires_at) VALUES (?1, ?2, ?3, ?4)",
-        (token_sha256, account, csrf_token, micros(*expires_at)),
+        params![token_sha256, account, csrf_token, *expires_at],
     )?;
     Ok(())
 }
 
 /// The session of a token with its person, while it lasts.
-pub fn session(transaction: &Transaction<'_>, token_sha256: &str, now: Timestamp) -> Stored<Option<(Session, Person)>> {
-    let mut statement =
-        transaction.prepare_cached("SELECT account, csrf_token, expires_at FROM session WHERE token_sha256 = ?1")?;
-    let found: Option<(String, String, i64)> =
-        statement.query_row([token_sha256], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()?;
-    let Some((account, csrf_token, expires_at)) = found else { return Ok(None) };
-    let expires_at = timestamp(expires_at)?;
-    if expires_at <= now {
-        return Ok(None);
-    }
-    let Some(person) = load(transaction, &account)? else { return Ok(None) };
+pub fn session(tx: &Tx<'_>, token_sha256: &str, now: Timestamp) -> Stored<Option<(Session, Person)>> {
+    let found = tx.row(
+        "SELECT account, csrf_token, expires_at FROM session WHERE token_sha256 = ?1 AND expires_at > ?2",
+        params![token_sha256, now],
+    )?;
+    let Some(found) = found else { return Ok(None) };
+    let (account, csrf_token, expires_at): (String, _, _) =
+        (found.get("account")?, found.get("csrf_token")?, found.get("expires_at")?);
+    let Some(person) = load(tx, &account)? else { return Ok(None) };
     Ok(Some((Session { token_sha256: token_sha256.to_owned(), account, csrf_token, expires_at }, person)))
 }
 
 /// Ends a session.
-pub fn end(transaction: &Transaction<'_>, token_sha256: &str) -> Stored<()> {
-    transaction.execute("DELETE FROM session WHERE token_sha256 = ?1", [token_sha256])?;
+pub fn end(tx: &Tx<'_>, token_sha256: &str) -> Stored<()> {
+    tx.execute("DELETE FROM session WHERE token_sha256 = ?1", params![token_sha256])?;
     Ok(())
 }

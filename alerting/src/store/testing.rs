@@ -1,7 +1,13 @@
 //! What the store's tests have in common.
 
 use jiff::Timestamp;
+use tempfile::TempDir;
 use xueliang_events::{Event, Payload, SessionId, Source};
+
+use super::{Place, Store, postgres::PostgresSettings};
+
+#[path = "../../tests/shared/databases.rs"]
+mod databases;
 
 /// An event of a camera's first session that was captured and received at the same time.
 pub fn event(camera: &str, sequence: u64, at: Timestamp, payload: Payload) -> Event {
@@ -14,5 +20,22 @@ pub fn event(camera: &str, sequence: u64, at: Timestamp, payload: Payload) -> Ev
         grid: None,
         owner_epoch: None,
         payload,
+    }
+}
+
+/// A new store in a file.
+pub fn sqlite() -> (TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&Place::File(folder.path().join("a.sqlite"))).unwrap();
+    (folder, store)
+}
+
+/// Runs a check on a new store in a file, and on one in a new database of the server that `./check` starts.
+pub fn on_both(check: impl Fn(&Place)) {
+    let folder = tempfile::tempdir().unwrap();
+    check(&Place::File(folder.path().join("a.sqlite")));
+    if let Some((host, port, database)) = databases::new() {
+        let user = "postgres".to_owned();
+        check(&Place::Postgres(PostgresSettings { host, port, database, user, password: None, tls: None }));
     }
 }

@@ -1,10 +1,9 @@
 //! Who asked for which still, why, and what the answer was (RULES P19); written before anything is served.
 
 use jiff::Timestamp;
-use rusqlite::Transaction;
 use xueliang_events::{IncidentId, values::Digest};
 
-use super::{Stored, columns::micros};
+use super::{Stored, Tx, sql::params};
 
 /// One request for a still.
 #[derive(Debug, Clone)]
@@ -26,21 +25,20 @@ pub struct View {
 }
 
 /// Writes a view down.
-pub fn register(transaction: &Transaction<'_>, view: &View) -> Stored<()> {
+pub fn register(tx: &Tx<'_>, view: &View) -> Stored<()> {
     let decision = if view.permitted { "permit" } else { "deny" };
-    transaction
-        .prepare_cached(
-            "INSERT INTO view (at, account, incident, sha256, purpose, reason, decision)
+    tx.execute(
+        "INSERT INTO view (at, account, incident, sha256, purpose, reason, decision)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?
-        .execute((
-            micros(view.at),
+        params![
+            view.at,
             &view.account,
             view.incident.to_string(),
             view.sha256.as_str(),
             view.purpose,
             &view.reason,
             decision,
-        ))?;
+        ],
+    )?;
     Ok(())
 }

@@ -337,6 +337,11 @@ export interface components {
             id: string;
             /**
              * Format: int64
+             * @description How many devices it is about: several of one place or one cause.
+             */
+            n_devices: number;
+            /**
+             * Format: int64
              * @description How many events are linked.
              */
             n_events: number;

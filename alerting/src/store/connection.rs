@@ -1,0 +1,63 @@
+//! A connection to either database, and transactions on it.
+
+use std::path::PathBuf;
+
+use super::{
+    Stored,
+    postgres::{Postgres, PostgresSettings},
+    sql::Tx,
+    sqlite::Sqlite,
+};
+
+/// Where the store is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Place {
+    /// In a file.
+    File(PathBuf),
+    /// In a PostgreSQL database.
+    Postgres(PostgresSettings),
+}
+
+/// What a transaction is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Changes; one at a time over all processes that share the store.
+    Write,
+    /// Looks at one consistent state.
+    Read,
+}
+
+/// A connection.
+pub enum Connection {
+    /// To a file.
+    Sqlite(Sqlite),
+    /// To a database server.
+    Postgres(Box<Postgres>),
+}
+
+impl Connection {
+    /// Opens the store; blocks, so never on an async thread.
+    pub fn open(place: &Place) -> Stored<Self> {
+        Ok(match place {
+            Place::File(file) => Self::Sqlite(Sqlite::open(file)?),
+            Place::Postgres(settings) => Self::Postgres(Box::new(Postgres::open(settings.clone())?)),
+        })
+    }
+
+    /// Runs `work` in one transaction that is committed when it succeeds.
+    pub fn run<T>(&mut self, kind: Kind, work: impl FnOnce(&Tx<'_>) -> Stored<T>) -> Stored<T> {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.begin(kind)?,
+            Self::Postgres(postgres) => postgres.begin(kind)?,
+        }
+        let tx = Tx(self);
+        let done = work(&tx).and_then(|value| tx.batch("COMMIT").map(|()| value));
+        if done.is_err()
+            && let Err(error) = tx.batch("ROLLBACK")
+        {
+            // The next begin finds out: SQLite has rolled back by itself, PostgreSQL connects anew.
+            tracing::debug!(error = crate::error_chain(&error), "nothing to roll back");
+        }
+        done
+    }
+}

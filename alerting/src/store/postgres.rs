@@ -1,0 +1,208 @@
+//! PostgreSQL: statements of the store's thread on one connection, which is made anew when it was lost.
+//!
+//! Writers of all instances take their turn by an advisory lock, so that a transaction sees all that was decided before it and
+//! changes are numbered in the order in which they become visible. The thread blocks on its own small runtime; a server that
+//! doesn't answer within [`ANSWER_WITHIN`] costs the connection, not the thread.
+
+use std::{cell::RefCell, collections::HashMap, sync::Arc, time::Duration};
+
+use futures::future::try_join_all;
+use tokio::runtime::Runtime;
+use tokio_postgres::{
+    Client, Statement,
+    types::{FromSql, IsNull, ToSql, Type, to_sql_checked},
+};
+
+use super::{
+    StoreError, Stored,
+    connection::Kind,
+    sql::{Row, Value},
+};
+
+mod settings;
+
+pub use settings::{PostgresSettings, Tls};
+
+/// How long the server may take for one statement.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// The server ends what takes longer, or waits longer for its turn.
+const BOUNDS: &str = "SET statement_timeout = '25s'; SET lock_timeout = '10s';
+    SET idle_in_transaction_session_timeout = '60s'";
+
+/// A connection to the server.
+pub struct Postgres {
+    settings: PostgresSettings,
+    runtime: Runtime,
+    session: RefCell<Option<Session>>,
+}
+
+struct Session {
+    client: Client,
+    /// Prepared once a connection, by the text that the store uses.
+    statements: RefCell<HashMap<String, Statement>>,
+}
+
+impl Postgres {
+    /// Connects.
+    pub fn open(settings: PostgresSettings) -> Stored<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(StoreError::Thread)?;
+        let postgres = Self { settings, runtime, session: RefCell::new(None) };
+        postgres.connect()?;
+        Ok(postgres)
+    }
+
+    /// Begins a transaction, on a new connection where the old one was lost.
+    pub fn begin(&self, kind: Kind) -> Stored<()> {
+        if self.session.borrow().as_ref().is_none_or(|session| session.client.is_closed()) {
+            self.connect()?;
+        }
+        self.batch(match kind {
+            // Any number, as long as it is always the same; the lock belongs to the database.
+            Kind::Write => "BEGIN; SELECT pg_advisory_xact_lock(7155)",
+            Kind::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        })
+    }
+
+    /// Carries out statements without parameters.
+    pub fn batch(&self, sql: &str) -> Stored<()> {
+        self.answer(async |session| session.client.batch_execute(sql).await)
+    }
+
+    /// Carries one statement out.
+    pub fn execute(&self, sql: &str, params: &[Value]) -> Stored<u64> {
+        self.answer(async |session| {
+            let statement = session.prepared(sql).await?;
+            session.client.execute_raw(&statement, params).await
+        })
+    }
+
+    /// Carries a statement out for each of the rows, without waiting for the answer to one before the next is sent.
+    pub fn execute_each(&self, sql: &str, rows: &[Vec<Value>]) -> Stored<Vec<u64>> {
+        self.answer(async |session| {
+            let statement = session.prepared(sql).await?;
+            try_join_all(rows.iter().map(|row| session.client.execute_raw(&statement, row))).await
+        })
+    }
+
+    /// What a query gives.
+    pub fn rows(&self, sql: &str, params: &[Value]) -> Stored<Vec<Row>> {
+        self.rows_each(sql, &[params.to_vec()])
+    }
+
+    /// What a query gives for each of the keys.
+    pub fn rows_each(&self, sql: &str, keys: &[Vec<Value>]) -> Stored<Vec<Row>> {
+        let (statement, found) = self.answer(async |session| {
+            let statement = session.prepared(sql).await?;
+            let queries = keys.iter().map(|key| {
+                let params: Vec<&(dyn ToSql + Sync)> = key.iter().map(|value| value as _).collect();
+                let (client, statement) = (&session.client, &statement);
+                async move { client.query(statement, &params).await }
+            });
+            let found = try_join_all(queries).await?;
+            Ok((statement, found))
+        })?;
+        let columns: Arc<[String]> = statement.columns().iter().map(|column| column.name().to_owned()).collect();
+        let rows = found.into_iter().flatten().map(|row| {
+            let values = (0..columns.len()).map(|index| row.try_get::<_, Read>(index).map(|read| read.0));
+            let values = values.collect::<Result<Vec<Value>, _>>()?;
+            Ok(Row { columns: Arc::clone(&columns), values })
+        });
+        rows.collect()
+    }
+
+    fn connect(&self) -> Stored<()> {
+        let connected = self.runtime.block_on(async {
+            tokio::time::timeout(CONNECT_WITHIN, self.settings.connect()).await.map_err(|_| StoreError::NoAnswer)?
+        });
+        let client = connected?;
+        *self.session.borrow_mut() = Some(Session { client, statements: RefCell::default() });
+        self.batch(BOUNDS)
+    }
+
+    /// Waits for the server's answer; a connection that gives none, or is lost, is given up.
+    fn answer<T>(&self, ask: impl AsyncFnOnce(&Session) -> Result<T, tokio_postgres::Error>) -> Stored<T> {
+        let answered = {
+            let session = self.session.borrow();
+            let Some(session) = session.as_ref() else { return Err(StoreError::NoAnswer) };
+            self.runtime.block_on(async { tokio::time::timeout(ANSWER_WITHIN, ask(session)).await })
+        };
+        match answered {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => {
+                if error.is_closed() || error.as_db_error().is_none() {
+                    *self.session.borrow_mut() = None;
+                }
+                Err(error.into())
+            }
+            Err(_) => {
+                *self.session.borrow_mut() = None;
+                Err(StoreError::NoAnswer)
+            }
+        }
+    }
+}
+
+impl Session {
+    async fn prepared(&self, sql: &str) -> Result<Statement, tokio_postgres::Error> {
+        if let Some(statement) = self.statements.borrow().get(sql) {
+            return Ok(statement.clone());
+        }
+        let statement = self.client.prepare(&sql.replace('?', "$")).await?;
+        const KEPT: usize = 256;
+        let mut statements = self.statements.borrow_mut();
+        if statements.len() >= KEPT {
+            statements.clear();
+        }
+        statements.insert(sql.to_owned(), statement.clone());
+        Ok(statement)
+    }
+}
+
+impl ToSql for Value {
+    fn to_sql(
+        &self,
+        column: &Type,
+        out: &mut bytes::BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match self {
+            Value::Null => Ok(IsNull::Yes),
+            Value::Int(number) if *column == Type::INT4 => i32::try_from(*number)?.to_sql(column, out),
+            Value::Int(number) => number.to_sql(column, out),
+            Value::Real(number) => number.to_sql(column, out),
+            Value::Text(text) => text.to_sql(column, out),
+        }
+    }
+
+    /// The schema has no other column types; a statement that means another one fails with the server's words.
+    fn accepts(column: &Type) -> bool {
+        matches!(*column, Type::INT4 | Type::INT8 | Type::FLOAT8 | Type::TEXT | Type::VARCHAR)
+    }
+
+    to_sql_checked!();
+}
+
+/// A column as it comes.
+struct Read(Value);
+
+impl<'a> FromSql<'a> for Read {
+    fn from_sql(column: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self(match *column {
+            Type::BOOL => Value::Int(bool::from_sql(column, raw)?.into()),
+            Type::INT4 => Value::Int(i32::from_sql(column, raw)?.into()),
+            Type::INT8 => Value::Int(i64::from_sql(column, raw)?),
+            Type::FLOAT8 => Value::Real(f64::from_sql(column, raw)?),
+            _ => Value::Text(String::from_sql(column, raw)?),
+        }))
+    }
+
+    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self(Value::Null))
+    }
+
+    fn accepts(column: &Type) -> bool {
+        matches!(*column, Type::BOOL | Type::INT4 | Type::INT8 | Type::FLOAT8 | Type::TEXT | Type::VARCHAR)
+    }
+}
