@@ -30,6 +30,8 @@ Examples:
   xueliang bench sessions --sessions 1000             sessions without decoding: memory, processor, jitter
   xueliang bench bus --brokers kafka:9092 --topic-prefix bench.
                                                       events a second through the outbox into Kafka, in topics of their own
+  xueliang bench alerting --postgres /run/postgresql:5432
+                                                      events a second into incidents, on both stores; latency and lists
   xueliang bench compare before.json after.json       two reports side by side
 
 Footage is made once by ffmpeg and kept (--footage-dir). The model, its weights and ONNX Runtime are looked for where
@@ -51,6 +53,8 @@ pub enum What {
     Pipeline,
     /// Events a second through the outbox, into Kafka or to alerting in the same process.
     Bus(BusArgs),
+    /// Events into incidents and their effects, on SQLite and PostgreSQL; how soon they are seen; lists over a large store.
+    Alerting(AlertingArgs),
     /// Sessions pulled without decoding: memory, processor, jitter.
     Sessions(SessionsArgs),
     /// Memory over long footage time, played as fast as the box can.
@@ -78,7 +82,7 @@ pub enum What {
 impl What {
     /// Whether it looks at pictures.
     pub fn needs_model(&self) -> bool {
-        !matches!(self, What::Bus(_) | What::Compare { .. } | What::Serve(_) | What::Sessions(_))
+        !matches!(self, What::Alerting(_) | What::Bus(_) | What::Compare { .. } | What::Serve(_) | What::Sessions(_))
     }
 }
 
@@ -286,6 +290,21 @@ pub struct BusArgs {
     /// Events of each run [default: 50000, quick: 5000].
     #[arg(long)]
     pub events: Option<u32>,
+}
+
+/// Flags of `alerting`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct AlertingArgs {
+    /// Events of each run [default: 200000, quick: 10000].
+    #[arg(long)]
+    pub events: Option<usize>,
+    /// Stored incidents that lists go over [default: 1000000, quick: 20000].
+    #[arg(long)]
+    pub incidents: Option<u64>,
+    /// A PostgreSQL server on this machine, whose user postgres may make databases: its socket's folder or address, and its port. Without it only
+    /// SQLite is measured.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub postgres: Option<String>,
 }
 
 /// Flags of `sessions`.

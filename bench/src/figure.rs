@@ -52,7 +52,7 @@ pub enum Goal {
 }
 
 /// All figures: name, unit, goal, and what they say.
-pub const FIGURES: [(&str, &str, Goal, &str); 24] = [
+pub const FIGURES: [(&str, &str, Goal, &str); 28] = [
     ("cameras_quiet_ratio", "ratio", Goal::AtLeast(15.0), "cameras per core on a 90 % quiet street, ours : reference"),
     ("cameras_busy_ratio", "ratio", Goal::AtLeast(2.5), "cameras per core on an always busy street, ours : reference"),
     ("gate_recall", "share", Goal::AtLeast(0.98), "zone events of always that adaptive also finds"),
@@ -86,6 +86,25 @@ pub const FIGURES: [(&str, &str, Goal, &str); 24] = [
     ("zone_recall_as_run", "share", Goal::MoreIsBetter, "zone and line events of labelled persons that it tells too"),
     ("cameras_carried", "cameras", Goal::MoreIsBetter, "cameras of the asked kind that this box carries"),
     ("bus_events_per_s", "events/s", Goal::MoreIsBetter, "events through the outbox, acknowledged"),
+    (
+        "events_per_s_core_sqlite",
+        "events/s",
+        Goal::AtLeast(20_000.0),
+        "events through rules into stored effects, a core, SQLite",
+    ),
+    (
+        "events_per_s_core_pg",
+        "events/s",
+        Goal::AtLeast(10_000.0),
+        "the same with PostgreSQL, its connection's process included",
+    ),
+    (
+        "incident_latency_p99_ms",
+        "ms",
+        Goal::AtMost(500.0),
+        "from the end of a rule's T to the console, at 1,000 events/s",
+    ),
+    ("list_p95_ms", "ms", Goal::AtMost(100.0), "lists with filters over 1,000,000 stored incidents"),
     ("sessions_jitter_p99_ms", "ms", Goal::LessIsBetter, "unevenness of arrival when many sessions are pulled"),
 ];
 

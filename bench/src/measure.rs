@@ -1,6 +1,7 @@
 //! The measurements: each gives runs of figures and details for the report. One that fails is named in the report and the others go on.
 
 mod accuracy;
+mod alerting;
 mod bus;
 mod cameras;
 mod detector;
@@ -97,6 +98,7 @@ fn chosen<'a>(bench: &Bench, what: &'a What) -> Vec<(&'static str, Measurement<'
         What::Detector => vec![("detector", Box::new(detector::run))],
         What::Accuracy => vec![("accuracy", Box::new(accuracy::run))],
         What::Pipeline => vec![("pipeline", Box::new(pipeline::run)), ("idle", Box::new(idle::run))],
+        What::Alerting(args) => vec![("alerting", Box::new(|bench| alerting::run(bench, args)))],
         What::Bus(args) => vec![("bus", Box::new(|bench| bus::run(bench, args)))],
         What::Sessions(args) => vec![("sessions", Box::new(|bench| sessions::run(bench, args)))],
         What::Gate(args) => vec![("gate", Box::new(|bench| gate::run(bench, args)))],
@@ -124,6 +126,7 @@ fn all(bench: &Bench) -> Vec<(&'static str, Measurement<'static>)> {
         ("idle", Box::new(idle::run)),
         ("sessions", Box::new(|bench| sessions::run(bench, &Default::default()))),
         ("bus", Box::new(|bench| bus::run(bench, &Default::default()))),
+        ("alerting", Box::new(|bench| alerting::run(bench, &Default::default()))),
     ];
     if bench.common.reference {
         all.push(("quiet ratio", Box::new(|bench| ratio::run(bench, Kind::Quiet))));

@@ -12,7 +12,7 @@ ALLOWED = {
     "ingest": {"inference", "events", "settings"},
     "rules": {"events", "settings"},
     "alerting": {"rules", "events", "settings"},
-    "bench": {"ingest", "inference", "events", "settings"},
+    "bench": {"ingest", "inference", "alerting", "rules", "events", "settings"},
     "xueliang": ALL,
     "tests": ALL,
 }

@@ -9,7 +9,7 @@ use axum::{
         rejection::{PathRejection, QueryRejection},
     },
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 use xueliang_events::{BBox, Class, Event, IncidentId, Payload, payload::Category, values::SnapshotRef};
 
@@ -33,6 +33,9 @@ use crate::{
     workflow::{self, Command, Kind, State as Stand},
 };
 
+/// Finished incidents are counted when they were opened within this time.
+const COUNTED_FOR: SignedDuration = SignedDuration::from_hours(24);
+
 /// The incidents in scope, newest first.
 #[utoipa::path(
     get, path = "/api/v1/incidents", operation_id = "list_incidents", tag = "incidents", params(ListQuery),
@@ -53,11 +56,17 @@ pub(super) async fn list(
     let filter = Filter {
         states: keys("state", query.state.as_deref(), Stand::parse)?,
         categories: keys("category", query.category.as_deref(), Category::parse)?,
+        urgencies: keys("urgency", query.urgency.as_deref(), |key| {
+            ["A", "B", "C"].contains(&key).then(|| key.to_owned())
+        })?,
+        region: query.region.map(|region| read_code("region", region)).transpose()?,
+        device: query.device.map(|device| read_code("device", device)).transpose()?,
         before: query.before.as_deref().map(read_cursor).transpose()?,
         limit: limit + 1,
     };
+    let since = Timestamp::now().checked_sub(COUNTED_FOR).unwrap_or(Timestamp::MIN);
     let found = api.store.read(move |transaction| {
-        let counts = incidents::count(transaction, &scope, &filter.categories)?;
+        let counts = incidents::count(transaction, &scope, &filter, since)?;
         Ok((incidents::list(transaction, &scope, &filter)?, counts))
     });
     let (mut items, counts) = found.await?;
@@ -216,6 +225,15 @@ fn timeline_row(change: Change) -> TimelineRow {
 fn keys<T>(field: &str, list: Option<&str>, parse: impl Fn(&str) -> Option<T>) -> Answer<Vec<T>> {
     let keys = list.unwrap_or_default().split(',').filter(|key| !key.is_empty());
     keys.map(|key| parse(key).ok_or_else(|| Problem::field(field, format!("{key:?} is not known")))).collect()
+}
+
+/// A code or id: what is longer names nothing.
+fn read_code(field: &str, code: String) -> Answer<String> {
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if (1..=64).contains(&code.len()) && code.bytes().all(known) {
+        return Ok(code);
+    }
+    Err(Problem::field(field, "must be 1 to 64 of a-z A-Z 0-9 . _ -"))
 }
 
 fn read_cursor(cursor: &str) -> Answer<(Timestamp, IncidentId)> {

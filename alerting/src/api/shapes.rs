@@ -173,7 +173,7 @@ pub struct IncidentPage {
     /// Asks for the next page with `before`.
     #[schema(required)]
     pub next: Option<String>,
-    /// How many stand in each state.
+    /// How many stand in each open state; of finished ones those that were opened in the last 24 hours.
     pub counts: BTreeMap<String, u64>,
 }
 
@@ -445,6 +445,14 @@ pub struct ListQuery {
     pub state: Option<String>,
     /// Categories, with commas.
     pub category: Option<String>,
+    /// Urgencies A, B and C, with commas.
+    pub urgency: Option<String>,
+    /// Only what lies in this region: the beginning of its code.
+    #[param(max_length = 64)]
+    pub region: Option<String>,
+    /// Only what is named for this device.
+    #[param(max_length = 64)]
+    pub device: Option<String>,
     /// How many, at most 200.
     pub limit: Option<usize>,
     /// The `next` of the page before.

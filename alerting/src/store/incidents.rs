@@ -79,6 +79,12 @@ pub struct Filter {
     pub states: Vec<State>,
     /// Only these categories; empty means all.
     pub categories: Vec<Category>,
+    /// Only these urgencies; empty means all.
+    pub urgencies: Vec<String>,
+    /// Only what lies in this region.
+    pub region: Option<String>,
+    /// Only what is named for this device.
+    pub device: Option<String>,
     /// Only what comes after this one.
     pub before: Option<(Timestamp, IncidentId)>,
     /// At most so many.
@@ -95,30 +101,50 @@ pub fn load(tx: &Tx<'_>, id: IncidentId) -> Stored<Option<Incident>> {
 }
 
 /// The newest incidents within the scope.
+///
+/// Each state is asked for by itself, so that its index gives the newest of it without a look at the others.
 pub fn list(tx: &Tx<'_>, scope: &Scope, filter: &Filter) -> Stored<Vec<Incident>> {
     let mut query = Query::within(scope);
-    query.one_of("incident.state", filter.states.iter().map(|state| state.as_str()));
-    query.one_of("incident.category", filter.categories.iter().map(|category| category.as_str()));
-    if let Some((at, id)) = filter.before {
-        let (at, id) = (query.add(at), query.add(id.to_string()));
-        query.conditions.push(format!("(incident.opened_at, incident.id) < ({at}, {id})"));
-    }
+    query.narrow(filter);
+    let rest = query.conditions.join(" AND ");
+    let limit = filter.limit;
+    let newest = |condition: String| {
+        format!(
+            "SELECT id FROM (SELECT id FROM incident WHERE {condition} ORDER BY opened_at DESC, id DESC LIMIT {limit}) \
+             AS newest"
+        )
+    };
+    let ids = if filter.states.is_empty() {
+        newest(rest)
+    } else {
+        let each =
+            filter.states.iter().map(|state| newest(format!("state = {} AND {rest}", query.add(state.as_str()))));
+        each.collect::<Vec<_>>().join(" UNION ALL ")
+    };
     let sql = format!(
-        "SELECT {COLUMNS} WHERE {} ORDER BY incident.opened_at DESC, incident.id DESC LIMIT {}",
-        query.conditions.join(" AND "),
-        filter.limit
+        "SELECT {COLUMNS} WHERE incident.id IN ({ids}) ORDER BY incident.opened_at DESC, incident.id DESC LIMIT {limit}"
     );
     tx.rows(&sql, &query.values)?.iter().map(read).collect()
 }
 
-/// How many incidents within the scope stand in each state.
-pub fn count(tx: &Tx<'_>, scope: &Scope, categories: &[Category]) -> Stored<Vec<(State, u64)>> {
-    let mut query = Query::within(scope);
-    query.one_of("incident.category", categories.iter().map(|category| category.as_str()));
-    let conditions = query.conditions.join(" AND ");
-    let sql = format!("SELECT state, count(*) AS n FROM incident WHERE {conditions} GROUP BY state");
-    let rows = tx.rows(&sql, &query.values)?;
-    rows.iter().map(|row| Ok((key(row, "state", State::parse)?, row.get("n")?))).collect()
+/// How many incidents within the scope stand in each open state, and in each other one of those opened after `since`.
+pub fn count(tx: &Tx<'_>, scope: &Scope, filter: &Filter, since: Timestamp) -> Stored<Vec<(State, u64)>> {
+    let mut counts = Vec::new();
+    for is_open in [true, false] {
+        let mut query = Query::within(scope);
+        query.narrow(&Filter { before: None, ..filter.clone() });
+        let of_these = if is_open {
+            "is_open = 1".to_owned()
+        } else {
+            format!("is_open = 0 AND opened_at >= {}", query.add(since))
+        };
+        let conditions = query.conditions.join(" AND ");
+        let sql = format!("SELECT state, count(*) AS n FROM incident WHERE {of_these} AND {conditions} GROUP BY state");
+        for row in tx.rows(&sql, &query.values)? {
+            counts.push((key(&row, "state", State::parse)?, row.get("n")?));
+        }
+    }
+    Ok(counts)
 }
 
 /// The newest linked events, as they came.
@@ -157,17 +183,39 @@ impl Query {
         let mut query = Self { conditions: Vec::new(), values: Vec::new() };
         let mut grants = vec!["1 = 0".to_owned()];
         for grant in &scope.0 {
-            let (from, to) = (query.add(&grant.region), query.add(format!("{}{}", grant.region, char::MAX)));
-            let mut parts = vec![format!("incident.region >= {from} AND incident.region < {to}")];
+            let mut parts = vec![query.in_region(&grant.region)];
             for (column, value) in [("department", &grant.department), ("checker", &grant.checker)] {
                 if let Some(value) = value {
-                    parts.push(format!("incident.{column} = {}", query.add(value)));
+                    parts.push(format!("{column} = {}", query.add(value)));
                 }
             }
             grants.push(format!("({})", parts.join(" AND ")));
         }
         query.conditions.push(format!("({})", grants.join(" OR ")));
         query
+    }
+
+    /// Only what the filter asks for, but for its states.
+    fn narrow(&mut self, filter: &Filter) {
+        self.one_of("category", filter.categories.iter().map(|category| category.as_str()));
+        self.one_of("urgency", filter.urgencies.iter().map(String::as_str));
+        if let Some(region) = &filter.region {
+            let within = self.in_region(region);
+            self.conditions.push(within);
+        }
+        if let Some(device) = &filter.device {
+            let device = self.add(device);
+            self.conditions.push(format!("device = {device}"));
+        }
+        if let Some((at, id)) = filter.before {
+            let (at, id) = (self.add(at), self.add(id.to_string()));
+            self.conditions.push(format!("(opened_at, id) < ({at}, {id})"));
+        }
+    }
+
+    fn in_region(&mut self, region: &str) -> String {
+        let (from, to) = (self.add(region), self.add(format!("{region}{}", char::MAX)));
+        format!("region >= {from} AND region < {to}")
     }
 
     /// The name of a new parameter.

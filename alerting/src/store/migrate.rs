@@ -10,11 +10,12 @@ use super::{
     sql::params,
 };
 
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("migrations/001_first.sql"),
     include_str!("migrations/002_owner.sql"),
     include_str!("migrations/003_device_session.sql"),
     include_str!("migrations/004_places.sql"),
+    include_str!("migrations/005_lists.sql"),
 ];
 
 /// The schema that this program knows.
