@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use xueliang_rules::Engine;
 
 use crate::{
+    access::{Access, PolicyError},
     accounts::{AccountError, Accounts},
     api::{self, Api, Probe},
     consume::{
@@ -45,6 +46,9 @@ pub enum AlertingError {
     /// The address.
     #[error("can't listen on {0}; choose another [alerting] listen")]
     Listen(SocketAddr, #[source] io::Error),
+    /// The policies.
+    #[error("access policies can't be used")]
+    Policies(#[from] PolicyError),
     /// The metrics.
     #[error("metrics can't be registered")]
     Metrics(#[from] prometheus::Error),
@@ -97,6 +101,7 @@ pub async fn start(
     shutdown: CancellationToken,
 ) -> Result<(Started, Running), AlertingError> {
     let metrics = Metrics::new(&registry)?;
+    let access = Access::load(settings.region_scheme.clone(), metrics.access_alarms.clone())?;
     let store = Store::open(&settings.data_dir.join("alerting.sqlite"))?;
     let accounts = Accounts::new(store.clone()).await?;
     let initial_passwords = accounts.bootstrap(&settings.data_dir, settings.region.as_str()).await?;
@@ -124,6 +129,7 @@ pub async fn start(
     };
     let api = Api {
         store: store.clone(),
+        access,
         accounts,
         live: live.clone(),
         evidence,

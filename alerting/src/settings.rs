@@ -10,7 +10,7 @@ use xueliang_events::GridCode;
 use xueliang_rules::RuleSet;
 use xueliang_settings::Reader;
 
-use crate::consume::kafka::KafkaSettings;
+use crate::{consume::kafka::KafkaSettings, region::RegionScheme};
 
 /// What alerting needs to run.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +23,8 @@ pub struct AlertingSettings {
     pub snapshot_dir: Option<PathBuf>,
     /// The code of the region that this deployment is responsible for; also of what has no grid.
     pub region: GridCode,
+    /// The lengths of region codes; city 4, county 6, township 9, community 12, grid 15 digits by default.
+    pub region_scheme: RegionScheme,
     /// How long events without an incident are kept.
     pub retention: Duration,
     /// True behind TLS: the session cookie is then marked so.
@@ -42,7 +44,11 @@ impl AlertingSettings {
         let listen = alerting.optional_text("listen");
         let data_dir = alerting.required::<PathBuf>("data_dir");
         let snapshot_dir = alerting.optional::<PathBuf>("snapshot_dir");
-        let region = alerting.required_text("region");
+        let region = alerting.required_text::<GridCode>("region");
+        let region_scheme = RegionScheme::read(&mut alerting);
+        if let Some(Err(error)) = region.as_ref().map(|region| region_scheme.level(region.as_str())) {
+            alerting.refuse("region", error.to_string(), "write a region's code, or its length into region_scheme");
+        }
         let retention = alerting.or("retention", Duration::from_secs(7 * 86_400));
         let behind_tls = alerting.or("behind_tls", false);
         let kafka = if alerting.has("kafka") { read_kafka(&mut alerting) } else { None };
@@ -52,6 +58,7 @@ impl AlertingSettings {
             data_dir: base.join(data_dir?),
             snapshot_dir: snapshot_dir.map(|folder| base.join(folder)),
             region: region?,
+            region_scheme,
             retention,
             behind_tls,
             kafka,

@@ -14,7 +14,7 @@ use super::{
     columns::{json, key, micros, place, timestamp},
 };
 use crate::{
-    access::{Resource, Scope},
+    access::{Kind, Resource, Scope},
     workflow::{Facts, State},
 };
 
@@ -63,9 +63,12 @@ impl Incident {
     /// What access is asked for.
     pub fn resource(&self) -> Resource<'_> {
         Resource {
-            region: &self.region,
             department: self.facts.department.as_deref(),
             checker: self.facts.checker.as_deref(),
+            verifier: self.facts.verifier.as_deref(),
+            reporter: self.facts.reporter.as_deref(),
+            handler: self.facts.handler.as_deref(),
+            ..Resource::new(Kind::Incident, &self.region)
         }
     }
 }
@@ -170,9 +173,12 @@ impl Query {
         for grant in &scope.0 {
             let mut parts = vec!["substr(incident.region, 1, length(?)) = ?"];
             query.values.extend([Box::new(grant.region.clone()) as Box<dyn ToSql>, Box::new(grant.region.clone())]);
-            for (part, value) in
-                [("incident.department = ?", &grant.department), ("incident.checker = ?", &grant.checker)]
-            {
+            for (part, value) in [
+                ("incident.department = ?", &grant.department),
+                ("incident.checker = ?", &grant.checker),
+                ("incident.verifier = ?", &grant.verifier),
+                ("incident.reporter = ?", &grant.reporter),
+            ] {
                 if let Some(value) = value {
                     parts.push(part);
                     query.values.push(Box::new(value.clone()));
