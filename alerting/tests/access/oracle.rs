@@ -114,15 +114,18 @@ fn reach(role: Role, action: Action, kind: Kind) -> Reach {
 /// What only one of the centre's roles does.
 fn own(role: Role, action: Action) -> bool {
     use Command as C;
-    match (role, action) {
-        (Role::Operator, A::ReportIncident | A::Attach | A::Command(C::Discard | C::Report)) => true,
-        (Role::Dispatcher, A::ReadStatistics | A::Command(C::Check | C::Void | C::File | C::Dispatch)) => true,
-        (Role::Dispatcher, A::Command(C::Redispatch | C::Arbitrate | C::Rework | C::Verify)) => true,
-        (Role::Supervisor, A::Supervise | A::Acknowledge | A::ApproveGrant | A::BreakGlass | A::ReadStatistics) => true,
-        (Role::Supervisor, A::Export | A::Release | A::Hold) => true,
-        (Role::Supervisor, A::Command(C::Redispatch | C::Reject | C::Close | C::Suspend | C::Resume | C::Reopen)) => {
-            true
-        }
+    match role {
+        Role::Operator => matches!(action, A::ReportIncident | A::Attach | A::Command(C::Discard | C::Report)),
+        Role::Dispatcher => match action {
+            A::Command(C::Check | C::Void | C::File | C::Dispatch | C::Redispatch) => true,
+            A::Command(C::Arbitrate | C::Rework | C::Verify) => true,
+            other => other == A::ReadStatistics,
+        },
+        Role::Supervisor => match action {
+            A::Command(C::Redispatch | C::Reject | C::Close | C::Suspend | C::Resume | C::Reopen) => true,
+            A::Supervise | A::Acknowledge | A::ApproveGrant | A::BreakGlass | A::ReadStatistics => true,
+            other => matches!(other, A::Export | A::Release | A::Hold),
+        },
         _ => false,
     }
 }

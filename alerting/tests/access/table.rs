@@ -107,12 +107,9 @@ fn ask(role: Role, action: Action, thing: Resource<'_>) -> Result<(), Denied> {
     });
     let mut best = answers.next().unwrap();
     for answer in answers {
-        let is_better = match (&best, &answer) {
-            (Err(_), Ok(())) => true,
-            (Err(Denied::Forbidden(_)), Err(Denied::NotPermitted)) => true,
-            _ => false,
-        };
-        if is_better {
+        let is_less_final = matches!((&best, &answer), (Err(Denied::Forbidden(_)), Err(Denied::NotPermitted)));
+        let is_better = answer.is_ok() || is_less_final;
+        if best.is_err() && is_better {
             best = answer;
         }
     }
