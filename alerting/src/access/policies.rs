@@ -134,6 +134,9 @@ impl Policies {
         context: Context<'_>,
         scheme: &RegionScheme,
     ) -> Result<Question<'_>, Fault> {
+        if !action.kinds().contains(&resource.kind) {
+            return Err(Fault(format!("{} is asked of a thing of kind {}", action.as_str(), resource.kind.as_str())));
+        }
         let resource = self.terms.resource(resource, scheme)?;
         let context = self.terms.context(action, context)?;
         let action_entity = self.actions.get(&action).ok_or_else(|| Fault("an action without an entity".to_owned()))?;
@@ -143,7 +146,7 @@ impl Policies {
     }
 
     /// Asks everything once, checked against the schema, so that a word or an attribute that the schema lacks stops the
-    /// start. Later entities have the same shapes and are not checked again, which takes longer than a decision.
+    /// start. Later requests have the same shapes and are not checked again, which takes longer than a decision.
     fn rehearse(&self) -> Result<(), Fault> {
         for role in Role::ALL {
             self.rehearse_with(*role, Action::ReadIncident, Kind::Incident, Purpose::PublicSafetyWatch)?;
@@ -182,8 +185,11 @@ impl Policies {
         let laden = Context { range: Some((now, now)), grant: Some(&grant), ..Context::new(now, Some(now)) };
         for (resource, context) in [(bare, plain), (full, laden.for_purpose(purpose))] {
             let entities = [self.terms.assignment(&person, &assignment)?, self.terms.resource(resource, &scheme)?];
+            let principal = entities[0].uid();
             Entities::from_entities(entities, Some(&self.schema)).map_err(fault)?;
-            self.question(action, resource, context, &scheme)?.ask(&person, &assignment)?;
+            let question = self.question(action, resource, context, &scheme)?;
+            question.request(principal, Some(&self.schema))?;
+            question.ask(&person, &assignment)?;
         }
         Ok(())
     }
@@ -192,16 +198,9 @@ impl Policies {
 impl Question<'_> {
     /// Asks it for one assignment of a person.
     pub fn ask(&self, person: &Person, assignment: &Assignment) -> Result<Verdict, Fault> {
-        let Policies { schema, slices, terms, authorizer, .. } = self.policies;
+        let Policies { slices, terms, authorizer, .. } = self.policies;
         let principal = terms.assignment(person, assignment)?;
-        let request = Request::new(
-            principal.uid(),
-            terms.action(self.action.as_str()),
-            self.resource.clone(),
-            self.context.clone(),
-            Some(schema),
-        );
-        let request = request.map_err(fault)?;
+        let request = self.request(principal.uid(), None)?;
         let entities = self.entities.clone().add_entities([principal], None).map_err(fault)?;
         let slice =
             slices.get(&(assignment.role, self.action)).ok_or_else(|| Fault("a role without policies".to_owned()))?;
@@ -216,6 +215,11 @@ impl Question<'_> {
             Decision::Deny if ids.is_empty() => Verdict::Silent,
             Decision::Deny => Verdict::Forbidden(ids),
         })
+    }
+
+    fn request(&self, principal: EntityUid, schema: Option<&Schema>) -> Result<Request, Fault> {
+        let action = self.policies.terms.action(self.action.as_str());
+        Request::new(principal, action, self.resource.clone(), self.context.clone(), schema).map_err(fault)
     }
 }
 
