@@ -136,8 +136,12 @@ impl Accounts {
         };
         let begun = session.clone();
         let person = self.store.write(move |transaction| {
-            people::begin(transaction, &begun)?;
-            people::load(transaction, &begun.account)
+            // A service's role never signs in (RULES B), whoever gave it an account and a password.
+            let person = people::load(transaction, &begun.account)?.filter(|person| !person.is_service());
+            if person.is_some() {
+                people::begin(transaction, &begun)?;
+            }
+            Ok(person)
         });
         let person = person.await?.ok_or(AccountError::Wrong)?;
         Ok(Begun { token, session, person })

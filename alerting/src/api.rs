@@ -20,7 +20,9 @@ use utoipa::{OpenApi, openapi::OpenApi as Document};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use xueliang_rules::RuleSet;
 
-use crate::{accounts::Accounts, consume::Health, evidence::Evidence, live::Live, metrics::Metrics, store::Store};
+use crate::{
+    access::Access, accounts::Accounts, consume::Health, evidence::Evidence, live::Live, metrics::Metrics, store::Store,
+};
 
 mod assets;
 mod commands;
@@ -42,6 +44,8 @@ use problem::Problem;
 pub struct Api {
     /// The store.
     pub store: Store,
+    /// The door: who may do what where.
+    pub access: Access,
     /// The accounts.
     pub accounts: Accounts,
     /// The live stream's source.

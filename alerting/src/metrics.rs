@@ -35,6 +35,8 @@ pub struct Metrics {
     pub source_up: IntGauge,
     /// Messages sent to Kafka.
     pub published: IntCounter,
+    /// Requests that could not be decided, and were denied.
+    pub access_alarms: IntCounter,
 }
 
 impl Metrics {
@@ -77,6 +79,10 @@ impl Metrics {
             position,
             source_up: gauge("xueliang_source_up", "1 while the event source is there")?,
             published: counter("xueliang_published_messages_total", "Messages sent to Kafka")?,
+            access_alarms: counter(
+                "xueliang_access_alarms_total",
+                "Requests that the access policies could not decide, and that were denied",
+            )?,
         })
     }
 

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use xueliang_rules::Engine;
 
 use crate::{
+    access::{Access, PolicyError},
     accounts::{AccountError, Accounts},
     api::{self, Api, Probe},
     consume::{
@@ -45,6 +46,9 @@ pub enum AlertingError {
     /// The address.
     #[error("can't listen on {0}; choose another [alerting] listen")]
     Listen(SocketAddr, #[source] io::Error),
+    /// The policies.
+    #[error("access policies can't be used")]
+    Policies(#[from] PolicyError),
     /// The metrics.
     #[error("metrics can't be registered")]
     Metrics(#[from] prometheus::Error),
@@ -97,6 +101,7 @@ pub async fn start(
     shutdown: CancellationToken,
 ) -> Result<(Started, Running), AlertingError> {
     let metrics = Metrics::new(&registry)?;
+    let access = Access::load(settings.region_scheme.clone(), metrics.access_alarms.clone())?;
     let data_dir = &settings.data_dir;
     std::fs::create_dir_all(data_dir).map_err(|error| StoreError::Folder(data_dir.clone(), error))?;
     let place = settings.store.clone();
@@ -128,6 +133,7 @@ pub async fn start(
     };
     let api = Api {
         store: store.clone(),
+        access,
         accounts,
         live: live.clone(),
         evidence,

@@ -12,6 +12,7 @@ use xueliang_settings::Reader;
 
 use crate::{
     consume::kafka::KafkaSettings,
+    region::RegionScheme,
     store::{Place, postgres::PostgresSettings},
 };
 
@@ -28,6 +29,8 @@ pub struct AlertingSettings {
     pub snapshot_dir: Option<PathBuf>,
     /// The code of the region that this deployment is responsible for; also of what has no grid.
     pub region: GridCode,
+    /// The lengths of region codes; city 4, county 6, township 9, community 12, grid 15 digits by default.
+    pub region_scheme: RegionScheme,
     /// How long events without an incident are kept.
     pub retention: Duration,
     /// True behind TLS: the session cookie is then marked so.
@@ -47,7 +50,11 @@ impl AlertingSettings {
         let listen = alerting.optional_text("listen");
         let data_dir = alerting.required::<PathBuf>("data_dir");
         let snapshot_dir = alerting.optional::<PathBuf>("snapshot_dir");
-        let region = alerting.required_text("region");
+        let region = alerting.required_text::<GridCode>("region");
+        let region_scheme = RegionScheme::read(&mut alerting);
+        if let Some(Err(error)) = region.as_ref().map(|region| region_scheme.level(region.as_str())) {
+            alerting.refuse("region", error.to_string(), "write a region's code, or its length into region_scheme");
+        }
         let retention = alerting.or("retention", Duration::from_secs(7 * 86_400));
         let behind_tls = alerting.or("behind_tls", false);
         let postgres = if alerting.has("postgres") { Some(read_postgres(&mut alerting)) } else { None };
@@ -64,6 +71,7 @@ impl AlertingSettings {
             store,
             snapshot_dir: snapshot_dir.map(|folder| base.join(folder)),
             region: region?,
+            region_scheme,
             retention,
             behind_tls,
             kafka,

@@ -8,6 +8,7 @@ mod command;
 mod edge;
 mod guard;
 
+pub(crate) use command::vocabulary;
 pub use command::{Command, FieldSpec, Role, State};
 pub use edge::{ClockEffect, Edge, edge};
 pub use guard::{Actor, Facts, Input, Kind, REOPEN_WITHIN, RefusedCommand, Transition, allowed, transition};

@@ -8,18 +8,18 @@ use axum::{
     },
     http::HeaderMap,
 };
-use jiff::Timestamp;
 use uuid::Uuid;
 use xueliang_events::IncidentId;
 
 use super::{
     Api,
     incidents::detail,
-    person::Signed,
+    person::{Signed, asked_now},
     problem::{Answer, Problem},
     shapes::{CommandRequest, Incident, ProblemBody},
 };
 use crate::{
+    access::Asker,
     store::{
         changes,
         commands::{Given, carry_out},
@@ -46,9 +46,9 @@ pub(super) async fn give(
 ) -> Answer<Json<Incident>> {
     let Path(id) = id?;
     let given = read(IncidentId(id), &headers, request?.0)?;
-    let (person, publishes) = (signed.person.clone(), api.publishes);
+    let (person, access, publishes) = (signed.person.clone(), api.access.clone(), api.publishes);
     let carried_out = api.store.write(move |transaction| {
-        let carried_out = carry_out(transaction, &person, &given, Timestamp::now())?;
+        let carried_out = carry_out(transaction, Asker { access: &access, person: &person }, &given, asked_now())?;
         if let (Ok(Some(announcement)), true) = (&carried_out, publishes) {
             changes::announce(transaction, announcement.clone())?;
         }

@@ -1,16 +1,15 @@
 //! Devices and rules, to be shown.
 
 use axum::{Json, extract::State};
-use jiff::Timestamp;
 
 use super::{
     Api,
-    person::Signed,
+    person::{Signed, asked_now},
     problem::Answer,
     shapes::{Bilingual, Device, DeviceList, ProblemBody, Rule, RuleList},
 };
 use crate::{
-    access::{self, Action, Denied, Resource},
+    access::{Action, Denied, Kind, Purpose, Resource},
     store::devices,
     words,
 };
@@ -21,9 +20,10 @@ use crate::{
     responses((status = 200, body = DeviceList), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody))
 )]
 pub(super) async fn list(State(api): State<Api>, signed: Signed) -> Answer<Json<DeviceList>> {
-    let scope = access::scope(&signed.person, Action::ReadDevices, Timestamp::now());
+    let scope =
+        api.access.scope(&signed.person, Action::ReadDevices, asked_now().for_purpose(Purpose::DeviceMaintenance));
     if scope.0.is_empty() {
-        return Err(Denied.into());
+        return Err(Denied::NotPermitted.into());
     }
     let mut found = api.store.read(|transaction| devices::since(transaction, 0)).await?;
     found.retain(|device| scope.covers(resource(device)));
@@ -37,8 +37,9 @@ pub(super) async fn list(State(api): State<Api>, signed: Signed) -> Answer<Json<
     responses((status = 200, body = RuleList), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody))
 )]
 pub(super) async fn rules(State(api): State<Api>, signed: Signed) -> Answer<Json<RuleList>> {
-    if access::scope(&signed.person, Action::ReadRules, Timestamp::now()).0.is_empty() {
-        return Err(Denied.into());
+    let asked = asked_now().for_purpose(Purpose::PublicSafetyWatch);
+    if api.access.scope(&signed.person, Action::ReadRules, asked).0.is_empty() {
+        return Err(Denied::NotPermitted.into());
     }
     let items = api.rules.iter().map(|rule| Rule {
         id: rule.id.to_string(),
@@ -55,7 +56,7 @@ pub(super) async fn rules(State(api): State<Api>, signed: Signed) -> Answer<Json
 }
 
 pub(super) fn resource(device: &devices::Device) -> Resource<'_> {
-    Resource { region: &device.region, ..Resource::default() }
+    Resource::new(Kind::Device, &device.region)
 }
 
 pub(super) fn shape(device: &devices::Device) -> Device {

@@ -15,7 +15,7 @@ use xueliang_events::{BBox, Class, Event, IncidentId, Payload, payload::Category
 
 use super::{
     Api,
-    person::Signed,
+    person::{Signed, asked_now},
     problem::{Answer, Problem},
     shapes::{
         Actor, AllowedCommand, Bbox, CommandField, DeviceRef, EventRow, Incident, IncidentPage, IncidentSummary,
@@ -23,7 +23,7 @@ use super::{
     },
 };
 use crate::{
-    access::{self, Action, Person, authorize},
+    access::{Access, Action, Context, Denied, Person, Purpose},
     group::snapshot_of,
     store::{
         changes::{self, Change},
@@ -48,9 +48,9 @@ pub(super) async fn list(
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Answer<Json<IncidentPage>> {
     let Query(query) = query?;
-    let scope = access::scope(&signed.person, Action::ReadIncident, Timestamp::now());
+    let scope = api.access.scope(&signed.person, Action::ReadIncident, handling());
     if scope.0.is_empty() {
-        return Err(access::Denied.into());
+        return Err(Denied::NotPermitted.into());
     }
     let limit = query.limit.unwrap_or(50).clamp(1, 200);
     let filter = Filter {
@@ -100,15 +100,15 @@ pub(super) async fn detail(api: &Api, person: &Person, id: IncidentId) -> Answer
         Ok(Some((incident, incidents::events(transaction, id)?, changes::timeline(transaction, id)?, stills)))
     });
     let (incident, events, timeline, stills) = found.await?.ok_or_else(Problem::not_found)?;
-    let now = Timestamp::now();
-    authorize(person, Action::ReadIncident, incident.resource(), now)?;
+    let asked = handling();
+    api.access.authorize(person, Action::ReadIncident, incident.resource(), asked)?;
     let events = events.iter().filter_map(|text| Event::from_json(text.as_bytes()).ok());
     Ok(Incident {
         summary: summary(&incident),
         values: incident.values.iter().cloned().map(value).collect(),
         events: events.map(|event| event_row(&event, &stills)).collect(),
         timeline: timeline.into_iter().map(timeline_row).collect(),
-        commands: allowed(person, &incident, now),
+        commands: allowed(&api.access, person, &incident, asked),
         attempts: incident.facts.attempt,
     })
 }
@@ -150,12 +150,23 @@ pub(super) fn summary(incident: &incidents::Incident) -> IncidentSummary {
     }
 }
 
-fn allowed(person: &Person, incident: &incidents::Incident, now: Timestamp) -> Vec<AllowedCommand> {
+/// Incidents are read to be handled.
+fn handling() -> Context<'static> {
+    asked_now().for_purpose(Purpose::IncidentHandling)
+}
+
+fn allowed(
+    access: &Access,
+    person: &Person,
+    incident: &incidents::Incident,
+    asked: Context<'_>,
+) -> Vec<AllowedCommand> {
     let mut commands = Vec::new();
     for command in Command::ALL {
-        let Ok(permit) = authorize(person, Action::Command(*command), incident.resource(), now) else { continue };
+        let permit = access.authorize(person, Action::Command(*command), incident.resource(), asked);
+        let Ok(permit) = permit else { continue };
         let actor = workflow::Actor { kind: Kind::Person, name: &person.account, roles: permit.roles() };
-        let possible = workflow::allowed(incident.state, &incident.facts, actor, now);
+        let possible = workflow::allowed(incident.state, &incident.facts, actor, asked.now);
         let Some((_, to)) = possible.into_iter().find(|(possible, _)| possible == command) else { continue };
         let reason = |code: &&str| ReasonOption { code: (*code).to_owned(), label: words::reason(code).into() };
         let fields = command.fields().iter();

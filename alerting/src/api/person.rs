@@ -5,8 +5,14 @@ use axum::{
     http::{HeaderMap, Method, header, request::Parts},
 };
 
+use jiff::Timestamp;
+
 use super::{Api, problem::Problem};
-use crate::{access::Person, accounts::same_secret, store::people::Session};
+use crate::{
+    access::{Context, Person, TRAINING_NOT_RECORDED},
+    accounts::same_secret,
+    store::people::Session,
+};
 
 pub(super) const COOKIE: &str = "xueliang_session";
 const CSRF_HEADER: &str = "x-csrf-token";
@@ -31,6 +37,11 @@ impl FromRequestParts<Api> for Signed {
         }
         Ok(Self { person, session })
     }
+}
+
+/// What is known of a request by somebody signed in: the time, and no more.
+pub(super) fn asked_now() -> Context<'static> {
+    Context::new(Timestamp::now(), TRAINING_NOT_RECORDED)
 }
 
 pub(super) fn cookie(headers: &HeaderMap) -> Option<&str> {

@@ -8,18 +8,17 @@ use axum::{
     http::header,
     response::IntoResponse,
 };
-use jiff::Timestamp;
 use uuid::Uuid;
 use xueliang_events::{IncidentId, values::Digest};
 
 use super::{
     Api,
-    person::Signed,
+    person::{Signed, asked_now},
     problem::{Answer, Problem},
     shapes::{ProblemBody, Purpose, Still, ViewQuery},
 };
 use crate::{
-    access::{Action, authorize},
+    access::{self, Action, Context},
     store::{
         incidents,
         views::{self, View},
@@ -46,50 +45,42 @@ pub(super) async fn serve(
     if reason.trim().is_empty() || reason.chars().count() > 200 {
         return Err(Problem::field("reason", "say why, in 1 to 200 characters"));
     }
+    let asked = Context { has_reason: true, ..asked_now().for_purpose(key(purpose)) };
     let view = View {
-        at: Timestamp::now(),
+        at: asked.now,
         account: signed.person.account.clone(),
         incident: id,
         sha256: sha256.clone(),
-        purpose: key(purpose),
+        purpose: key(purpose).as_str(),
         reason,
         permitted: false,
     };
-    let (person, fits) = (signed.person, fits(purpose));
+    let (person, access) = (signed.person, api.access.clone());
     let permit = api.store.write(move |transaction| {
         let Some(incident) = incidents::load(transaction, id)? else { return Ok(None) };
         if !incidents::shows(transaction, id, &view.sha256)? {
             return Ok(None);
         }
-        let permit = authorize(&person, Action::ViewStill, incident.resource(), view.at);
-        let permitted = fits && permit.is_ok();
-        views::register(transaction, &View { permitted, ..view })?;
+        let permit = access.authorize(&person, Action::ViewStill, incident.resource(), asked);
+        views::register(transaction, &View { permitted: permit.is_ok(), ..view })?;
         Ok(Some(permit))
     });
     let _permit = permit.await?.ok_or_else(Problem::not_found)??;
-    if !fits {
-        return Err(Problem::forbidden("this purpose doesn't cover an incident's stills"));
-    }
     let evidence = api.evidence.clone();
     let bytes = tokio::task::spawn_blocking(move || evidence.load(&sha256)).await;
     let bytes = bytes.ok().flatten().ok_or_else(Problem::not_found)?;
     Ok(([(header::CONTENT_TYPE, "image/jpeg")], bytes))
 }
 
-/// The purposes for which people on duty look at an incident's stills.
-fn fits(purpose: Purpose) -> bool {
-    matches!(purpose, Purpose::PublicSafetyWatch | Purpose::IncidentHandling | Purpose::EmergencyResponse)
-}
-
-fn key(purpose: Purpose) -> &'static str {
+fn key(purpose: Purpose) -> access::Purpose {
     match purpose {
-        Purpose::PublicSafetyWatch => "public_safety_watch",
-        Purpose::IncidentHandling => "incident_handling",
-        Purpose::EmergencyResponse => "emergency_response",
-        Purpose::StatutoryRequest => "statutory_request",
-        Purpose::DataSubjectAccess => "data_subject_access",
-        Purpose::DeviceMaintenance => "device_maintenance",
-        Purpose::ComplianceAudit => "compliance_audit",
-        Purpose::AggregateStatistics => "aggregate_statistics",
+        Purpose::PublicSafetyWatch => access::Purpose::PublicSafetyWatch,
+        Purpose::IncidentHandling => access::Purpose::IncidentHandling,
+        Purpose::EmergencyResponse => access::Purpose::EmergencyResponse,
+        Purpose::StatutoryRequest => access::Purpose::StatutoryRequest,
+        Purpose::DataSubjectAccess => access::Purpose::DataSubjectAccess,
+        Purpose::DeviceMaintenance => access::Purpose::DeviceMaintenance,
+        Purpose::ComplianceAudit => access::Purpose::ComplianceAudit,
+        Purpose::AggregateStatistics => access::Purpose::AggregateStatistics,
     }
 }

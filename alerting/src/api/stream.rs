@@ -12,7 +12,6 @@ use axum::{
     response::sse::{Event, Sse},
     routing::get,
 };
-use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::{broadcast, mpsc};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
@@ -20,12 +19,12 @@ use utoipa::{OpenApi, openapi::OpenApi as Document};
 
 use super::{
     Api, devices, incidents,
-    person::{Signed, cookie},
+    person::{Signed, asked_now, cookie},
     problem::Answer,
     shapes::{Device, IncidentSummary, ProblemBody},
 };
 use crate::{
-    access::{self, Action, Person, Scope},
+    access::{Access, Action, Person, Purpose, Scope},
     live::{self, Item},
 };
 
@@ -64,7 +63,8 @@ async fn follow(
         None => Vec::new(),
     };
     let (sender, events) = mpsc::channel(QUEUE);
-    let client = Client { scopes: Scopes::of(&signed.person), sender, token: cookie(&headers).map(str::to_owned) };
+    let client =
+        Client { scopes: Scopes::of(&api.access, &signed.person), sender, token: cookie(&headers).map(str::to_owned) };
     tokio::spawn(async move {
         let _gauge = Counted::new(&api);
         let missed = missed.into_iter().map(|(seq, incident)| Item::Incident(seq, incident.into())).collect();
@@ -79,11 +79,11 @@ struct Scopes {
 }
 
 impl Scopes {
-    fn of(person: &Person) -> Self {
-        let now = Timestamp::now();
+    fn of(access: &Access, person: &Person) -> Self {
+        let asked = |purpose| asked_now().for_purpose(purpose);
         Self {
-            incidents: access::scope(person, Action::ReadIncident, now),
-            devices: access::scope(person, Action::ReadDevices, now),
+            incidents: access.scope(person, Action::ReadIncident, asked(Purpose::IncidentHandling)),
+            devices: access.scope(person, Action::ReadDevices, asked(Purpose::DeviceMaintenance)),
         }
     }
 }
@@ -137,7 +137,7 @@ impl Client {
         let Some(token) = &self.token else { return false };
         match api.accounts.whose(token).await {
             Ok(Some((_, person))) => {
-                self.scopes = Scopes::of(&person);
+                self.scopes = Scopes::of(&api.access, &person);
                 true
             }
             Ok(None) => false,

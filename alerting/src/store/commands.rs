@@ -14,7 +14,7 @@ use super::{
     sql::params,
 };
 use crate::{
-    access::{Action, Denied, Person, authorize},
+    access::{Action, Asker, Context, Denied, Person},
     workflow::{Actor, Command, Input, Kind, RefusedCommand, State, Transition, transition},
 };
 
@@ -60,12 +60,13 @@ pub enum Rejection {
 /// Carries the command out, or says why not; a repetition moves nothing and gives `None`.
 pub fn carry_out(
     tx: &Tx<'_>,
-    person: &Person,
+    Asker { access, person }: Asker<'_>,
     given: &Given,
-    now: Timestamp,
+    asked: Context<'_>,
 ) -> Stored<Result<Option<Announcement>, Rejection>> {
     let Some(incident) = incidents::load(tx, given.incident)? else { return Ok(Err(Rejection::Unknown)) };
-    let permit = match authorize(person, Action::Command(given.command), incident.resource(), now) {
+    let now = asked.now;
+    let permit = match access.authorize(person, Action::Command(given.command), incident.resource(), asked) {
         Ok(permit) => permit,
         Err(denied) => return Ok(Err(denied.into())),
     };

@@ -14,7 +14,7 @@ use super::{
     sql::{Row, Value, params},
 };
 use crate::{
-    access::{Resource, Scope},
+    access::{Kind, Resource, Scope},
     workflow::{Facts, State},
 };
 
@@ -65,9 +65,12 @@ impl Incident {
     /// What access is asked for.
     pub fn resource(&self) -> Resource<'_> {
         Resource {
-            region: &self.region,
             department: self.facts.department.as_deref(),
             checker: self.facts.checker.as_deref(),
+            verifier: self.facts.verifier.as_deref(),
+            reporter: self.facts.reporter.as_deref(),
+            handler: self.facts.handler.as_deref(),
+            ..Resource::new(Kind::Incident, &self.region)
         }
     }
 }
@@ -184,7 +187,12 @@ impl Query {
         let mut grants = vec!["1 = 0".to_owned()];
         for grant in &scope.0 {
             let mut parts = vec![query.in_region(&grant.region)];
-            for (column, value) in [("department", &grant.department), ("checker", &grant.checker)] {
+            for (column, value) in [
+                ("department", &grant.department),
+                ("checker", &grant.checker),
+                ("verifier", &grant.verifier),
+                ("reporter", &grant.reporter),
+            ] {
                 if let Some(value) = value {
                     parts.push(format!("{column} = {}", query.add(value)));
                 }

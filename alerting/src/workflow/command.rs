@@ -23,6 +23,8 @@ macro_rules! vocabulary {
     };
 }
 
+pub(crate) use vocabulary;
+
 vocabulary! {
     /// Where an incident stands.
     State {
@@ -133,8 +135,39 @@ vocabulary! {
         PrivacyOfficer => "privacy_officer",
         /// Reads and verifies the audit.
         Auditor => "auditor",
-        /// A job of the software itself; never a person.
+        /// 系统管理员: accounts and rules.
+        SystemAdmin => "system_admin",
+        /// 安全管理员: policy.
+        SecurityAdmin => "security_admin",
+        /// 审计管理员: the audit's keeping.
+        AuditAdmin => "audit_admin",
+        /// A job of the software itself, which counts closed incidents; never a person.
         Job => "job",
+        /// Ingest, as it pushes events.
+        IngestWorker => "ingest_worker",
+        /// Sends what stands in the outbox.
+        Notifier => "notifier",
+        /// Writes reports of counts.
+        ReportExport => "report_export",
+        /// Deletes what has expired.
+        Sweeper => "sweeper",
+    }
+}
+
+impl Role {
+    /// True for a part of the software; such a role never signs in.
+    pub fn is_service(self) -> bool {
+        matches!(self, Role::Job | Role::IngestWorker | Role::Notifier | Role::ReportExport | Role::Sweeper)
+    }
+
+    /// True for the centre's own people, who may hold each other's roles.
+    pub fn is_centre(self) -> bool {
+        matches!(self, Role::Operator | Role::Dispatcher | Role::Supervisor)
+    }
+
+    /// True for the three administrators (P29).
+    pub fn is_administrator(self) -> bool {
+        matches!(self, Role::SystemAdmin | Role::SecurityAdmin | Role::AuditAdmin)
     }
 }
 

@@ -152,7 +152,7 @@ pub fn allowed(state: State, facts: &Facts, actor: Actor<'_>, now: Timestamp) ->
 /// P32: whatever needs a person's role needs a person; jobs and rules carry none of those roles.
 fn check_role(roles: &[Role], actor: Actor<'_>) -> Result<(), RefusedCommand> {
     let holds = |role: &Role| match role {
-        Role::Job => actor.kind == Kind::Job,
+        role if role.is_service() => actor.kind == Kind::Job,
         role => actor.kind == Kind::Person && actor.roles.contains(role),
     };
     if roles.iter().any(holds) {

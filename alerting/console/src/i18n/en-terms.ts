@@ -60,6 +60,9 @@ export const enTerms: Terms = {
   "role.camera_integrator": "Camera integrator",
   "role.privacy_officer": "Privacy officer",
   "role.auditor": "Auditor",
+  "role.system_admin": "System administrator",
+  "role.security_admin": "Security administrator",
+  "role.audit_admin": "Audit administrator",
 
   "command.field.checker": "Checker",
   "command.field.department": "Department",

@@ -59,6 +59,9 @@ export const zhTerms = {
   "role.camera_integrator": "集成商",
   "role.privacy_officer": "隐私专员",
   "role.auditor": "审计员",
+  "role.system_admin": "系统管理员",
+  "role.security_admin": "安全管理员",
+  "role.audit_admin": "审计管理员",
 
   "command.field.checker": "核查人",
   "command.field.department": "承办部门",

@@ -1,0 +1,89 @@
+//! Which action each route asks for. A route without a row here fails the build; so does a row without a route.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use xueliang_alerting::{
+    access::{Action, Kind, Purpose, Resource},
+    workflow::{Command, Role},
+};
+
+use crate::{ACCESS, given, grant, person, ready};
+
+/// What a route asks for.
+pub enum Asks {
+    /// Nothing: it is before sign-in.
+    Public,
+    /// That somebody is signed in; it shows that person's own session and no more.
+    SignedIn,
+    /// These actions.
+    Actions(&'static [Action]),
+    /// The action of the command that is given.
+    Commands,
+}
+
+/// By operation id, as in `openapi.json`.
+pub const ROUTES: &[(&str, Asks)] = &[
+    ("current_session", Asks::SignedIn),
+    ("follow_changes", Asks::Actions(&[Action::ReadIncident, Action::ReadDevices])),
+    ("get_incident", Asks::Actions(&[Action::ReadIncident])),
+    ("get_snapshot", Asks::Actions(&[Action::ViewStill])),
+    ("give_command", Asks::Commands),
+    ("list_devices", Asks::Actions(&[Action::ReadDevices])),
+    ("list_incidents", Asks::Actions(&[Action::ReadIncident])),
+    ("list_rules", Asks::Actions(&[Action::ReadRules])),
+    ("sign_in", Asks::Public),
+    ("sign_out", Asks::SignedIn),
+];
+
+impl Asks {
+    pub fn actions(&self) -> Vec<Action> {
+        match self {
+            Asks::Public | Asks::SignedIn => Vec::new(),
+            Asks::Actions(actions) => actions.to_vec(),
+            Asks::Commands => Command::ALL.iter().copied().map(Action::Command).collect(),
+        }
+    }
+}
+
+/// Each operation's id with its description.
+fn operations() -> BTreeMap<String, Value> {
+    let document = serde_json::to_value(xueliang_alerting::api::document()).unwrap();
+    let paths = document["paths"].as_object().unwrap().values();
+    let operations = paths.flat_map(|path| path.as_object().unwrap().values().cloned().collect::<Vec<_>>());
+    operations.filter_map(|found| Some((found.get("operationId")?.as_str()?.to_owned(), found))).collect()
+}
+
+#[test]
+fn p18_every_route_has_a_row() {
+    let routes: BTreeSet<String> = operations().into_keys().collect();
+    let rows: BTreeSet<String> = ROUTES.iter().map(|(id, _)| (*id).to_owned()).collect();
+    assert_eq!(rows.len(), ROUTES.len(), "a route has two rows");
+    assert_eq!(routes, rows, "say in ROUTES which action a new route asks for");
+}
+
+#[test]
+fn p25_an_integrator_is_denied_on_each_image_route() {
+    let gives_image = |found: &Value| {
+        let responses = found["responses"].as_object().unwrap().values();
+        let mut contents = responses.filter_map(|response| response["content"].as_object());
+        contents.any(|content| content.keys().any(|kind| kind.starts_with("image/")))
+    };
+    let images: Vec<String> =
+        operations().into_iter().filter(|(_, found)| gives_image(found)).map(|(id, _)| id).collect();
+    assert!(!images.is_empty(), "the test looked at nothing");
+    let integrator = person(&[given(Role::CameraIntegrator, "3402")]);
+    for id in images {
+        let (_, asks) = ROUTES.iter().find(|(known, _)| *known == id).unwrap();
+        assert!(!asks.actions().is_empty(), "{id} shows an image and asks for nothing");
+        for action in asks.actions() {
+            let kind = action.kinds().first().copied().unwrap_or(Kind::Incident);
+            for purpose in Purpose::ALL {
+                let grant = grant(action, *purpose);
+                let thing = Resource { id: "thing", ..Resource::new(kind, "3402") };
+                let denied = ACCESS.authorize(&integrator, action, thing, ready(*purpose, &grant)).unwrap_err();
+                assert!(denied.rules().contains(&"P25-integrator-imagery".to_owned()), "{id}: {denied:?}");
+            }
+        }
+    }
+}
