@@ -8,6 +8,7 @@
 pub mod access;
 pub mod accounts;
 pub mod api;
+pub mod attachment;
 pub mod consume;
 pub mod evidence;
 pub mod group;
@@ -15,9 +16,11 @@ pub mod live;
 pub mod metrics;
 mod publish;
 pub mod region;
+pub mod report;
 mod run;
 pub mod settings;
 pub mod store;
+pub mod text;
 pub mod words;
 pub mod workflow;
 
