@@ -10,7 +10,7 @@ use xueliang_events::GridCode;
 use xueliang_rules::RuleSet;
 use xueliang_settings::Reader;
 
-use crate::consume::kafka::KafkaSettings;
+use crate::{audit::AuditSettings, consume::kafka::KafkaSettings};
 
 /// What alerting needs to run.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +27,8 @@ pub struct AlertingSettings {
     pub retention: Duration,
     /// True behind TLS: the session cookie is then marked so.
     pub behind_tls: bool,
+    /// Where the audit's checkpoints go, and how long its rows stay.
+    pub audit: AuditSettings,
     /// Kafka, when events come from there.
     pub kafka: Option<KafkaSettings>,
     /// The rules.
@@ -40,24 +42,33 @@ impl AlertingSettings {
         let base = reader.file().parent().map(Path::to_owned).unwrap_or_default();
         let mut alerting = reader.section("alerting");
         let listen = alerting.optional_text("listen");
-        let data_dir = alerting.required::<PathBuf>("data_dir");
+        let data_dir = alerting.required::<PathBuf>("data_dir").map(|folder| base.join(folder));
         let snapshot_dir = alerting.optional::<PathBuf>("snapshot_dir");
         let region = alerting.required_text("region");
         let retention = alerting.or("retention", Duration::from_secs(7 * 86_400));
         let behind_tls = alerting.or("behind_tls", false);
         let kafka = if alerting.has("kafka") { read_kafka(&mut alerting) } else { None };
+        let audit = read_audit(&mut alerting, &base, data_dir.as_deref());
         alerting.finish();
         Some(Self {
             listen: listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8600))),
-            data_dir: base.join(data_dir?),
+            data_dir: data_dir?,
             snapshot_dir: snapshot_dir.map(|folder| base.join(folder)),
             region: region?,
             retention,
             behind_tls,
+            audit: audit?,
             kafka,
             rules,
         })
     }
+}
+
+fn read_audit(alerting: &mut Reader<'_>, base: &Path, data_dir: Option<&Path>) -> Option<AuditSettings> {
+    let mut audit = alerting.section("audit");
+    let settings = AuditSettings::read(&mut audit, base, data_dir?);
+    audit.finish();
+    Some(settings)
 }
 
 fn read_kafka(alerting: &mut Reader<'_>) -> Option<KafkaSettings> {
