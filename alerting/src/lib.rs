@@ -9,6 +9,7 @@ pub mod access;
 pub mod accounts;
 pub mod api;
 pub mod attachment;
+pub mod audit;
 pub mod consume;
 pub mod evidence;
 pub mod group;

@@ -11,6 +11,7 @@ use xueliang_rules::RuleSet;
 use xueliang_settings::Reader;
 
 use crate::{
+    audit::AuditSettings,
     consume::kafka::KafkaSettings,
     region::RegionScheme,
     store::{Place, postgres::PostgresSettings},
@@ -35,6 +36,8 @@ pub struct AlertingSettings {
     pub retention: Duration,
     /// True behind TLS: the session cookie is then marked so.
     pub behind_tls: bool,
+    /// Where the audit's checkpoints go, and how long its rows stay.
+    pub audit: AuditSettings,
     /// Kafka, when events come from there.
     pub kafka: Option<KafkaSettings>,
     /// The rules.
@@ -48,7 +51,7 @@ impl AlertingSettings {
         let base = reader.file().parent().map(Path::to_owned).unwrap_or_default();
         let mut alerting = reader.section("alerting");
         let listen = alerting.optional_text("listen");
-        let data_dir = alerting.required::<PathBuf>("data_dir");
+        let data_dir = alerting.required::<PathBuf>("data_dir").map(|folder| base.join(folder));
         let snapshot_dir = alerting.optional::<PathBuf>("snapshot_dir");
         let region = alerting.required_text::<GridCode>("region");
         let region_scheme = RegionScheme::read(&mut alerting);
@@ -59,8 +62,9 @@ impl AlertingSettings {
         let behind_tls = alerting.or("behind_tls", false);
         let postgres = if alerting.has("postgres") { Some(read_postgres(&mut alerting)) } else { None };
         let kafka = if alerting.has("kafka") { read_kafka(&mut alerting) } else { None };
+        let audit = read_audit(&mut alerting, &base, data_dir.as_deref());
         alerting.finish();
-        let data_dir = base.join(data_dir?);
+        let data_dir = data_dir?;
         let store = match postgres {
             Some(postgres) => Place::Postgres(postgres?),
             None => Place::File(data_dir.join("alerting.sqlite")),
@@ -74,6 +78,7 @@ impl AlertingSettings {
             region_scheme,
             retention,
             behind_tls,
+            audit: audit?,
             kafka,
             rules,
         })
@@ -86,6 +91,13 @@ fn read_postgres(alerting: &mut Reader<'_>) -> Option<PostgresSettings> {
     let postgres = PostgresSettings::read(&mut section);
     section.finish();
     postgres
+}
+
+fn read_audit(alerting: &mut Reader<'_>, base: &Path, data_dir: Option<&Path>) -> Option<AuditSettings> {
+    let mut audit = alerting.section("audit");
+    let settings = AuditSettings::read(&mut audit, base, data_dir?);
+    audit.finish();
+    Some(settings)
 }
 
 fn read_kafka(alerting: &mut Reader<'_>) -> Option<KafkaSettings> {

@@ -6,6 +6,8 @@
 mod alerting;
 #[cfg(feature = "ingest")]
 mod allocator;
+#[cfg(feature = "alerting")]
+mod audit;
 #[cfg(feature = "bench")]
 mod bench;
 #[cfg(feature = "ingest")]
@@ -48,6 +50,10 @@ enum Command {
     /// Consume events from Kafka ([alerting.kafka]), make incidents, serve the API and the console.
     #[cfg(feature = "alerting")]
     Alerting(Settings),
+    /// Verify the audit with nothing but its files and public keys.
+    #[cfg(feature = "alerting")]
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Write and read the registry of a city's cameras.
     #[cfg(feature = "ingest")]
     #[command(subcommand)]
@@ -119,6 +125,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Ingest(settings) => ingest::run(&settings.config).await,
             #[cfg(feature = "alerting")]
             Command::Alerting(settings) => alerting::run(&settings.config).await,
+            #[cfg(feature = "alerting")]
+            Command::Audit(command) => tokio::task::block_in_place(|| audit::run(&command)),
             #[cfg(feature = "ingest")]
             Command::Camera(command) => camera::run(command).await,
             #[cfg(feature = "ingest")]
