@@ -81,10 +81,12 @@ impl Accounts {
 
     /// Makes the first accounts when there is none, and writes their passwords to a file only its owner reads.
     pub async fn bootstrap(&self, data_dir: &Path, region: &str) -> Result<Option<PathBuf>, AccountError> {
-        const FIRST: [(&str, &str, Role); 3] = [
+        const FIRST: [(&str, &str, Role); 5] = [
             ("operator", "值守 Operator", Role::Operator),
             ("dispatcher", "派遣员 Dispatcher", Role::Dispatcher),
             ("supervisor", "值班长 Supervisor", Role::Supervisor),
+            ("privacy", "个人信息保护负责人 Privacy officer", Role::PrivacyOfficer),
+            ("auditor", "审计员 Auditor", Role::Auditor),
         ];
         if !self.store.read(people::is_empty).await? {
             return Ok(None);

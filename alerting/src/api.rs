@@ -25,6 +25,7 @@ use crate::{
 };
 
 mod assets;
+mod audit;
 mod commands;
 mod devices;
 mod health;
@@ -54,6 +55,10 @@ pub struct Api {
     pub evidence: Evidence,
     /// The rules, to be shown.
     pub rules: Arc<RuleSet>,
+    /// The region of the deployment itself.
+    pub region: Arc<str>,
+    /// How the audit's checkpoints are.
+    pub register: Health,
     /// Counts.
     pub metrics: Metrics,
     /// All metrics of the process.
@@ -117,6 +122,7 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(snapshots::serve))
         .routes(routes!(devices::list))
         .routes(routes!(devices::rules))
+        .routes(routes!(audit::list))
 }
 
 async fn within_time(request: Request, next: Next) -> Response {

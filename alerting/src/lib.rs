@@ -17,6 +17,7 @@ pub mod live;
 pub mod metrics;
 mod publish;
 pub mod region;
+mod register;
 pub mod report;
 mod run;
 pub mod settings;

@@ -22,7 +22,7 @@ use crate::{
     group::Opened,
     live::Live,
     metrics::Metrics,
-    publish,
+    publish, register,
     settings::AlertingSettings,
     store::{Store, StoreError, apply::Applier, sweep::sweep},
 };
@@ -131,6 +131,7 @@ pub async fn start(
         live: live.clone(),
         health: Health::starting("not connected yet"),
     };
+    let register = Health::starting("no checkpoint was looked at yet");
     let api = Api {
         store: store.clone(),
         access,
@@ -138,6 +139,8 @@ pub async fn start(
         live: live.clone(),
         evidence,
         rules: Arc::new(settings.rules),
+        region: settings.region.as_str().into(),
+        register: register.clone(),
         metrics,
         registry,
         health: intake.health.clone(),
@@ -148,6 +151,9 @@ pub async fn start(
     };
     let mut tasks = JoinSet::new();
     start_source(&mut tasks, (embedded, settings.kafka), &intake, &shutdown)?;
+    let data_dir = settings.data_dir.clone();
+    let (audit, audited, ends) = (settings.audit, (store.clone(), register), shutdown.clone());
+    tasks.spawn(async move { register::run(audit, &data_dir, audited, ends).await });
     tasks.spawn(tick(intake, shutdown.clone()));
     tasks.spawn(live.run(store.clone(), shutdown.clone()));
     tasks.spawn(sweep_often(store, settings.retention, shutdown.clone()));

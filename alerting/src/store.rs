@@ -14,6 +14,7 @@ use connection::{Connection, Kind};
 pub use sql::Tx;
 
 pub mod apply;
+pub mod audit;
 pub mod changes;
 pub mod columns;
 pub mod commands;
@@ -32,7 +33,6 @@ mod storms;
 pub mod sweep;
 #[cfg(test)]
 mod testing;
-pub mod views;
 
 /// Why the store did not do it.
 #[derive(Debug, thiserror::Error)]

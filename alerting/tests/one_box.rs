@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use xueliang_alerting::{
     AlertingSettings, OneBox, Running,
+    audit::{Extent, FirstBad, Keys, Verified, Witness, verify},
     consume::embedded::{Delivery, channel},
     start,
     store::{
@@ -124,6 +125,7 @@ macro_rules! on_both {
 
 on_both!(
     intrusion_becomes_one_incident_that_people_take_further,
+    p27_what_people_do_is_registered_and_a_changed_row_is_found,
     stills_need_a_purpose_a_reason_and_their_incident,
     redelivery_and_restart_change_nothing,
     crowd_fires_by_the_clock_and_the_stream_says_so,
@@ -358,8 +360,8 @@ async fn stills_need_a_purpose_a_reason_and_their_incident(site: &Site) {
     let place = site.place.clone();
     let views = tokio::task::spawn_blocking(move || {
         Connection::open(&place)?.run(Kind::Read, |tx| {
-            let rows = tx.rows("SELECT account, purpose, decision FROM view ORDER BY seq", &[])?;
-            rows.iter().map(|row| Ok((row.get("account")?, row.get("purpose")?, row.get("decision")?))).collect()
+            let rows = tx.rows("SELECT * FROM audit WHERE action = 'view_still' ORDER BY seq", &[])?;
+            rows.iter().map(|row| Ok((row.get("actor")?, row.get("purpose")?, row.get("decision")?))).collect()
         })
     });
     let views: Vec<(String, String, String)> = views.await.unwrap().unwrap();
@@ -472,4 +474,44 @@ async fn nothing_is_served_before_sign_in(site: &Site) {
     let without_token = operator.http.delete(format!("{}/api/v1/session", alerting.address)).send().await.unwrap();
     assert_eq!(without_token.status(), StatusCode::FORBIDDEN, "no x-csrf-token");
     alerting.stop().await;
+}
+
+async fn p27_what_people_do_is_registered_and_a_changed_row_is_found(site: &Site) {
+    let alerting = Box::start(site).await;
+    let mut camera = Camera::new("gate-1", an_hour_ago());
+    alerting.deliver(0, &intrusion(&mut camera, None)).await;
+    let operator = alerting.sign_in(site.path(), "operator").await;
+    let incident = operator.incidents().await.remove(0);
+    let id = incident["id"].as_str().unwrap();
+    operator.command(id, json!({ "command": "discard", "version": 1, "reason": "test", "comment": "a drill" })).await;
+    let audit = format!("{}/api/v1/audit", alerting.address);
+    assert_eq!(operator.http.get(&audit).send().await.unwrap().status(), StatusCode::FORBIDDEN);
+    let auditor = alerting.sign_in(site.path(), "auditor").await;
+    let page: Value = auditor.http.get(&audit).send().await.unwrap().json().await.unwrap();
+    let row = |row: &Value| [&row["actor"], &row["action"]].map(|text| text.as_str().unwrap().to_owned()).join(" ");
+    let rows: Vec<String> = page["items"].as_array().unwrap().iter().map(row).collect();
+    let said = ["auditor read_audit", "auditor sign_in", "operator read_audit", "operator discard", "operator sign_in"];
+    assert_eq!(rows, said);
+    let discarded = &page["items"][3];
+    assert_eq!((&discarded["reason"], &discarded["permitted"]), (&json!("a drill"), &json!(true)));
+    assert_eq!(discarded["resource"], format!("incident/{id}"));
+    alerting.stop().await;
+
+    let place = site.place.clone();
+    let verified = tokio::task::spawn_blocking(move || {
+        let mut connection = Connection::open(&place).unwrap();
+        let before = verify_stored(&mut connection);
+        let forge = "UPDATE audit SET actor = 'nobody' WHERE seq = 2";
+        connection.run(Kind::Write, |tx| tx.execute(forge, &[])).unwrap();
+        (before, verify_stored(&mut connection))
+    });
+    let (before, forged) = verified.await.unwrap();
+    assert_eq!(before.unwrap().n_rows, 5);
+    assert_eq!(forged.unwrap_err().seq, 2);
+}
+
+fn verify_stored(connection: &mut Connection) -> Result<Verified, FirstBad> {
+    let rows = connection.run(Kind::Read, |tx| xueliang_alerting::store::audit::after(tx, 0, 1000)).unwrap();
+    let witness = Witness { checkpoints: std::iter::empty(), keys: &Keys(Vec::new()) };
+    verify(rows.into_iter().map(Ok), std::iter::empty(), witness, Extent::Live { hot_from: Timestamp::MIN })
 }

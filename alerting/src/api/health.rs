@@ -53,9 +53,11 @@ pub(super) async fn ready(State(api): State<Api>) -> impl IntoResponse {
     let answers = api.store.read(|tx| tx.value::<i64>("SELECT count(*) FROM migration", &[])).await.is_ok();
     let store = if answers { "answers" } else { "does not answer" };
     let (source_ok, source) = api.health.get();
+    let (register_ok, register) = api.register.get();
     let mut parts = vec![
         Part { name: "store", ok: answers, detail: store.to_owned() },
         Part { name: "source", ok: source_ok, detail: source },
+        Part { name: "audit", ok: register_ok, detail: register },
     ];
     parts.extend(api.probes.iter().map(|probe| {
         let trouble = (probe.trouble)();

@@ -20,8 +20,8 @@ use super::{
 use crate::{
     access::{self, Action, Context},
     store::{
+        audit::{Asked, register},
         incidents,
-        views::{self, View},
     },
 };
 
@@ -46,23 +46,22 @@ pub(super) async fn serve(
         return Err(Problem::field("reason", "say why, in 1 to 200 characters"));
     }
     let asked = Context { has_reason: true, ..asked_now().for_purpose(key(purpose)) };
-    let view = View {
-        at: asked.now,
-        account: signed.person.account.clone(),
-        incident: id,
-        sha256: sha256.clone(),
-        purpose: key(purpose).as_str(),
-        reason,
-        permitted: false,
-    };
-    let (person, access) = (signed.person, api.access.clone());
-    let permit = api.store.write(move |transaction| {
-        let Some(incident) = incidents::load(transaction, id)? else { return Ok(None) };
-        if !incidents::shows(transaction, id, &view.sha256)? {
+    let (person, access, still) = (signed.person, api.access.clone(), sha256.clone());
+    let permit = api.store.write(move |tx| {
+        let Some(incident) = incidents::load(tx, id)? else { return Ok(None) };
+        if !incidents::shows(tx, id, &still)? {
             return Ok(None);
         }
         let permit = access.authorize(&person, Action::ViewStill, incident.resource(), asked);
-        views::register(transaction, &View { permitted: permit.is_ok(), ..view })?;
+        let viewed = Asked {
+            person: &person,
+            at: asked.now,
+            purpose: asked.purpose,
+            reason: Some(&reason),
+            action: Action::ViewStill.as_str(),
+            resource: &format!("incident/{id}/still/{}", still.as_str()),
+        };
+        register(tx, &access, viewed, permit.as_ref())?;
         Ok(Some(permit))
     });
     let _permit = permit.await?.ok_or_else(Problem::not_found)??;

@@ -8,13 +8,15 @@ use xueliang_events::IncidentId;
 
 use super::{
     Stored, Tx,
+    audit::{self, Asked},
     changes::{self, Announcement, NewChange},
     columns::to_json,
     incidents::{self, Incident},
     sql::params,
 };
 use crate::{
-    access::{Action, Asker, Context, Denied, Person},
+    access::{Action, Asker, Context, Denied, Permit, Person, Purpose},
+    audit::Decision,
     workflow::{Actor, Command, Input, Kind, RefusedCommand, State, Transition, transition},
 };
 
@@ -57,7 +59,7 @@ pub enum Rejection {
     KeyReused,
 }
 
-/// Carries the command out, or says why not; a repetition moves nothing and gives `None`.
+/// Carries the command out, or says why not, and registers which; a repetition moves nothing and gives `None`.
 pub fn carry_out(
     tx: &Tx<'_>,
     Asker { access, person }: Asker<'_>,
@@ -65,11 +67,34 @@ pub fn carry_out(
     asked: Context<'_>,
 ) -> Stored<Result<Option<Announcement>, Rejection>> {
     let Some(incident) = incidents::load(tx, given.incident)? else { return Ok(Err(Rejection::Unknown)) };
-    let now = asked.now;
-    let permit = match access.authorize(person, Action::Command(given.command), incident.resource(), asked) {
-        Ok(permit) => permit,
-        Err(denied) => return Ok(Err(denied.into())),
+    let action = Action::Command(given.command);
+    let permit = access.authorize(person, action, incident.resource(), asked);
+    let registered = Asked {
+        person,
+        at: asked.now,
+        purpose: Some(Purpose::IncidentHandling),
+        reason: given.comment.as_deref(),
+        action: action.as_str(),
+        resource: &format!("incident/{}", given.incident),
     };
+    let done = match &permit {
+        Ok(permit) => carry_out_permitted(tx, (person, permit), (given, incident), asked.now)?,
+        Err(denied) => Err(denied.clone().into()),
+    };
+    match (&permit, &done) {
+        (Ok(_), Ok(None)) => {}
+        (Ok(_), Err(_)) => audit::note(tx, access, registered, Decision::Deny)?,
+        (permit, _) => audit::register(tx, access, registered, permit.as_ref())?,
+    }
+    Ok(done)
+}
+
+fn carry_out_permitted(
+    tx: &Tx<'_>,
+    (person, permit): (&Person, &Permit),
+    (given, incident): (&Given, Incident),
+    now: Timestamp,
+) -> Stored<Result<Option<Announcement>, Rejection>> {
     match known_request(tx, person, given)? {
         Some(true) => return Ok(Ok(None)),
         Some(false) => return Ok(Err(Rejection::KeyReused)),

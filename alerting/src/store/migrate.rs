@@ -10,12 +10,13 @@ use super::{
     sql::params,
 };
 
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("migrations/001_first.sql"),
     include_str!("migrations/002_owner.sql"),
     include_str!("migrations/003_device_session.sql"),
     include_str!("migrations/004_places.sql"),
     include_str!("migrations/005_lists.sql"),
+    include_str!("migrations/006_audit.sql"),
 ];
 
 /// The schema that this program knows.

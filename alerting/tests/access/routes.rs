@@ -32,6 +32,7 @@ pub const ROUTES: &[(&str, Asks)] = &[
     ("list_devices", Asks::Actions(&[Action::ReadDevices])),
     ("list_incidents", Asks::Actions(&[Action::ReadIncident])),
     ("list_rules", Asks::Actions(&[Action::ReadRules])),
+    ("search_audit", Asks::Actions(&[Action::ReadAudit])),
     ("sign_in", Asks::Public),
     ("sign_out", Asks::SignedIn),
 ];
