@@ -56,6 +56,11 @@ fn measure(measure: &Measure) -> Bilingual {
         "held" => both(format!("持续 {number} 秒"), format!("for {number} s")),
         "dwell" => both(format!("停留 {number} 秒"), format!("stayed {number} s")),
         "still" => both(format!("静止 {number} 秒"), format!("stood still {number} s")),
+        "limit" => {
+            let unit = measure.unit.as_deref().map(|unit| format!(" {unit}")).unwrap_or_default();
+            both(format!("限值 {number}{unit}"), format!("limit {number}{unit}"))
+        }
+        "readings" => both(format!("超限 {number} 次"), format!("{number} readings beyond it")),
         "confidence" => both(format!("置信度 {number}"), format!("confidence {number}")),
         "black" => both("画面全黑", "the picture is black"),
         "over_exposed" => both("画面过曝", "the picture is burnt out"),
@@ -168,6 +173,18 @@ pub fn rule(rule: &Rule) -> Bilingual {
         Kind::Dwell { still: true, .. } => both(format!("{zh}：静止满 {s} 秒"), format!("{en}: still for {s} s")),
         Kind::Dwell { .. } => both(format!("{zh}：停留满 {s} 秒"), format!("{en}: stays for {s} s")),
         Kind::Line { .. } => both(format!("{zh}：越过界线"), format!("{en}: crosses the line")),
+        Kind::Balance { capacity, .. } => both(
+            format!("{zh}：在场超过 {capacity} 个满 {s} 秒"),
+            format!("{en}: more than {capacity} inside for {s} s"),
+        ),
+        Kind::Repeated { quantity, n, within, .. } => {
+            let within = within.as_secs_f64();
+            both(
+                format!("{zh}：{quantity} 在 {within} 秒内 {n} 次超限"),
+                format!("{en}: {quantity} beyond its bound {n} times within {within} s"),
+            )
+        }
+        Kind::NoData { .. } => both(format!("{zh}：无数据满 {s} 秒"), format!("{en}: no data for {s} s")),
         Kind::Threshold { quantity, .. } => {
             both(format!("{zh}：{quantity} 超限满 {s} 秒"), format!("{en}: {quantity} beyond its bound for {s} s"))
         }

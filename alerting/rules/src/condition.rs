@@ -1,14 +1,19 @@
 //! One rule's condition at one place: clear, rising towards its T, or raised until it is over.
 //!
-//! `pass` lets time go by under the last observation, `apply` takes a new one. Both are monotone in event time.
+//! A Schmitt trigger: it begins to rise where the condition holds, and is given up only where it is over, which with hysteresis lies
+//! below. Between the two it stays what it is, so T is the time since it began without having been over; without hysteresis one dip
+//! gives it up. `pass` lets time go by under the last observation, `apply` takes a new one. Both are monotone in event time.
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 use xueliang_events::{EventId, TrackId, values::SnapshotRef};
 
-use crate::firing::{FiringId, Measure};
+use crate::{
+    engine::CURRENT_WITHIN,
+    firing::{FiringId, Measure},
+};
 
 /// How long a condition must hold, be over, and be left alone.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +31,8 @@ pub(crate) struct Evidence {
     pub event: EventId,
     pub holds: bool,
     pub clears: bool,
+    /// It is worth showing with the situation: no heartbeat.
+    pub tells: bool,
 }
 
 /// The condition has held for its T.
@@ -46,8 +53,21 @@ pub(crate) struct Condition {
     /// Tracks that count as evidence now; forgotten when they leave and with their session (RULES P10).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tracks: Vec<TrackId>,
+    /// Visits that have lasted as long as a dwell rule asks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub visits: Vec<Visit>,
+    /// How many are in the zone, or went over the line inwards more than outwards.
     #[serde(default)]
     pub count: u32,
+    /// The day, from one reset to the next, that a balance is counted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub day: Option<Date>,
+    /// When the sensor's last usable reading was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_at: Option<Timestamp>,
+    /// The newest readings beyond the bound, as many as a repeated threshold asks for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beyond: Vec<Beyond>,
     /// Events that the condition rests on while it rises.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recent: Vec<EventId>,
@@ -55,6 +75,21 @@ pub(crate) struct Condition {
     pub values: Vec<Measure>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<SnapshotRef>,
+}
+
+/// One track's stay in a zone.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Visit {
+    /// Its id now; an id is replaced while the visit lasts (RULES P10).
+    pub track: TrackId,
+    pub since: Timestamp,
+}
+
+/// A reading beyond the bound.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Beyond {
+    pub at: Timestamp,
+    pub event: EventId,
 }
 
 /// The last firing.
@@ -107,13 +142,13 @@ impl Condition {
 
     /// Takes a new observation; time has passed until then.
     pub fn apply(&mut self, evidence: Evidence, timing: Timing) -> Option<Complete> {
-        let Evidence { at, since, event, holds, clears } = evidence;
+        let Evidence { at, since, event, holds, clears, .. } = evidence;
         self.phase = match self.phase {
             // → Rising
             Phase::Clear if holds => Phase::Rising { since, began_with: event },
             Phase::Clear => Phase::Clear,
             // → Clear
-            Phase::Rising { .. } if !holds => Phase::Clear,
+            Phase::Rising { .. } if clears => Phase::Clear,
             Phase::Rising { since, began_with } => Phase::Rising { since, began_with },
             Phase::Raised { clearing_since } if clears => Phase::Raised { clearing_since: clearing_since.or(Some(at)) },
             Phase::Raised { .. } => Phase::Raised { clearing_since: None },
@@ -147,8 +182,34 @@ impl Condition {
     /// The tracks of an ended session say nothing more; what has fired stays fired.
     pub fn forget_tracks(&mut self) {
         self.tracks.clear();
+        self.visits.clear();
         self.count = 0;
         self.give_up_rising();
+    }
+
+    /// Another day is counted from nothing, and what was over the capacity is over.
+    pub fn count_anew(&mut self) {
+        (self.count, self.day, self.phase) = (0, None, Phase::Clear);
+        self.forget_evidence();
+    }
+
+    /// The clock was set back: nothing has happened in the future, and what rose for long may have been over meanwhile.
+    pub fn set_back(&mut self, now: Timestamp) {
+        match &mut self.phase {
+            Phase::Rising { since, .. } if *since > later(now, CURRENT_WITHIN) => self.give_up_rising(),
+            Phase::Rising { since, .. } | Phase::Raised { clearing_since: Some(since) } => *since = now.min(*since),
+            Phase::Clear | Phase::Raised { clearing_since: None } => {}
+        }
+        if let Some(last) = &mut self.last {
+            last.at = last.at.min(now);
+        }
+        self.read_at = self.read_at.map(|read_at| read_at.min(now));
+        self.beyond.retain(|beyond| beyond.at <= now);
+        self.day = None;
+    }
+
+    pub fn is_raised(&self) -> bool {
+        matches!(self.phase, Phase::Raised { .. })
     }
 
     /// Notes an event that the rising condition rests on.

@@ -10,10 +10,11 @@ use jiff::Timestamp;
 use xueliang_events::{DeviceId, Event, Payload, Source};
 
 use crate::{
-    condition::{Complete, Condition, Evidence, Last, Phase, Timing, later},
-    evidence::{Bearing, read},
+    condition::{Complete, Condition, Evidence, Last, Timing, later},
+    evidence::{Bearing, read, zone::shown},
     firing::{Firing, FiringId, Measure, Support},
     memory::Memory,
+    order::Noted,
     read::RuleSet,
     rule::{Kind, Rule},
     schedule::Calendar,
@@ -21,6 +22,9 @@ use crate::{
 
 /// How long a device's last word counts as the present; heartbeats must come more often than this.
 pub const CURRENT_WITHIN: Duration = Duration::from_secs(30);
+
+/// The same for what is said of a sensor, whose state is repeated every five minutes.
+const SENSOR_CURRENT_WITHIN: Duration = Duration::from_secs(660);
 
 /// How far a tick stays behind the clock, so that an event on its way is not overtaken.
 pub const SETTLE: Duration = Duration::from_millis(250);
@@ -70,20 +74,21 @@ impl Engine {
         }
         let mut observed = Observed::default();
         let heard_before = memory.newest.map(|newest| newest.time);
-        let session_changed = memory.note(event);
+        let Noted { session_changed, .. } = memory.note(event);
         if let Payload::DeviceStatus(status) = &event.payload {
             memory.delivers = Some(status.state.delivers());
         }
         for rule in self.rules.of(&device).filter(|rule| fits(rule, event)) {
-            let mut condition = memory.conditions.remove(&rule.id).unwrap_or_default();
+            let known = memory.conditions.remove_entry(&rule.id);
+            let (id, mut condition) = known.map_or_else(Default::default, |(id, known)| (Some(id), known));
             let calendar = self.rules.calendar();
             let mut step = Step { rule, calendar, memory, device: &device, observed: &mut observed };
             if session_changed && rule.kind.needs_pictures() {
-                condition.forget_tracks();
+                step.leave_session(&mut condition);
             }
             step.take(&mut condition, event, heard_before);
             if condition != Condition::default() {
-                memory.conditions.insert(rule.id.clone(), condition);
+                memory.conditions.insert(id.unwrap_or_else(|| rule.id.clone()), condition);
             }
         }
         observed
@@ -96,12 +101,11 @@ impl Engine {
         let mut observed = Observed::default();
         for rule in self.rules.of(device) {
             let silenced = rule.kind.needs_pictures() && memory.delivers == Some(false);
-            if silenced || now > later(newest.time, current_within(&rule.kind)) {
-                continue;
-            }
             let Some(mut condition) = memory.conditions.remove(&rule.id) else { continue };
-            let calendar = self.rules.calendar();
-            Step { rule, calendar, memory, device, observed: &mut observed }.pass(&mut condition, until);
+            if !silenced && now <= current_until(rule, &condition, newest.time) {
+                let calendar = self.rules.calendar();
+                Step { rule, calendar, memory, device, observed: &mut observed }.pass(&mut condition, until);
+            }
             memory.conditions.insert(rule.id.clone(), condition);
         }
         observed.firings
@@ -111,8 +115,9 @@ impl Engine {
     pub fn due(&self, memory: &Memory, device: &DeviceId) -> Option<Due> {
         let newest = memory.newest?;
         let rising = self.rules.of(device).filter_map(|rule| {
-            let at = memory.conditions.get(&rule.id)?.completes_at(timing(rule))?;
-            Some((later(at, SETTLE), later(newest.time, current_within(&rule.kind))))
+            let condition = memory.conditions.get(&rule.id)?;
+            let at = condition.completes_at(timing(rule))?;
+            Some((later(at, SETTLE), current_until(rule, condition, newest.time)))
         });
         rising.reduce(|(at, until), next| (at.min(next.0), until.max(next.1))).map(|(at, until)| Due { at, until })
     }
@@ -122,16 +127,21 @@ impl Engine {
 struct Step<'s> {
     rule: &'s Rule,
     calendar: &'s Calendar,
-    memory: &'s Memory,
+    memory: &'s mut Memory,
     device: &'s DeviceId,
     observed: &'s mut Observed,
 }
 
 impl Step<'_> {
+    /// Tracks say nothing more; how many are inside stays true.
+    fn leave_session(&self, condition: &mut Condition) {
+        if !matches!(self.rule.kind, Kind::Balance { .. }) {
+            condition.forget_tracks();
+        }
+    }
+
     fn take(&mut self, condition: &mut Condition, event: &Event, heard_before: Option<Timestamp>) {
-        let timing = timing(self.rule);
-        let silent = heard_before.is_some_and(|heard| event.time > later(heard, current_within(&self.rule.kind)));
-        if silent {
+        if heard_before.is_some_and(|heard| event.time > current_until(self.rule, condition, heard)) {
             condition.give_up_rising();
         }
         self.pass(condition, event.time);
@@ -139,21 +149,24 @@ impl Step<'_> {
             condition.give_up_rising();
             return;
         }
-        let was_raised = matches!(condition.phase, Phase::Raised { .. });
-        let bearing = read(self.rule, condition, event).and_then(|bearing| self.as_scheduled(bearing, event.time));
-        match bearing {
-            Some(Bearing::Level(evidence)) => match condition.apply(evidence, timing) {
-                Some(complete) => self.fire(condition, complete),
-                None if evidence.holds && !is_heartbeat(event) => {
-                    if was_raised {
-                        self.support(condition, event)
-                    } else {
-                        condition.remember(event.id())
-                    }
+        let was_raised = condition.is_raised();
+        let bearing = read(self.rule, condition, event, &self.memory.spots);
+        self.set_day(condition, event.time);
+        match bearing.and_then(|bearing| self.as_scheduled(bearing, event.time)) {
+            Some(Bearing::Level(evidence)) => {
+                match condition.apply(evidence, timing(self.rule)) {
+                    Some(complete) => self.fire(condition, complete),
+                    None if evidence.holds && evidence.tells && was_raised => self.support(condition, event),
+                    None if evidence.holds && evidence.tells => condition.remember(event.id()),
+                    None => {}
                 }
-                None => {}
-            },
-            Some(Bearing::Pulse) => match condition.pulse(event.time, event.id(), timing) {
+                if let (true, true, Payload::ZoneDwelled(dwelled)) =
+                    (condition.is_raised(), evidence.holds, &event.payload)
+                {
+                    self.memory.spots.has_fired(self.rule, shown(dwelled));
+                }
+            }
+            Some(Bearing::Pulse) => match condition.pulse(event.time, event.id(), timing(self.rule)) {
                 Some(complete) => self.fire(condition, complete),
                 None => self.support(condition, event),
             },
@@ -161,15 +174,34 @@ impl Step<'_> {
         }
     }
 
-    /// Lets time go by; what would complete while the rule is not in force comes to nothing.
+    /// Lets time go by; what would complete while the rule is not in force, or on another day of a balance, comes to nothing.
     fn pass(&mut self, condition: &mut Condition, until: Timestamp) {
         let timing = timing(self.rule);
-        if condition.completes_at(timing).is_some_and(|at| !self.is_in_force(at)) {
+        if condition.completes_at(timing).is_some_and(|at| !self.is_in_force(at) || self.is_another_day(condition, at))
+        {
             condition.give_up_rising();
         }
         if let Some(complete) = condition.pass(until, timing) {
             self.fire(condition, complete);
         }
+        if self.is_another_day(condition, until) {
+            condition.count_anew();
+        }
+    }
+
+    /// A balance is counted on the day of its first crossing.
+    fn set_day(&self, condition: &mut Condition, at: Timestamp) {
+        if let Kind::Balance { reset_at, .. } = self.rule.kind
+            && condition.day.is_none()
+            && condition.count > 0
+        {
+            condition.day = Some(self.calendar.day_of(at, reset_at));
+        }
+    }
+
+    fn is_another_day(&self, condition: &Condition, at: Timestamp) -> bool {
+        let (Kind::Balance { reset_at, .. }, Some(day)) = (&self.rule.kind, condition.day) else { return false };
+        self.calendar.day_of(at, *reset_at) > day
     }
 
     /// While the rule is not in force no situation holds, and what began before it came into force begins with it.
@@ -229,16 +261,8 @@ impl Step<'_> {
 
 fn fits(rule: &Rule, event: &Event) -> bool {
     match event.source {
-        Source::Camera(_) => !matches!(rule.kind, Kind::Threshold { .. }),
-        Source::Sensor(_) => matches!(rule.kind, Kind::Threshold { .. }),
-        _ => false,
-    }
-}
-
-fn is_heartbeat(event: &Event) -> bool {
-    match &event.payload {
-        Payload::ZoneOccupancy(seen) => seen.heartbeat,
-        Payload::DeviceStatus(status) => status.heartbeat,
+        Source::Camera(_) => !rule.kind.needs_sensor(),
+        Source::Sensor(_) => rule.kind.needs_sensor(),
         _ => false,
     }
 }
@@ -249,18 +273,23 @@ fn timing(rule: &Rule) -> Timing {
     let (hold, clear_for) = match &rule.kind {
         Kind::Presence { hold, clear_for }
         | Kind::Occupancy { hold, clear_for, .. }
+        | Kind::Balance { hold, clear_for, .. }
         | Kind::Threshold { hold, clear_for, .. }
+        | Kind::NoData { hold, clear_for }
         | Kind::Picture { hold, clear_for, .. }
         | Kind::Status { hold, clear_for } => (*hold, *clear_for),
-        Kind::Dwell { clear_for, .. } => (Duration::ZERO, *clear_for),
+        Kind::Dwell { clear_for, .. } | Kind::Repeated { clear_for, .. } => (Duration::ZERO, *clear_for),
         Kind::Line { .. } => (Duration::ZERO, Duration::ZERO),
     };
     Timing { hold, clear_for, cool_down }
 }
 
-fn current_within(kind: &Kind) -> Duration {
-    match kind {
-        Kind::Threshold { max_gap, .. } => *max_gap,
-        _ => CURRENT_WITHIN,
+/// Until when the last word holds: a sensor's reading for as long as its rule says, another word until the next heartbeat.
+fn current_until(rule: &Rule, condition: &Condition, heard_at: Timestamp) -> Timestamp {
+    match &rule.kind {
+        Kind::Threshold { max_gap, .. } => later(condition.read_at.unwrap_or(heard_at), *max_gap),
+        Kind::Repeated { within, .. } => later(heard_at, *within),
+        Kind::NoData { .. } => later(heard_at, SENSOR_CURRENT_WITHIN),
+        _ => later(heard_at, CURRENT_WITHIN),
     }
 }

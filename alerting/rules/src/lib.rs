@@ -10,13 +10,16 @@ mod engine;
 mod evidence;
 mod firing;
 mod memory;
+mod order;
 mod read;
 mod rule;
 mod schedule;
+mod statics;
 
 pub use engine::{CURRENT_WITHIN, Due, Engine, Observed, SETTLE};
 pub use firing::{Firing, FiringId, Measure, Support};
 pub use memory::Memory;
 pub use read::RuleSet;
 pub use rule::{Bound, Governance, InvalidRuleId, Kind, Place, Rule, RuleId, Urgency};
-pub use schedule::{Calendar, Schedule};
+pub use schedule::{Calendar, Minute, Schedule};
+pub use statics::{FORGOTTEN_AFTER, LEARNT_AFTER, Static};

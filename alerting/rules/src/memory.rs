@@ -2,50 +2,52 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use xueliang_events::{Event, GridCode, SessionId};
+use xueliang_events::{Event, GridCode};
 
-use crate::{condition::Condition, rule::RuleId};
+use crate::{
+    condition::Condition,
+    order::{Ended, Newest, Noted},
+    rule::RuleId,
+    statics::{Spots, Static},
+};
 
 /// What the rules remember of one device.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Memory {
     pub(crate) newest: Option<Newest>,
+    /// Sessions that ended, the longest ago first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) ended: Vec<Ended>,
     /// From the last status; `None` until one came in this session.
     pub(crate) delivers: Option<bool>,
     pub(crate) grid: Option<GridCode>,
     pub(crate) conditions: BTreeMap<RuleId, Condition>,
-}
-
-/// The newest event taken in.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Newest {
-    pub session: SessionId,
-    pub sequence: u64,
-    pub time: Timestamp,
+    #[serde(default, skip_serializing_if = "Spots::is_empty")]
+    pub(crate) spots: Spots,
 }
 
 impl Memory {
-    /// Repeated or overtaken: within a session the sequence decides, between sessions the time.
-    pub(crate) fn has_passed(&self, event: &Event) -> bool {
-        self.newest.is_some_and(|newest| {
-            if newest.session == event.session { event.sequence <= newest.sequence } else { event.time <= newest.time }
-        })
+    /// What has stood at one place of a zone for so long that it makes no more firings.
+    pub fn statics(&self) -> Vec<Static> {
+        self.newest.map_or_else(Vec::new, |newest| self.spots.learnt(newest.time))
     }
 
-    /// Takes note of the event's envelope; true when it begins another session.
-    pub(crate) fn note(&mut self, event: &Event) -> bool {
-        let session_changed = self.newest.is_some_and(|newest| newest.session != event.session);
-        if session_changed {
+    /// Takes note of the event's envelope and of what stands where.
+    pub(crate) fn note(&mut self, event: &Event) -> Noted {
+        let noted = self.put_in_order(event);
+        if noted.session_changed {
             self.delivers = None;
         }
-        let time = self.newest.map_or(event.time, |newest| newest.time.max(event.time));
-        self.newest = Some(Newest { session: event.session, sequence: event.sequence, time });
-        if event.grid.is_some() {
+        if noted.set_back {
+            self.conditions.values_mut().for_each(|condition| condition.set_back(event.time));
+            self.spots.set_back(event.time);
+        }
+        if event.grid.is_some() && self.grid != event.grid {
             self.grid.clone_from(&event.grid);
         }
-        session_changed
+        self.spots.note(event);
+        noted
     }
 }

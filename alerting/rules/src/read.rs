@@ -1,15 +1,18 @@
 //! Rules from `[[rule]]` tables: every mistake with its line and cure, including what RULES C demands before enabling.
 
-use std::time::Duration;
+mod kind;
 
-use xueliang_events::{
-    Class, DeviceId,
-    payload::{Category, Direction, PictureFault},
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
 };
+
+use xueliang_events::{Class, DeviceId, payload::Category};
 use xueliang_settings::Reader;
 
+use self::kind::{check_fit, read_kind, read_kind_name, read_place};
 use crate::{
-    rule::{Bound, Governance, Kind, Place, Rule, Urgency},
+    rule::{Governance, Rule, Urgency},
     schedule::{Calendar, Schedule},
 };
 
@@ -18,6 +21,10 @@ use crate::{
 pub struct RuleSet {
     rules: Vec<Rule>,
     calendar: Calendar,
+    /// Which enabled rules look at a device that a rule names.
+    named: HashMap<DeviceId, Vec<usize>>,
+    /// Which enabled rules look at every device.
+    everywhere: Vec<usize>,
 }
 
 impl RuleSet {
@@ -36,7 +43,18 @@ impl RuleSet {
             }
             section.finish();
         }
-        Self { rules, calendar }
+        Self::new(rules, calendar)
+    }
+
+    fn new(rules: Vec<Rule>, calendar: Calendar) -> Self {
+        let enabled = || rules.iter().enumerate().filter(|(_, rule)| rule.enabled);
+        let watching = |device: &DeviceId| -> Vec<usize> {
+            enabled().filter(|(_, rule)| rule.watches(device)).map(|(nth, _)| nth).collect()
+        };
+        let devices: BTreeSet<&DeviceId> = enabled().flat_map(|(_, rule)| &rule.devices).collect();
+        let named = devices.into_iter().map(|device| (device.clone(), watching(device))).collect();
+        let everywhere = enabled().filter(|(_, rule)| rule.devices.is_empty()).map(|(nth, _)| nth).collect();
+        Self { named, everywhere, rules, calendar }
     }
 
     /// All rules.
@@ -51,7 +69,8 @@ impl RuleSet {
 
     /// The enabled rules that look at a device.
     pub fn of(&self, device: &DeviceId) -> impl Iterator<Item = &Rule> {
-        self.rules.iter().filter(move |rule| rule.watches(device))
+        let watching = self.named.get(device).unwrap_or(&self.everywhere);
+        watching.iter().filter_map(|nth| self.rules.get(*nth))
     }
 }
 
@@ -68,7 +87,7 @@ impl Rule {
         let kind = kind_name.and_then(|name| read_kind(reader, name));
         let place = kind_name.and_then(|name| read_place(reader, name));
         let classes = category.map(|category| read_classes(reader, category));
-        let scored = matches!(kind_name, Some("presence" | "dwell" | "line"));
+        let scored = matches!(kind_name, Some("presence" | "dwell" | "line" | "balance"));
         let min_confidence = if scored { read_confidence(reader, enabled) } else { 0.0 };
         let schedule = Schedule::read(reader);
         let cool_down = reader.or("cool_down", Duration::from_secs(60));
@@ -102,77 +121,6 @@ fn required_choice<T: Clone>(reader: &mut Reader<'_>, key: &'static str, choices
     reader.choice(key, choices)
 }
 
-fn read_kind_name(reader: &mut Reader<'_>) -> Option<&'static str> {
-    const KINDS: [(&str, &str); 7] = [
-        ("presence", "presence"),
-        ("occupancy", "occupancy"),
-        ("dwell", "dwell"),
-        ("line", "line"),
-        ("threshold", "threshold"),
-        ("picture", "picture"),
-        ("status", "status"),
-    ];
-    let name = required_choice(reader, "kind", &KINDS);
-    if name.is_none() {
-        accept_keys_of_every_kind(reader);
-    }
-    name
-}
-
-/// Which of these are wrong is known only with the kind, so none of them is reported before.
-fn accept_keys_of_every_kind(reader: &mut Reader<'_>) {
-    for text in ["zone", "line", "direction", "quantity"] {
-        reader.optional::<String>(text);
-    }
-    for number in ["hysteresis", "above", "below", "at_least", "min_confidence"] {
-        reader.optional::<f64>(number);
-    }
-    for duration in ["for", "clear_for", "max_gap"] {
-        reader.optional::<Duration>(duration);
-    }
-    reader.optional::<bool>("still");
-    reader.texts::<String>("faults");
-}
-
-fn read_kind(reader: &mut Reader<'_>, kind: &str) -> Option<Kind> {
-    if kind == "line" {
-        let choices = [("forward", Some(Direction::Forward)), ("backward", Some(Direction::Backward)), ("both", None)];
-        return Some(Kind::Line { direction: required_choice(reader, "direction", &choices)? });
-    }
-    let hold = reader.required("for");
-    let clear_for = reader.or("clear_for", Duration::from_secs(30));
-    match kind {
-        "presence" => Some(Kind::Presence { hold: hold?, clear_for }),
-        "occupancy" => {
-            let n = reader.required("at_least").filter(|n| *n > 0 || refuse_zero(reader));
-            let hysteresis = reader.or("hysteresis", 0);
-            Some(Kind::Occupancy { n: n?, hysteresis, hold: hold?, clear_for })
-        }
-        "dwell" => {
-            let still = reader.or("still", false);
-            Some(Kind::Dwell { hold: hold?, still, clear_for })
-        }
-        "threshold" => {
-            let quantity = reader.required("quantity");
-            let bound = read_bound(reader);
-            let hysteresis = reader.or("hysteresis", 0.0);
-            let max_gap = reader.or("max_gap", Duration::from_secs(600));
-            Some(Kind::Threshold { quantity: quantity?, bound: bound?, hysteresis, hold: hold?, clear_for, max_gap })
-        }
-        "picture" => {
-            let faults = read_faults(reader);
-            Some(Kind::Picture { faults, hold: hold?, clear_for })
-        }
-        _ => Some(Kind::Status { hold: hold?, clear_for }),
-    }
-}
-
-/// Those that somebody causes, unless others are named.
-fn read_faults(reader: &mut Reader<'_>) -> Vec<PictureFault> {
-    let faults = read_some_of(reader, "faults", &PictureFault::ALL, PictureFault::as_str, "fault of a picture");
-    faults.unwrap_or_else(|| vec![PictureFault::Covered, PictureFault::Moved, PictureFault::Blurred])
-}
-
 /// The values that a list names; `None` when it is empty or left out.
 fn read_some_of<T: Copy>(
     reader: &mut Reader<'_>,
@@ -193,30 +141,6 @@ fn read_some_of<T: Copy>(
         }
     }
     (!names.is_empty()).then_some(chosen)
-}
-
-fn refuse_zero(reader: &Reader<'_>) -> bool {
-    reader.refuse("at_least", "0 always holds", "write 1 or more");
-    false
-}
-
-fn read_bound(reader: &mut Reader<'_>) -> Option<Bound> {
-    match (reader.optional("above"), reader.optional("below")) {
-        (Some(above), None) => Some(Bound::Above(above)),
-        (None, Some(below)) => Some(Bound::Below(below)),
-        _ => {
-            reader.refuse("above", "one bound is needed", "write either above = … or below = …");
-            None
-        }
-    }
-}
-
-fn read_place(reader: &mut Reader<'_>, kind: &str) -> Option<Place> {
-    match kind {
-        "presence" | "occupancy" | "dwell" => reader.required_text("zone").map(Place::Zone),
-        "line" => reader.required_text("line").map(Place::Line),
-        _ => Some(Place::Device),
-    }
 }
 
 fn read_classes(reader: &mut Reader<'_>, category: Category) -> Vec<Class> {
@@ -263,37 +187,6 @@ fn read_governance(reader: &mut Reader<'_>, enabled: bool) -> Option<Governance>
         assessment: assessment?,
         deadline: deadline?,
     })
-}
-
-fn check_fit(reader: &Reader<'_>, category: Category, kind: &Kind) {
-    let kinds = kinds_of(category);
-    if !kinds.contains(&kind.as_str()) {
-        let problem = format!("{:?} can't find {}", kind.as_str(), category.as_str());
-        reader.refuse("kind", problem, format!("write one of {}", kinds.join(", ")));
-    }
-    let must_stand = matches!(category, Category::FireLaneBlocked | Category::MotorNoParking);
-    if must_stand && matches!(kind, Kind::Dwell { still: false, .. }) {
-        let problem = format!("{} means a vehicle that stands still", category.as_str());
-        reader.refuse("still", problem, "add still = true");
-    }
-}
-
-/// Which kinds of rule find a category.
-fn kinds_of(category: Category) -> &'static [&'static str] {
-    match category {
-        Category::ZoneIntrusion | Category::NonmotorOnMotorway => &["presence"],
-        Category::LineCrossed | Category::WrongWayVehicle => &["line"],
-        Category::Crowding | Category::OverCapacity => &["occupancy"],
-        Category::Dwelling | Category::FireLaneBlocked | Category::MotorNoParking => &["dwell"],
-        Category::NonmotorParking => &["occupancy", "dwell"],
-        Category::RoadFlood
-        | Category::UnderpassFlood
-        | Category::ManholeOpen
-        | Category::GasLeak
-        | Category::SmokeFire => &["threshold"],
-        Category::CameraOffline => &["status"],
-        Category::CameraTampered => &["picture"],
-    }
 }
 
 /// Which classes a category is about; a rule may narrow them.

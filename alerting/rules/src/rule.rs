@@ -8,7 +8,7 @@ use xueliang_events::{
     payload::{Category, Direction, PictureFault},
 };
 
-use crate::schedule::Schedule;
+use crate::schedule::{Minute, Schedule};
 
 /// One rule.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,6 +98,21 @@ pub enum Kind {
         /// Which way; `None` is both.
         direction: Option<Direction>,
     },
+    /// More went over a line inwards than outwards than a place holds, for a time.
+    Balance {
+        /// Which way leads in.
+        inward: Direction,
+        /// How many the place holds.
+        capacity: u32,
+        /// The situation ends at `capacity - hysteresis`.
+        hysteresis: u32,
+        /// For how long.
+        hold: Duration,
+        /// Not above for this long ends the situation.
+        clear_for: Duration,
+        /// When the count begins anew each day, for missed crossings add up.
+        reset_at: Minute,
+    },
     /// A sensor's value is beyond a bound, for a time.
     Threshold {
         /// The quantity measured.
@@ -112,6 +127,26 @@ pub enum Kind {
         clear_for: Duration,
         /// Two readings further apart than this say nothing of the time between.
         max_gap: Duration,
+    },
+    /// A sensor's value is beyond a bound several times within a while.
+    Repeated {
+        /// The quantity measured.
+        quantity: String,
+        /// The bound.
+        bound: Bound,
+        /// How many readings beyond it.
+        n: u32,
+        /// Within how long.
+        within: Duration,
+        /// Fewer for this long ends the situation.
+        clear_for: Duration,
+    },
+    /// Nothing is heard of a sensor, for a time.
+    NoData {
+        /// For how long, since its last reading.
+        hold: Duration,
+        /// Heard for this long ends the situation.
+        clear_for: Duration,
     },
     /// A camera's picture is not as it should be, for a time.
     Picture {
@@ -139,7 +174,10 @@ impl Kind {
             Kind::Occupancy { .. } => "occupancy",
             Kind::Dwell { .. } => "dwell",
             Kind::Line { .. } => "line",
+            Kind::Balance { .. } => "balance",
             Kind::Threshold { .. } => "threshold",
+            Kind::Repeated { .. } => "repeated",
+            Kind::NoData { .. } => "no_data",
             Kind::Picture { .. } => "picture",
             Kind::Status { .. } => "status",
         }
@@ -151,16 +189,23 @@ impl Kind {
             Kind::Presence { hold, .. }
             | Kind::Occupancy { hold, .. }
             | Kind::Dwell { hold, .. }
+            | Kind::Balance { hold, .. }
             | Kind::Threshold { hold, .. }
+            | Kind::NoData { hold, .. }
             | Kind::Picture { hold, .. }
             | Kind::Status { hold, .. } => *hold,
-            Kind::Line { .. } => Duration::ZERO,
+            Kind::Line { .. } | Kind::Repeated { .. } => Duration::ZERO,
         }
+    }
+
+    /// True when its evidence comes from a sensor.
+    pub fn needs_sensor(&self) -> bool {
+        matches!(self, Kind::Threshold { .. } | Kind::Repeated { .. } | Kind::NoData { .. })
     }
 
     /// True when its evidence comes from pictures, so that an offline camera silences it.
     pub fn needs_pictures(&self) -> bool {
-        !matches!(self, Kind::Threshold { .. } | Kind::Status { .. })
+        !self.needs_sensor() && !matches!(self, Kind::Status { .. })
     }
 }
 
@@ -171,6 +216,23 @@ pub enum Bound {
     Above(f64),
     /// Fires below this value.
     Below(f64),
+}
+
+impl Bound {
+    /// The value itself.
+    pub fn limit(self) -> f64 {
+        match self {
+            Bound::Above(limit) | Bound::Below(limit) => limit,
+        }
+    }
+
+    /// Whether a value lies beyond it.
+    pub fn is_passed_by(self, value: f64) -> bool {
+        match self {
+            Bound::Above(limit) => value > limit,
+            Bound::Below(limit) => value < limit,
+        }
+    }
 }
 
 /// Where on a device something happens.

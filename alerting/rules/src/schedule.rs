@@ -6,7 +6,7 @@
 use std::{collections::BTreeSet, str::FromStr};
 
 use jiff::{
-    Timestamp,
+    SignedDuration, Timestamp,
     civil::{Date, Weekday},
     tz::{Offset, TimeZone},
 };
@@ -55,6 +55,12 @@ impl Calendar {
         &self.zone
     }
 
+    /// The day that a moment belongs to when days begin at this time.
+    pub(crate) fn day_of(&self, at: Timestamp, begins_at: Minute) -> Date {
+        let local = at.to_zoned(self.zone.clone()).datetime();
+        local.checked_sub(SignedDuration::from_mins(i64::from(begins_at.0))).unwrap_or(local).date()
+    }
+
     fn is_worked(&self, date: Date) -> bool {
         let is_weekend = matches!(date.weekday(), Weekday::Saturday | Weekday::Sunday);
         self.workdays.contains(&date) || (!is_weekend && !self.holidays.contains(&date))
@@ -81,9 +87,14 @@ enum Day {
     On(Weekday),
 }
 
-/// Minute of the day, 0 to 1440.
+/// Minute of the day, 0 to 1440; written `HH:MM`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Minute(u16);
+pub struct Minute(u16);
+
+impl Minute {
+    /// When hardly anybody is about.
+    pub(crate) const FOUR_AT_NIGHT: Self = Self(4 * 60);
+}
 
 impl Schedule {
     /// Reads a rule's `schedule` tables.
