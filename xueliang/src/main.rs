@@ -6,6 +6,8 @@
 mod alerting;
 #[cfg(feature = "ingest")]
 mod allocator;
+#[cfg(feature = "alerting")]
+mod backup;
 #[cfg(feature = "bench")]
 mod bench;
 #[cfg(feature = "ingest")]
@@ -48,6 +50,12 @@ enum Command {
     /// Consume events from Kafka ([alerting.kafka]), make incidents, serve the API and the console.
     #[cfg(feature = "alerting")]
     Alerting(Settings),
+    /// Copy alerting's store and kept stills into a new folder, while it runs; the same form for SQLite and PostgreSQL.
+    #[cfg(feature = "alerting")]
+    Backup(backup::Backup),
+    /// Fill an empty store, of either kind, from a backup; alerting must not run on it yet.
+    #[cfg(feature = "alerting")]
+    Restore(backup::Restore),
     /// Write and read the registry of a city's cameras.
     #[cfg(feature = "ingest")]
     #[command(subcommand)]
@@ -119,6 +127,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Ingest(settings) => ingest::run(&settings.config).await,
             #[cfg(feature = "alerting")]
             Command::Alerting(settings) => alerting::run(&settings.config).await,
+            #[cfg(feature = "alerting")]
+            Command::Backup(backup) => backup.run().await,
+            #[cfg(feature = "alerting")]
+            Command::Restore(restore) => restore.run().await,
             #[cfg(feature = "ingest")]
             Command::Camera(command) => camera::run(command).await,
             #[cfg(feature = "ingest")]
