@@ -49,12 +49,14 @@ impl Evidence {
     }
 }
 
-fn relative(digest: &Digest) -> PathBuf {
+/// Where a still stands in a folder of stills.
+pub(crate) fn relative(digest: &Digest) -> PathBuf {
     let (folder, rest) = digest.as_str().split_at(2);
     Path::new(folder).join(format!("{rest}.jpg"))
 }
 
-fn read(file: &Path, digest: &Digest) -> io::Result<Vec<u8>> {
+/// A still's bytes, when they have its digest.
+pub(crate) fn read(file: &Path, digest: &Digest) -> io::Result<Vec<u8>> {
     if fs::metadata(file)?.len() > MAX_BYTES {
         return Err(io::Error::other("too long"));
     }
@@ -66,7 +68,8 @@ fn read(file: &Path, digest: &Digest) -> io::Result<Vec<u8>> {
     }
 }
 
-fn copy(from: &Path, to: &Path, digest: &Digest) -> io::Result<()> {
+/// Puts a sound still at its place; half of one never has its name.
+pub(crate) fn copy(from: &Path, to: &Path, digest: &Digest) -> io::Result<()> {
     let bytes = read(from, digest)?;
     let folder = to.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;

@@ -10,6 +10,7 @@ pub mod accounts;
 pub mod api;
 pub mod attachment;
 pub mod audit;
+pub mod backup;
 pub mod consume;
 pub mod evidence;
 pub mod group;

@@ -118,7 +118,7 @@ pub async fn start(
     };
     let live = Live::default();
     let incidents = live.listen_opened();
-    let evidence = Evidence::new(settings.snapshot_dir.clone(), settings.data_dir.join("evidence"));
+    let evidence = Evidence::new(settings.snapshot_dir.clone(), settings.evidence_dir());
     let intake = Intake {
         applier: Arc::new(Applier {
             engine: Engine::new(settings.rules.clone()),

@@ -83,6 +83,11 @@ impl AlertingSettings {
             rules,
         })
     }
+
+    /// The folder of the kept stills.
+    pub fn evidence_dir(&self) -> PathBuf {
+        self.data_dir.join("evidence")
+    }
 }
 
 /// `None` means that a mistake was reported.

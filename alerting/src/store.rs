@@ -21,18 +21,19 @@ pub mod commands;
 pub mod connection;
 pub mod devices;
 pub mod incidents;
-mod migrate;
+pub(crate) mod migrate;
 pub mod outbox;
 pub mod owners;
 pub mod people;
 pub mod postgres;
+pub mod schema;
 pub mod sql;
 mod sqlite;
 #[cfg(test)]
 mod storms;
 pub mod sweep;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 /// Why the store did not do it.
 #[derive(Debug, thiserror::Error)]

@@ -8,6 +8,8 @@ mod alerting;
 mod allocator;
 #[cfg(feature = "alerting")]
 mod audit;
+#[cfg(feature = "alerting")]
+mod backup;
 #[cfg(feature = "bench")]
 mod bench;
 #[cfg(feature = "ingest")]
@@ -54,6 +56,12 @@ enum Command {
     #[cfg(feature = "alerting")]
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Copy alerting's store and kept stills into a new folder, while it runs; the same form for SQLite and PostgreSQL.
+    #[cfg(feature = "alerting")]
+    Backup(backup::Backup),
+    /// Fill an empty store, of either kind, from a backup; alerting must not run on it yet.
+    #[cfg(feature = "alerting")]
+    Restore(backup::Restore),
     /// Write and read the registry of a city's cameras.
     #[cfg(feature = "ingest")]
     #[command(subcommand)]
@@ -127,6 +135,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Alerting(settings) => alerting::run(&settings.config).await,
             #[cfg(feature = "alerting")]
             Command::Audit(command) => tokio::task::block_in_place(|| audit::run(&command)),
+            #[cfg(feature = "alerting")]
+            Command::Backup(backup) => backup.run().await,
+            #[cfg(feature = "alerting")]
+            Command::Restore(restore) => restore.run().await,
             #[cfg(feature = "ingest")]
             Command::Camera(command) => camera::run(command).await,
             #[cfg(feature = "ingest")]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{
-    Stored,
+    StoreError, Stored,
     postgres::{Postgres, PostgresSettings},
     sql::Tx,
     sqlite::Sqlite,
@@ -45,13 +45,17 @@ impl Connection {
     }
 
     /// Runs `work` in one transaction that is committed when it succeeds.
-    pub fn run<T>(&mut self, kind: Kind, work: impl FnOnce(&Tx<'_>) -> Stored<T>) -> Stored<T> {
+    pub fn run<T, E: From<StoreError>>(
+        &mut self,
+        kind: Kind,
+        work: impl FnOnce(&Tx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
         match self {
             Self::Sqlite(sqlite) => sqlite.begin(kind)?,
             Self::Postgres(postgres) => postgres.begin(kind)?,
         }
         let tx = Tx(self);
-        let done = work(&tx).and_then(|value| tx.batch("COMMIT").map(|()| value));
+        let done = work(&tx).and_then(|value| tx.batch("COMMIT").map(|()| value).map_err(E::from));
         if done.is_err()
             && let Err(error) = tx.batch("ROLLBACK")
         {

@@ -5,9 +5,9 @@
 use sha2::{Digest, Sha256};
 
 use super::{
-    StoreError, Stored,
+    StoreError, Stored, Tx,
     connection::{Connection, Kind},
-    sql::params,
+    sql::{Row, params},
 };
 
 const MIGRATIONS: [&str; 6] = [
@@ -23,30 +23,42 @@ const MIGRATIONS: [&str; 6] = [
 pub const SCHEMA: usize = MIGRATIONS.len();
 
 pub(super) fn run(connection: &mut Connection) -> Stored<()> {
-    let is_postgres = matches!(connection, Connection::Postgres(_));
-    let worded = |sql: &str| if is_postgres { for_postgres(sql) } else { sql.to_owned() };
-    connection.run(Kind::Write, |tx| {
-        tx.batch(&worded(
-            "CREATE TABLE IF NOT EXISTS migration (number INTEGER PRIMARY KEY, sha256 TEXT NOT NULL) STRICT",
-        ))?;
-        let applied = tx.rows("SELECT sha256 FROM migration ORDER BY number", &[])?;
-        if applied.len() > SCHEMA {
-            return Err(StoreError::Newer { found: applied.len(), known: SCHEMA });
-        }
-        for (index, migration) in MIGRATIONS.iter().enumerate() {
-            let number = index + 1;
-            let sha256 = hex::encode(Sha256::digest(migration));
-            match applied.get(index) {
-                Some(before) if before.first::<String>()? == sha256 => {}
-                Some(_) => return Err(StoreError::MigrationChanged(number)),
-                None => {
-                    tx.batch(&worded(migration))?;
-                    tx.execute("INSERT INTO migration (number, sha256) VALUES (?1, ?2)", params![number, sha256])?;
-                }
+    connection.run(Kind::Write, |tx| up_to(tx, SCHEMA))
+}
+
+/// Brings the schema forward to this number, and not beyond.
+pub fn up_to(tx: &Tx<'_>, schema: usize) -> Stored<()> {
+    let worded = |sql: &str| if tx.is_postgres() { for_postgres(sql) } else { sql.to_owned() };
+    tx.batch(&worded(
+        "CREATE TABLE IF NOT EXISTS migration (number INTEGER PRIMARY KEY, sha256 TEXT NOT NULL) STRICT",
+    ))?;
+    let applied = applied(tx)?;
+    if applied.len() > SCHEMA {
+        return Err(StoreError::Newer { found: applied.len(), known: SCHEMA });
+    }
+    for (index, (migration, sha256)) in MIGRATIONS.iter().zip(hashes()).take(schema).enumerate() {
+        let number = index + 1;
+        match applied.get(index) {
+            Some(before) if *before == sha256 => {}
+            Some(_) => return Err(StoreError::MigrationChanged(number)),
+            None => {
+                tx.batch(&worded(migration))?;
+                tx.execute("INSERT INTO migration (number, sha256) VALUES (?1, ?2)", params![number, sha256])?;
             }
         }
-        Ok(())
-    })
+    }
+    Ok(())
+}
+
+/// The hashes of the migrations that a store has got, in their order; for a store that has the table of them.
+pub fn applied(tx: &Tx<'_>) -> Stored<Vec<String>> {
+    let rows = tx.rows("SELECT sha256 FROM migration ORDER BY number", &[])?;
+    rows.iter().map(Row::first).collect()
+}
+
+/// The hashes of all migrations, in their order.
+pub fn hashes() -> impl Iterator<Item = String> {
+    MIGRATIONS.iter().map(|migration| hex::encode(Sha256::digest(migration)))
 }
 
 /// PostgreSQL's words: texts are compared by their bytes, as SQLite does.

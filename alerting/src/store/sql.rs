@@ -76,6 +76,11 @@ impl Tx<'_> {
         row.ok_or_else(|| StoreError::Corrupt { what: "an answer without a row", value: sql.to_owned() })?.first()
     }
 
+    /// True on PostgreSQL.
+    pub(super) fn is_postgres(&self) -> bool {
+        matches!(self.0, Connection::Postgres(_))
+    }
+
     /// Carries out statements without parameters, as they stand in a migration.
     pub fn batch(&self, sql: &str) -> Stored<()> {
         match self.0 {
@@ -98,6 +103,11 @@ impl Row {
         let index = self.columns.iter().position(|name| name == column);
         let value = index.and_then(|index| self.values.get(index));
         read(column, value)
+    }
+
+    /// The values, in the columns' order.
+    pub fn into_values(self) -> Vec<Value> {
+        self.values
     }
 
     /// The first column.

@@ -35,7 +35,12 @@ pub fn on_both(check: impl Fn(&Place)) {
     let folder = tempfile::tempdir().unwrap();
     check(&Place::File(folder.path().join("a.sqlite")));
     if let Some((host, port, database)) = databases::new() {
-        let user = "postgres".to_owned();
-        check(&Place::Postgres(PostgresSettings { host, port, database, user, password: None, tls: None }));
+        check(&postgres(&host, port, &database));
     }
+}
+
+/// A database of that server.
+pub fn postgres(host: &str, port: u16, database: &str) -> Place {
+    let (host, database, user) = (host.to_owned(), database.to_owned(), "postgres".to_owned());
+    Place::Postgres(PostgresSettings { host, port, database, user, password: None, tls: None })
 }
