@@ -13,6 +13,7 @@ pub mod evidence;
 pub mod group;
 pub mod live;
 pub mod metrics;
+pub mod notify;
 mod publish;
 mod run;
 pub mod settings;

@@ -1,4 +1,4 @@
-//! Alerting's part of the settings file: `[alerting]` and the `[[rule]]` tables.
+//! Alerting's part of the settings file: `[alerting]`, the `[[rule]]` and the `[[notify]]` tables.
 
 use std::{
     net::SocketAddr,
@@ -10,10 +10,13 @@ use xueliang_events::GridCode;
 use xueliang_rules::RuleSet;
 use xueliang_settings::Reader;
 
-use crate::consume::kafka::KafkaSettings;
+use crate::{
+    consume::kafka::KafkaSettings,
+    notify::settings::{Channel, read_channels},
+};
 
 /// What alerting needs to run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct AlertingSettings {
     /// Where the API and the console are served; loopback by default.
     pub listen: SocketAddr,
@@ -31,6 +34,8 @@ pub struct AlertingSettings {
     pub kafka: Option<KafkaSettings>,
     /// The rules.
     pub rules: RuleSet,
+    /// Who is told of incidents.
+    pub channels: Vec<Channel>,
 }
 
 impl AlertingSettings {
@@ -46,6 +51,7 @@ impl AlertingSettings {
         let retention = alerting.or("retention", Duration::from_secs(7 * 86_400));
         let behind_tls = alerting.or("behind_tls", false);
         let kafka = if alerting.has("kafka") { read_kafka(&mut alerting) } else { None };
+        let channels = read_channels(reader, &mut alerting, rules.calendar());
         alerting.finish();
         Some(Self {
             listen: listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8600))),
@@ -56,6 +62,7 @@ impl AlertingSettings {
             behind_tls,
             kafka,
             rules,
+            channels,
         })
     }
 }
