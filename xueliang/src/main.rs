@@ -17,6 +17,8 @@ mod fleet_api;
 mod ingest;
 #[cfg(feature = "ingest")]
 mod model;
+#[cfg(feature = "alerting")]
+mod notify;
 mod ops;
 #[cfg(feature = "ingest")]
 mod sensor;
@@ -48,6 +50,9 @@ enum Command {
     /// Consume events from Kafka ([alerting.kafka]), make incidents, serve the API and the console.
     #[cfg(feature = "alerting")]
     Alerting(Settings),
+    /// Send a test message to a channel of [[notify]] and tell what its receiver answered.
+    #[cfg(feature = "alerting")]
+    NotifyTest(notify::NotifyTest),
     /// Write and read the registry of a city's cameras.
     #[cfg(feature = "ingest")]
     #[command(subcommand)]
@@ -119,6 +124,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Ingest(settings) => ingest::run(&settings.config).await,
             #[cfg(feature = "alerting")]
             Command::Alerting(settings) => alerting::run(&settings.config).await,
+            #[cfg(feature = "alerting")]
+            Command::NotifyTest(arguments) => notify::run(arguments).await,
             #[cfg(feature = "ingest")]
             Command::Camera(command) => camera::run(command).await,
             #[cfg(feature = "ingest")]
