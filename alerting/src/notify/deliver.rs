@@ -71,7 +71,7 @@ pub struct Courier {
 enum Line {
     Webhook(Webhook, Client),
     Robot(Robot, Client),
-    Email(Email, email::Transport),
+    Email(Box<(Email, email::Transport)>),
 }
 
 impl Courier {
@@ -84,7 +84,7 @@ impl Courier {
             Way::Email(way) => {
                 let transport = email::transport(way, patience);
                 let smtp = |error| CourierError::Smtp(channel.name.clone(), error);
-                Line::Email(way.clone(), transport.map_err(smtp)?)
+                Line::Email(Box::new((way.clone(), transport.map_err(smtp)?)))
             }
         };
         Ok(Self { channel, line })
@@ -102,7 +102,7 @@ impl Courier {
             match &self.line {
                 Line::Webhook(way, client) => webhook::send(client, way, (message, voice), now).await,
                 Line::Robot(way, client) => robot::send(client, way, (message, voice), now).await,
-                Line::Email(way, transport) => email::send(transport, way, (message, voice), now).await,
+                Line::Email(line) => email::send(&line.1, &line.0, (message, voice), now).await,
             }
         };
         match tokio::time::timeout(*patience, attempt).await {

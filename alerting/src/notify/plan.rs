@@ -4,16 +4,15 @@
 //! that wants no digest lets the excess wait. While messages wait for delivery they count against the pace, so that a receiver that
 //! is away is told of the meantime in one digest, not in hundreds of messages.
 
-use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use xueliang_events::payload::Category;
-use xueliang_rules::Urgency;
 
 use super::{
-    Change, Group, Item, Kind, Pace, later,
+    Change, Group, Item, Pace, later,
     settings::{Channel, Timing},
 };
 
@@ -109,7 +108,7 @@ pub fn plan(channel: &Channel, groups: &mut BTreeMap<GroupKey, Group>, road: Roa
 }
 
 fn due_keys(groups: &BTreeMap<GroupKey, Group>, timing: &Timing, now: Timestamp) -> Vec<GroupKey> {
-    let mut due: Vec<(&GroupKey, (Reverse<Kind>, Urgency), Option<Timestamp>)> = groups
+    let mut due: Vec<_> = groups
         .iter()
         .filter(|(_, group)| group.is_due(timing, now))
         .map(|(key, group)| (key, group.rank(), group.due_at(timing)))

@@ -3,10 +3,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use uuid::Uuid;
 use xueliang_events::IncidentId;
+use xueliang_rules::Urgency;
 
 use super::*;
 use crate::notify::{
-    Standing,
+    Kind, Standing,
     testing::{change, channel, incident, minute, second},
 };
 
