@@ -16,6 +16,8 @@ pub mod evidence;
 pub mod group;
 pub mod live;
 pub mod metrics;
+mod notifier;
+pub mod notify;
 mod publish;
 pub mod region;
 mod register;

@@ -35,6 +35,8 @@ pub struct Metrics {
     pub source_up: IntGauge,
     /// Messages sent to Kafka.
     pub published: IntCounter,
+    /// Notifications by channel and outcome.
+    pub notifications: IntCounterVec,
     /// Requests that could not be decided, and were denied.
     pub access_alarms: IntCounter,
 }
@@ -59,6 +61,11 @@ impl Metrics {
             HistogramOpts::new("xueliang_batch_seconds", "Time to take in one batch of events").buckets(buckets),
         )?;
         registry.register(Box::new(batch_seconds.clone()))?;
+        let notifications = IntCounterVec::new(
+            Opts::new("xueliang_notifications_total", "Attempts to notify by channel and outcome"),
+            &["channel", "outcome"],
+        )?;
+        registry.register(Box::new(notifications.clone()))?;
         let position = IntGaugeVec::new(Opts::new("xueliang_log_position", "Next position by log"), &["log"])?;
         registry.register(Box::new(position.clone()))?;
         Ok(Self {
@@ -79,6 +86,7 @@ impl Metrics {
             position,
             source_up: gauge("xueliang_source_up", "1 while the event source is there")?,
             published: counter("xueliang_published_messages_total", "Messages sent to Kafka")?,
+            notifications,
             access_alarms: counter(
                 "xueliang_access_alarms_total",
                 "Requests that the access policies could not decide, and that were denied",

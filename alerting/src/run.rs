@@ -22,6 +22,8 @@ use crate::{
     group::Opened,
     live::Live,
     metrics::Metrics,
+    notifier,
+    notify::{Courier, CourierError},
     publish, register,
     settings::AlertingSettings,
     store::{Store, StoreError, apply::Applier, sweep::sweep},
@@ -49,6 +51,9 @@ pub enum AlertingError {
     /// The policies.
     #[error("access policies can't be used")]
     Policies(#[from] PolicyError),
+    /// A channel of notifications.
+    #[error("a channel of [[notify]] can't be used")]
+    Notify(#[from] CourierError),
     /// The metrics.
     #[error("metrics can't be registered")]
     Metrics(#[from] prometheus::Error),
@@ -116,6 +121,7 @@ pub async fn start(
         Some(OneBox { source, probes }) => (Some(source), probes),
         None => (None, Vec::new()),
     };
+    let couriers: Vec<Courier> = settings.channels.into_iter().map(Courier::new).collect::<Result<_, _>>()?;
     let live = Live::default();
     let incidents = live.listen_opened();
     let evidence = Evidence::new(settings.snapshot_dir.clone(), settings.evidence_dir());
@@ -132,6 +138,7 @@ pub async fn start(
         health: Health::starting("not connected yet"),
     };
     let register = Health::starting("no checkpoint was looked at yet");
+    let told = metrics.clone();
     let api = Api {
         store: store.clone(),
         access,
@@ -154,6 +161,9 @@ pub async fn start(
     let data_dir = settings.data_dir.clone();
     let (audit, audited, ends) = (settings.audit, (store.clone(), register), shutdown.clone());
     tasks.spawn(async move { register::run(audit, &data_dir, audited, ends).await });
+    for courier in couriers {
+        tasks.spawn(notifier::run(courier, store.clone(), told.clone(), shutdown.clone()));
+    }
     tasks.spawn(tick(intake, shutdown.clone()));
     tasks.spawn(live.run(store.clone(), shutdown.clone()));
     tasks.spawn(sweep_often(store, settings.retention, shutdown.clone()));

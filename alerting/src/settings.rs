@@ -1,4 +1,4 @@
-//! Alerting's part of the settings file: `[alerting]` and the `[[rule]]` tables.
+//! Alerting's part of the settings file: `[alerting]`, the `[[rule]]` and the `[[notify]]` tables.
 
 use std::{
     net::SocketAddr,
@@ -13,12 +13,13 @@ use xueliang_settings::Reader;
 use crate::{
     audit::AuditSettings,
     consume::kafka::KafkaSettings,
+    notify::settings::{Channel, read_channels},
     region::RegionScheme,
     store::{Place, postgres::PostgresSettings},
 };
 
 /// What alerting needs to run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct AlertingSettings {
     /// Where the API and the console are served; loopback by default.
     pub listen: SocketAddr,
@@ -42,6 +43,8 @@ pub struct AlertingSettings {
     pub kafka: Option<KafkaSettings>,
     /// The rules.
     pub rules: RuleSet,
+    /// Who is told of incidents.
+    pub channels: Vec<Channel>,
 }
 
 impl AlertingSettings {
@@ -63,6 +66,7 @@ impl AlertingSettings {
         let postgres = if alerting.has("postgres") { Some(read_postgres(&mut alerting)) } else { None };
         let kafka = if alerting.has("kafka") { read_kafka(&mut alerting) } else { None };
         let audit = read_audit(&mut alerting, &base, data_dir.as_deref());
+        let channels = read_channels(reader, &mut alerting, rules.calendar());
         alerting.finish();
         let data_dir = data_dir?;
         let store = match postgres {
@@ -81,6 +85,7 @@ impl AlertingSettings {
             audit: audit?,
             kafka,
             rules,
+            channels,
         })
     }
 

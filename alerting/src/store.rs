@@ -22,6 +22,7 @@ pub mod connection;
 pub mod devices;
 pub mod incidents;
 pub(crate) mod migrate;
+pub mod notify;
 pub mod outbox;
 pub mod owners;
 pub mod people;

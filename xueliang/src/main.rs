@@ -21,6 +21,8 @@ mod fleet_api;
 mod ingest;
 #[cfg(feature = "ingest")]
 mod model;
+#[cfg(feature = "alerting")]
+mod notify;
 mod ops;
 #[cfg(feature = "ingest")]
 mod sensor;
@@ -62,6 +64,9 @@ enum Command {
     /// Fill an empty store, of either kind, from a backup; alerting must not run on it yet.
     #[cfg(feature = "alerting")]
     Restore(backup::Restore),
+    /// Send a test message to a channel of [[notify]] and tell what its receiver answered.
+    #[cfg(feature = "alerting")]
+    NotifyTest(notify::NotifyTest),
     /// Write and read the registry of a city's cameras.
     #[cfg(feature = "ingest")]
     #[command(subcommand)]
@@ -139,6 +144,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Backup(backup) => backup.run().await,
             #[cfg(feature = "alerting")]
             Command::Restore(restore) => restore.run().await,
+            #[cfg(feature = "alerting")]
+            Command::NotifyTest(arguments) => notify::run(arguments).await,
             #[cfg(feature = "ingest")]
             Command::Camera(command) => camera::run(command).await,
             #[cfg(feature = "ingest")]

@@ -10,13 +10,14 @@ use super::{
     sql::{Row, params},
 };
 
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/001_first.sql"),
     include_str!("migrations/002_owner.sql"),
     include_str!("migrations/003_device_session.sql"),
     include_str!("migrations/004_places.sql"),
     include_str!("migrations/005_lists.sql"),
     include_str!("migrations/006_audit.sql"),
+    include_str!("migrations/007_notify.sql"),
 ];
 
 /// The schema that this program knows.

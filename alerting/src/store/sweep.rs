@@ -9,6 +9,9 @@ use super::{Stored, Tx, sql::params};
 /// How long a command's key is remembered.
 const KEYS_FOR: Duration = Duration::from_secs(24 * 3600);
 
+/// How long it can be seen what became of a notification.
+const TOLD_FOR: Duration = Duration::from_secs(30 * 86_400);
+
 /// At most so many events at once, so that nobody waits long for the store.
 const STEP: u64 = 5_000;
 
@@ -21,6 +24,7 @@ pub fn sweep(tx: &Tx<'_>, retention: Duration, now: Timestamp) -> Stored<bool> {
     )?;
     tx.execute("DELETE FROM refused WHERE at < ?1", params![before(retention)])?;
     tx.execute("DELETE FROM idempotency WHERE at < ?1", params![before(KEYS_FOR)])?;
+    tx.execute("DELETE FROM notification WHERE outcome <> 'waiting' AND made_at < ?1", params![before(TOLD_FOR)])?;
     tx.execute("DELETE FROM session WHERE expires_at < ?1", params![now])?;
     Ok(n_deleted == STEP)
 }

@@ -1,0 +1,106 @@
+use jiff::SignedDuration;
+use xueliang_events::payload::{DeviceState, DeviceStatus};
+use xueliang_rules::{Engine, RuleSet};
+use xueliang_settings::Document;
+
+use super::*;
+use crate::{
+    consume::Message as Incoming,
+    evidence::Evidence,
+    notify::testing::channel,
+    store::{
+        Place, Store,
+        apply::{Applier, Batch},
+        testing,
+    },
+};
+
+const RULE: &str =
+    "[[rule]]\nid = \"offline\"\nversion = 1\ncategory = \"camera_offline\"\nkind = \"status\"\nfor = \"20s\"
+enabled = true\nowner = \"o\"\nlegal_basis = \"l\"\ndepartment = \"d\"\nassessment = \"a\"\ndeadline = \"default\"\n";
+
+fn at(second: i64) -> Timestamp {
+    let start: Timestamp = "2026-11-23T08:00:00Z".parse().unwrap();
+    start.checked_add(SignedDuration::from_secs(second)).unwrap()
+}
+
+/// A camera that is silent from `second` on, so that an incident opens 20 seconds later.
+fn fail(store: &Store, camera: &str, (second, position): (i64, u64)) {
+    let read = |reader: &mut xueliang_settings::Reader<'_>| Some(RuleSet::read(reader));
+    let applier = Applier {
+        engine: Engine::new(Document::from_text("rules.toml", RULE.to_owned()).read(read).unwrap()),
+        evidence: Evidence::new(None, "evidence".into()),
+        root_region: "3402".to_owned(),
+        publishes: false,
+    };
+    let say = |nth: u64| {
+        let silent = DeviceStatus::new(DeviceState::Unreachable, at(second));
+        let when = at(second + 20 * nth.cast_signed());
+        Incoming::read(position + nth, testing::event(camera, nth, when, silent.into()).to_json().unwrap())
+    };
+    let (log, origin) = ("log".to_owned(), ("topic".to_owned(), 0));
+    let batch = Batch { log, origin, expected: None, messages: vec![say(0), say(1)] };
+    store.write_blocking(move |tx| applier.apply(tx, &batch, at(second + 20))).unwrap();
+}
+
+/// What each of two instances would deliver at this second; both look.
+fn delivered_at(place: &Place, second: i64) -> Vec<Message> {
+    let wanted = channel("");
+    let mut delivered = Vec::new();
+    for _ in 0..2 {
+        let (store, channel) = (Store::open(place).unwrap(), wanted.clone());
+        let messages = store.write_blocking(move |tx| {
+            while advance(tx, &channel, at(second))? {}
+            let mut messages = Vec::new();
+            while let Some(leased) = lease(tx, &channel, at(second))? {
+                settle(tx, &leased, &Delivery::Delivered, at(second))?;
+                messages.push(leased.message);
+            }
+            Ok(messages)
+        });
+        delivered.extend(messages.unwrap());
+    }
+    delivered
+}
+
+#[test]
+fn an_incident_is_told_once_however_many_instances_look() {
+    testing::on_both(|place| {
+        let store = Store::open(place).unwrap();
+        assert_eq!(delivered_at(place, 0), [], "a new channel begins with what changes from now on");
+        fail(&store, "a", (0, 0));
+        assert_eq!(delivered_at(place, 25), [], "a burst is gathered first");
+        let told = delivered_at(place, 60);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(delivered_at(place, 61), []);
+    });
+}
+
+#[test]
+fn a_message_that_does_not_arrive_is_tried_again_and_then_given_up() {
+    testing::on_both(|place| {
+        let store = Store::open(place).unwrap();
+        delivered_at(place, 0);
+        fail(&store, "a", (0, 0));
+        let wanted = channel("");
+        let attempt = |second: i64, delivery: Delivery| {
+            let channel = wanted.clone();
+            let tried = store.write_blocking(move |tx| {
+                advance(tx, &channel, at(second))?;
+                let Some(leased) = lease(tx, &channel, at(second))? else { return Ok(None) };
+                let nobody_else = lease(tx, &channel, at(second))?;
+                assert!(nobody_else.is_none(), "leased by one at a time");
+                let is_dead = settle(tx, &leased, &delivery, at(second))?;
+                Ok(Some((leased.message.id, leased.n_tries, is_dead)))
+            });
+            tried.unwrap()
+        };
+        let away = || Delivery::Retry { after: None, reason: "away".to_owned() };
+        let (id, ..) = attempt(60, away()).unwrap();
+        assert_eq!(attempt(61, away()), None, "not before its time");
+        assert_eq!(attempt(70, away()), Some((id, 2, false)));
+        let gone = Delivery::Dead { reason: "gone".to_owned() };
+        assert_eq!(attempt(200, gone), Some((id, 3, true)));
+        assert_eq!(attempt(9_000, away()), None, "given up for good");
+    });
+}
