@@ -9,6 +9,7 @@ pub mod access;
 pub mod accounts;
 pub mod api;
 pub mod consume;
+pub mod deadline;
 pub mod evidence;
 pub mod group;
 pub mod live;

@@ -1,4 +1,4 @@
-//! Alerting's part of the settings file: `[alerting]` and the `[[rule]]` tables.
+//! Alerting's part of the settings file: `[alerting]`, `[calendar]`, the `[[rule]]` and the `[[deadline]]` tables.
 
 use std::{
     net::SocketAddr,
@@ -10,7 +10,7 @@ use xueliang_events::GridCode;
 use xueliang_rules::RuleSet;
 use xueliang_settings::Reader;
 
-use crate::consume::kafka::KafkaSettings;
+use crate::{consume::kafka::KafkaSettings, deadline::Deadlines};
 
 /// What alerting needs to run.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,12 +31,15 @@ pub struct AlertingSettings {
     pub kafka: Option<KafkaSettings>,
     /// The rules.
     pub rules: RuleSet,
+    /// The deadline rules that the rules name.
+    pub deadlines: Deadlines,
 }
 
 impl AlertingSettings {
-    /// Reads `[alerting]` and `[[rule]]` from the file's top table.
+    /// Reads `[alerting]`, `[calendar]`, `[[rule]]` and `[[deadline]]` from the file's top table.
     pub fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let rules = RuleSet::read(reader);
+        let deadlines = Deadlines::read(reader);
         let base = reader.file().parent().map(Path::to_owned).unwrap_or_default();
         let mut alerting = reader.section("alerting");
         let listen = alerting.optional_text("listen");
@@ -56,6 +59,7 @@ impl AlertingSettings {
             behind_tls,
             kafka,
             rules,
+            deadlines,
         })
     }
 }
@@ -69,4 +73,49 @@ fn read_kafka(alerting: &mut Reader<'_>) -> Option<KafkaSettings> {
     let group = kafka.or("group", "xueliang-alerting".to_owned());
     kafka.finish();
     Some(KafkaSettings { brokers: brokers?, group })
+}
+
+#[cfg(test)]
+mod tests {
+    use xueliang_settings::Document;
+
+    use super::*;
+
+    fn read(text: &str) -> Result<AlertingSettings, String> {
+        let read = Document::from_text("a.toml", text).read(|root| {
+            for other in ["ingest", "camera", "sensor", "sensor_group"] {
+                root.ignore(other);
+            }
+            AlertingSettings::read(root)
+        });
+        read.map_err(|mistakes| mistakes.to_string())
+    }
+
+    #[test]
+    fn the_deadlines_that_samples_name_are_there() {
+        let one_box = include_str!("../../deploy/samples/one-box.toml");
+        let (_, notes) = one_box.split_once("# [calendar]").unwrap();
+        let notes = format!("# [calendar]{notes}").replace("\n# ", "\n");
+        let notes = format!("{one_box}\n{}", notes.trim_start_matches("# "));
+        let samples = [
+            include_str!("../../deploy/samples/city-alerting.toml"),
+            include_str!("../../deploy/samples/demo.toml"),
+            include_str!("../../deploy/samples/sensors.toml"),
+            one_box,
+            &notes,
+        ];
+        for sample in samples {
+            let settings = read(&sample.replace("@LISTEN@", "127.0.0.1:0")).unwrap();
+            let named = settings.rules.iter().filter_map(|rule| rule.governance.as_ref());
+            assert!(named.map(|governance| settings.deadlines.find(&governance.deadline)).all(|rule| rule.is_some()));
+        }
+        assert!(read(&notes).unwrap().deadlines.find("yard").is_some());
+    }
+
+    #[test]
+    fn a_rule_without_its_deadline_rule_is_refused_with_its_line() {
+        let text = include_str!("../../deploy/samples/city-alerting.toml").replace("\"1d\"", "\"soon\"");
+        let found = read(&text).unwrap_err();
+        assert!(found.contains("a.toml:25: rule[0].deadline: there is no deadline rule \"soon\""), "{found}");
+    }
 }

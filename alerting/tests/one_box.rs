@@ -42,7 +42,7 @@ owner = "o"
 legal_basis = "l"
 department = "d"
 assessment = "a"
-deadline = "x"
+deadline = "2h"
 
 [[rule]]
 id = "plaza"
@@ -57,7 +57,7 @@ owner = "o"
 legal_basis = "l"
 department = "d"
 assessment = "a"
-deadline = "x"
+deadline = "2h"
 "#;
 
 struct Box {

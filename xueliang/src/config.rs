@@ -31,6 +31,7 @@ fn read_ingest(
         root.ignore("alerting");
         root.ignore("rule");
         root.ignore("calendar");
+        root.ignore("deadline");
         read(root)
     })
 }
