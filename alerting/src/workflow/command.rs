@@ -23,6 +23,8 @@ macro_rules! vocabulary {
     };
 }
 
+pub(super) use vocabulary;
+
 vocabulary! {
     /// Where an incident stands.
     State {
