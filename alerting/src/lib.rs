@@ -12,6 +12,7 @@ pub mod attachment;
 pub mod audit;
 pub mod backup;
 pub mod consume;
+pub mod deadline;
 pub mod evidence;
 pub mod group;
 pub mod live;

@@ -1,4 +1,4 @@
-//! Alerting's part of the settings file: `[alerting]`, the `[[rule]]` and the `[[notify]]` tables.
+//! Alerting's part of the settings file: `[alerting]`, `[calendar]`, and the `[[rule]]`, `[[deadline]]` and `[[notify]]` tables.
 
 use std::{
     net::SocketAddr,
@@ -13,6 +13,7 @@ use xueliang_settings::Reader;
 use crate::{
     audit::AuditSettings,
     consume::kafka::KafkaSettings,
+    deadline::Deadlines,
     notify::settings::{Channel, read_channels},
     region::RegionScheme,
     store::{Place, postgres::PostgresSettings},
@@ -45,12 +46,15 @@ pub struct AlertingSettings {
     pub rules: RuleSet,
     /// Who is told of incidents.
     pub channels: Vec<Channel>,
+    /// The deadline rules that the rules name.
+    pub deadlines: Deadlines,
 }
 
 impl AlertingSettings {
-    /// Reads `[alerting]` and `[[rule]]` from the file's top table.
+    /// Reads `[alerting]`, `[calendar]`, `[[rule]]` and `[[deadline]]` from the file's top table.
     pub fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let rules = RuleSet::read(reader);
+        let deadlines = Deadlines::read(reader);
         let base = reader.file().parent().map(Path::to_owned).unwrap_or_default();
         let mut alerting = reader.section("alerting");
         let listen = alerting.optional_text("listen");
@@ -86,6 +90,7 @@ impl AlertingSettings {
             kafka,
             rules,
             channels,
+            deadlines,
         })
     }
 
@@ -119,4 +124,49 @@ fn read_kafka(alerting: &mut Reader<'_>) -> Option<KafkaSettings> {
     let group = kafka.or("group", "xueliang-alerting".to_owned());
     kafka.finish();
     Some(KafkaSettings { brokers: brokers?, group })
+}
+
+#[cfg(test)]
+mod tests {
+    use xueliang_settings::Document;
+
+    use super::*;
+
+    fn read(text: &str) -> Result<AlertingSettings, String> {
+        let read = Document::from_text("a.toml", text).read(|root| {
+            for other in ["ingest", "camera", "sensor", "sensor_group"] {
+                root.ignore(other);
+            }
+            AlertingSettings::read(root)
+        });
+        read.map_err(|mistakes| mistakes.to_string())
+    }
+
+    #[test]
+    fn the_deadlines_that_samples_name_are_there() {
+        let one_box = include_str!("../../deploy/samples/one-box.toml");
+        let (_, notes) = one_box.split_once("# [calendar]").unwrap();
+        let notes = format!("# [calendar]{notes}").replace("\n# ", "\n");
+        let notes = format!("{one_box}\n{}", notes.trim_start_matches("# "));
+        let samples = [
+            include_str!("../../deploy/samples/city-alerting.toml"),
+            include_str!("../../deploy/samples/demo.toml"),
+            include_str!("../../deploy/samples/sensors.toml"),
+            one_box,
+            &notes,
+        ];
+        for sample in samples {
+            let settings = read(&sample.replace("@LISTEN@", "127.0.0.1:0")).unwrap();
+            let named = settings.rules.iter().filter_map(|rule| rule.governance.as_ref());
+            assert!(named.map(|governance| settings.deadlines.find(&governance.deadline)).all(|rule| rule.is_some()));
+        }
+        assert!(read(&notes).unwrap().deadlines.find("yard").is_some());
+    }
+
+    #[test]
+    fn a_rule_without_its_deadline_rule_is_refused_with_its_line() {
+        let text = include_str!("../../deploy/samples/city-alerting.toml").replace("\"1d\"", "\"soon\"");
+        let found = read(&text).unwrap_err();
+        assert!(found.contains("a.toml:25: rule[0].deadline: there is no deadline rule \"soon\""), "{found}");
+    }
 }

@@ -48,7 +48,7 @@ owner = "o"
 legal_basis = "l"
 department = "d"
 assessment = "a"
-deadline = "x"
+deadline = "2h"
 
 [[rule]]
 id = "plaza"
@@ -63,7 +63,7 @@ owner = "o"
 legal_basis = "l"
 department = "d"
 assessment = "a"
-deadline = "x"
+deadline = "2h"
 "#;
 
 #[path = "shared/databases.rs"]

@@ -10,6 +10,13 @@ use xueliang_alerting::workflow::{
     Actor, Command, Facts, Input, Kind, RefusedCommand, Role, State, allowed, edge, transition,
 };
 
+#[path = "workflow/courses.rs"]
+mod courses;
+#[path = "workflow/play.rs"]
+mod play;
+#[path = "workflow/rows.rs"]
+mod rows;
+
 const NOW: &str = "2026-11-23T08:00:00Z";
 
 fn now() -> Timestamp {
@@ -36,7 +43,7 @@ const EDGES: [(u8, &str, &str, &str, &[&str]); 22] = [
     (16, "verifying", "reject", "dispatched", &["supervisor"]),
     (17, "verifying", "close", "closed", &["supervisor"]),
     (18, "handling", "suspend", "suspended", &["supervisor"]),
-    (18, "suspended", "resume", "handling", &["supervisor"]),
+    (18, "suspended", "resume", "handling", &["supervisor", "job"]),
     (19, "closed", "reopen", "reopened", &["supervisor"]),
     (19, "reopened", "redispatch", "dispatched", &["supervisor"]),
     (20, "closed", "evaluate", "evaluated", &["job"]),
@@ -70,25 +77,29 @@ fn give(state: State, facts: &Facts, actor: Actor<'_>, command: Command) -> Resu
     transition(state, facts, actor, input).map(|moved| moved.to)
 }
 
-/// RULES P32: from what a machine detected, no job and no rule gets anywhere; each step needs a person.
+/// RULES P32: from what a machine detected, no job and no rule gets anywhere; each step needs a person. A job only ends a wait
+/// that a supervisor began, when its time has passed, and counts what is closed.
 #[test]
 fn p32_nothing_is_dispatched_without_a_person() {
+    let days_ago = |days: i64| Some(now().checked_sub(jiff::SignedDuration::from_hours(24 * days)).unwrap());
+    let facts = Facts {
+        checker: Some("machine".to_owned()),
+        handler: Some("machine".to_owned()),
+        suspended_until: days_ago(1),
+        closed_at: days_ago(8),
+        ..Facts::default()
+    };
+    let mut moved = Vec::new();
     for state in State::ALL {
         for command in Command::ALL {
             for kind in [Kind::Rule, Kind::Job] {
                 let actor = Actor { kind, name: "machine", roles: Role::ALL };
-                let facts = Facts {
-                    checker: Some("machine".to_owned()),
-                    handler: Some("machine".to_owned()),
-                    closed_at: Some(now()),
-                    ..Facts::default()
-                };
-                if let Ok(to) = give(*state, &facts, actor, *command) {
-                    assert_eq!((*state, to, kind), (State::Closed, State::Evaluated, Kind::Job));
-                }
+                moved.extend(give(*state, &facts, actor, *command).map(|to| (*state, to, kind)));
             }
         }
     }
+    let expected = [(State::Closed, State::Evaluated, Kind::Job), (State::Suspended, State::Handling, Kind::Job)];
+    assert_eq!(moved, expected);
 }
 
 #[test]
@@ -113,6 +124,7 @@ fn guards_keep_people_and_times_apart() {
     check(State::Feedback, Command::Verify, Facts { handler: named("some-verifier"), ..facts() }, false);
     check(State::Feedback, Command::Verify, Facts { handler: named("x"), ..facts() }, true);
     check(State::Returned, Command::Redispatch, Facts { n_returns: 1, ..facts() }, true);
+    check(State::Returned, Command::Redispatch, Facts { reporter: named("me"), ..facts() }, false);
     check(State::Returned, Command::Redispatch, Facts { n_returns: 2, ..facts() }, false);
     check(State::Returned, Command::Arbitrate, Facts { n_returns: 1, ..facts() }, false);
     check(State::Returned, Command::Arbitrate, Facts { n_returns: 2, ..facts() }, true);

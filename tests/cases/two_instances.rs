@@ -37,7 +37,7 @@ owner = "o"
 legal_basis = "l"
 department = "d"
 assessment = "a"
-deadline = "x"
+deadline = "2h"
 "#;
 
 const CAMERAS: u32 = 12;

@@ -32,6 +32,7 @@ fn read_ingest(
         root.ignore("rule");
         root.ignore("calendar");
         root.ignore("notify");
+        root.ignore("deadline");
         read(root)
     })
 }

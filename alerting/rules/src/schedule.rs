@@ -1,9 +1,9 @@
 //! When a rule is in force: hours of kinds of days, by the deployer's calendar and time zone.
 //!
 //! A window that passes midnight belongs to the day on which it begins. Which days are worked is the deployer's data: holidays
-//! that fall on weekdays, and weekends that are worked in exchange (调休).
+//! that fall on weekdays, and weekends that are worked in exchange (调休); so are the working hours, which deadlines go by.
 
-use std::{collections::BTreeSet, str::FromStr};
+use std::{collections::BTreeSet, ops::Range, str::FromStr};
 
 use jiff::{
     SignedDuration, Timestamp,
@@ -15,19 +15,22 @@ use xueliang_settings::Reader;
 /// The time zone of a deployment that names none.
 const TIME_ZONE: &str = "Asia/Shanghai";
 const MINUTES_OF_DAY: u16 = 24 * 60;
+/// 08–12 and 14–18, in minutes of the day (RULES C).
+const WORKING_HOURS: [Range<u16>; 2] = [8 * 60..12 * 60, 14 * 60..18 * 60];
 
-/// Which days are worked, and what time it is.
+/// Which days and hours are worked, and what time it is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Calendar {
     zone: TimeZone,
     holidays: BTreeSet<Date>,
     workdays: BTreeSet<Date>,
+    working_hours: Vec<Range<u16>>,
 }
 
 impl Default for Calendar {
     fn default() -> Self {
         let zone = TimeZone::get(TIME_ZONE).unwrap_or_else(|_| TimeZone::fixed(Offset::constant(8)));
-        Self { zone, holidays: BTreeSet::new(), workdays: BTreeSet::new() }
+        Self { zone, holidays: BTreeSet::new(), workdays: BTreeSet::new(), working_hours: WORKING_HOURS.to_vec() }
     }
 }
 
@@ -47,7 +50,8 @@ impl Calendar {
         if let Some(both) = holidays.intersection(&workdays).next() {
             reader.refuse("workdays", format!("{both} is a holiday too"), "leave it in one of the two lists");
         }
-        Self { zone: zone.unwrap_or_else(|| Self::default().zone), holidays, workdays }
+        let working_hours = read_working_hours(reader);
+        Self { zone: zone.unwrap_or_else(|| Self::default().zone), holidays, workdays, working_hours }
     }
 
     /// The deployer's time zone.
@@ -61,10 +65,30 @@ impl Calendar {
         local.checked_sub(SignedDuration::from_mins(i64::from(begins_at.0))).unwrap_or(local).date()
     }
 
-    fn is_worked(&self, date: Date) -> bool {
+    /// The working hours of a worked day: at least one span, in order, in minutes of the day, each to before its end.
+    pub fn working_hours(&self) -> &[Range<u16>] {
+        &self.working_hours
+    }
+
+    /// True on a day that is worked.
+    pub fn is_worked(&self, date: Date) -> bool {
         let is_weekend = matches!(date.weekday(), Weekday::Saturday | Weekday::Sunday);
         self.workdays.contains(&date) || (!is_weekend && !self.holidays.contains(&date))
     }
+}
+
+fn read_working_hours(reader: &mut Reader<'_>) -> Vec<Range<u16>> {
+    const KEY: &str = "working_hours";
+    let hours: Vec<Hours> = reader.texts(KEY);
+    let hours: Vec<Range<u16>> = hours.into_iter().map(|hours| hours.0).collect();
+    if hours.windows(2).any(|pair| pair[1].start < pair[0].end) {
+        let cure = "write them as the day goes, such as [\"08:00-12:00\", \"14:00-18:00\"]";
+        reader.refuse(KEY, "overlap or are out of order", cure);
+    }
+    if hours.is_empty() && reader.has(KEY) {
+        reader.refuse(KEY, "leave no working time", "leave the key out for 08:00-12:00 and 14:00-18:00");
+    }
+    if hours.is_empty() { WORKING_HOURS.to_vec() } else { hours }
 }
 
 /// When a rule is in force; always, without a window.
@@ -86,6 +110,9 @@ enum Day {
     Rest,
     On(Weekday),
 }
+
+/// Working hours of a day, from a minute to before another.
+struct Hours(Range<u16>);
 
 /// Minute of the day, 0 to 1440; written `HH:MM`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -184,6 +211,17 @@ impl FromStr for Minute {
     }
 }
 
+impl FromStr for Hours {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is no span of a day such as 08:00-12:00");
+        let (from, to) = text.split_once('-').ok_or_else(wrong)?;
+        let (from, to) = (from.trim().parse::<Minute>()?, to.trim().parse::<Minute>()?);
+        if from < to { Ok(Self(from.0..to.0)) } else { Err(wrong()) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -259,6 +297,13 @@ mod tests {
     }
 
     #[test]
+    fn working_hours_are_the_deployers_else_the_usual_ones() {
+        let hours = |text: &str| read(&format!("[calendar]\n{text}")).unwrap().1.working_hours().to_vec();
+        assert_eq!(hours(""), [480..720, 840..1080]);
+        assert_eq!(hours("working_hours = [\"00:00-06:30\", \"09:00 - 24:00\"]"), [0..390, 540..1440]);
+    }
+
+    #[test]
     fn mistakes_name_the_key_and_the_cure() {
         let mistakes = [
             ("schedule = [{ from = \"8:00\", to = \"09:00\" }]", "\"8:00\" is no time of day such as 08:30"),
@@ -269,6 +314,11 @@ mod tests {
             ("[calendar]\nholidays = [\"2026-02-30\"]", "holidays"),
             ("[calendar]\nholidays = [\"2026-10-10\"]\nworkdays = [\"2026-10-10\"]", "is a holiday too"),
             ("[calendar]\ntime_zone = \"Asia/Nowhere\"", "write a name such as \"Asia/Shanghai\""),
+            ("[calendar]\nworking_hours = [\"08:00\"]", "is no span of a day such as 08:00-12:00"),
+            ("[calendar]\nworking_hours = [\"12:00-08:00\"]", "is no span of a day"),
+            ("[calendar]\nworking_hours = [\"8:00-12:00\"]", "is no time of day such as 08:30"),
+            ("[calendar]\nworking_hours = [\"08:00-12:00\", \"11:00-18:00\"]", "write them as the day goes"),
+            ("[calendar]\nworking_hours = []", "leave the key out"),
             ("[calendar]\nholiday = []", "did you mean \"holidays\"?"),
         ];
         for (text, expected) in mistakes {

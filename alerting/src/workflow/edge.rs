@@ -15,11 +15,12 @@ pub enum ClockEffect {
     ResumeAccept,
     /// Stops the accept clock.
     StopAccept,
-    /// Starts the handling clock.
+    /// Starts the handling clock afresh.
     StartHandling,
     /// Pauses the handling clock.
     PauseHandling,
-    /// Lets the handling clock go on; another department starts it afresh.
+    /// Lets the handling clock go on from where it stood. Where the edge names another department, the transition makes
+    /// it [`ClockEffect::StartHandling`].
     ResumeHandling,
     /// Stops the handling clock.
     StopHandling,
@@ -44,8 +45,7 @@ const fn to(number: u8, to: State, roles: &'static [Role], clock: ClockEffect) -
 
 /// The edge that a command takes from a state; `None` when it is not listed.
 ///
-/// Edge 1 (a firing opens an incident) is `group`'s; edge 4 (reported by a grid worker or the hotline) enters at
-/// `Reported` and is taken when the incident is made.
+/// Edges 1 (a rule fires) and 4 (reported by a grid worker or the hotline) come from nowhere: see [`super::enter`].
 pub fn edge(state: State, command: Command) -> Option<Edge> {
     use ClockEffect as Clock;
     use Role::{DeptLiaison, Dispatcher, GridWorker, Job, Operator, Supervisor};
@@ -96,9 +96,9 @@ pub fn edge(state: State, command: Command) -> Option<Edge> {
             Command::Suspend => to(18, State::Suspended, &[Supervisor], Clock::PauseHandling),
             _ => None,
         },
-        // → Handling
+        // → Handling; a job, once the time it may wait has passed
         State::Suspended => match command {
-            Command::Resume => to(18, State::Handling, &[Supervisor], Clock::ResumeHandling),
+            Command::Resume => to(18, State::Handling, &[Supervisor, Job], Clock::ResumeHandling),
             _ => None,
         },
         // → Handling, Verifying
@@ -107,9 +107,9 @@ pub fn edge(state: State, command: Command) -> Option<Edge> {
             Command::Verify => to(15, State::Verifying, &[Dispatcher], Clock::StopHandling),
             _ => None,
         },
-        // → Dispatched, Closed
+        // → Dispatched, and the clock goes on: bad work buys no time; → Closed
         State::Verifying => match command {
-            Command::Reject => to(16, State::Dispatched, &[Supervisor], Clock::StartHandling),
+            Command::Reject => to(16, State::Dispatched, &[Supervisor], Clock::ResumeHandling),
             Command::Close => to(17, State::Closed, &[Supervisor], Clock::None),
             _ => None,
         },

@@ -81,6 +81,8 @@ pub struct Transition {
     pub to: State,
     /// What it does to the clocks.
     pub clock: ClockEffect,
+    /// From when on it does so: now, or when the time an incident might wait ran out, however late it is resumed.
+    pub clock_at: Timestamp,
     /// What is known afterwards.
     pub facts: Facts,
 }
@@ -133,8 +135,14 @@ pub fn transition(
             return Err(RefusedCommand::Field(spec.name, "is missing"));
         }
     }
-    let facts = facts_after(state, facts, actor, input)?;
-    Ok(Transition { edge: edge.number, to: edge.to, clock: edge.clock, facts })
+    let after = facts_after(state, facts, actor, input)?;
+    let clock = match edge.clock {
+        ClockEffect::ResumeHandling if after.department != facts.department => ClockEffect::StartHandling,
+        clock => clock,
+    };
+    let waited_until = facts.suspended_until.filter(|_| command == Command::Resume);
+    let clock_at = waited_until.map_or(input.now, |until| until.min(input.now));
+    Ok(Transition { edge: edge.number, to: edge.to, clock, clock_at, facts: after })
 }
 
 /// The commands that this actor may give now, apart from what must be written into them.
@@ -150,7 +158,7 @@ pub fn allowed(state: State, facts: &Facts, actor: Actor<'_>, now: Timestamp) ->
 }
 
 /// P32: whatever needs a person's role needs a person; jobs and rules carry none of those roles.
-fn check_role(roles: &[Role], actor: Actor<'_>) -> Result<(), RefusedCommand> {
+pub(super) fn check_role(roles: &[Role], actor: Actor<'_>) -> Result<(), RefusedCommand> {
     let holds = |role: &Role| match role {
         role if role.is_service() => actor.kind == Kind::Job,
         role => actor.kind == Kind::Person && actor.roles.contains(role),
@@ -166,7 +174,9 @@ fn check_facts(state: State, facts: &Facts, actor: Actor<'_>, input: Input<'_>) 
     use RefusedCommand::{Condition, Separation};
     let is = |name: &Option<String>| name.as_deref() == Some(actor.name);
     match input.command {
-        Command::Dispatch if is(&facts.reporter) => Err(Separation("who reported an incident doesn't dispatch it")),
+        Command::Dispatch | Command::Redispatch if is(&facts.reporter) => {
+            Err(Separation("who reported an incident doesn't dispatch it"))
+        }
         Command::Checked if !is(&facts.checker) => {
             Err(Separation("only the grid worker who was sent says what is there"))
         }
@@ -178,14 +188,22 @@ fn check_facts(state: State, facts: &Facts, actor: Actor<'_>, input: Input<'_>) 
             Err(Condition("it was returned twice: the supervisor decides"))
         }
         Command::Arbitrate if facts.n_returns < 2 => Err(Condition("only the second return goes to the supervisor")),
-        Command::Reopen => {
-            let within = facts.closed_at.is_some_and(|closed_at| {
-                input.now.duration_since(closed_at).unsigned_abs() <= REOPEN_WITHIN || input.now < closed_at
-            });
-            if within { Ok(()) } else { Err(Condition("an incident is reopened within seven days of closing")) }
+        Command::Resume if actor.kind == Kind::Job && facts.suspended_until.is_none_or(|until| input.now < until) => {
+            Err(Condition("only a supervisor ends the wait before its time"))
+        }
+        Command::Reopen if !may_reopen(facts, input.now) => {
+            Err(Condition("an incident is reopened within seven days of closing"))
+        }
+        Command::Evaluate if may_reopen(facts, input.now) => {
+            Err(Condition("an incident is counted once it can't be reopened any more"))
         }
         _ => Ok(()),
     }
+}
+
+fn may_reopen(facts: &Facts, now: Timestamp) -> bool {
+    let since_closing = facts.closed_at.map(|closed_at| now.duration_since(closed_at));
+    since_closing.is_some_and(|since| since.is_negative() || since.unsigned_abs() <= REOPEN_WITHIN)
 }
 
 fn facts_after(state: State, before: &Facts, actor: Actor<'_>, input: Input<'_>) -> Result<Facts, RefusedCommand> {
