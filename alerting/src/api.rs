@@ -18,10 +18,10 @@ use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
 use utoipa::{OpenApi, openapi::OpenApi as Document};
 use utoipa_axum::{router::OpenApiRouter, routes};
-use xueliang_rules::RuleSet;
 
 use crate::{
-    access::Access, accounts::Accounts, consume::Health, evidence::Evidence, live::Live, metrics::Metrics, store::Store,
+    access::Access, accounts::Accounts, consume::Health, evidence::Evidence, live::Live, metrics::Metrics,
+    procedure::Procedure, store::Store,
 };
 
 mod assets;
@@ -53,8 +53,8 @@ pub struct Api {
     pub live: Live,
     /// The stills.
     pub evidence: Evidence,
-    /// The rules, to be shown.
-    pub rules: Arc<RuleSet>,
+    /// The rules and the deadlines that they name.
+    pub procedure: Procedure,
     /// The region of the deployment itself.
     pub region: Arc<str>,
     /// How the audit's checkpoints are.

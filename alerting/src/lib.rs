@@ -19,6 +19,7 @@ pub mod live;
 pub mod metrics;
 mod notifier;
 pub mod notify;
+pub mod procedure;
 mod publish;
 pub mod region;
 mod register;

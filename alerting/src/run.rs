@@ -24,13 +24,16 @@ use crate::{
     metrics::Metrics,
     notifier,
     notify::{Courier, CourierError},
+    procedure::Procedure,
     publish, register,
     settings::AlertingSettings,
-    store::{Store, StoreError, apply::Applier, sweep::sweep},
+    store::{Store, StoreError, apply::Applier, changes, deadlines, sweep::sweep},
 };
 
 /// How often conditions that may have held long enough are looked at.
 const TICK: Duration = Duration::from_millis(100);
+/// How often incidents are looked at that time brings something to.
+const DEADLINES_EVERY: Duration = Duration::from_secs(5);
 /// How often old events are deleted.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// How long shutdown waits for what was begun.
@@ -139,13 +142,15 @@ pub async fn start(
     };
     let register = Health::starting("no checkpoint was looked at yet");
     let told = metrics.clone();
+    let procedure = Procedure { rules: Arc::new(settings.rules), deadlines: Arc::new(settings.deadlines) };
+    let publishes = settings.kafka.is_some();
     let api = Api {
         store: store.clone(),
         access,
         accounts,
         live: live.clone(),
         evidence,
-        rules: Arc::new(settings.rules),
+        procedure: procedure.clone(),
         region: settings.region.as_str().into(),
         register: register.clone(),
         metrics,
@@ -164,6 +169,7 @@ pub async fn start(
     for courier in couriers {
         tasks.spawn(notifier::run(courier, store.clone(), told.clone(), shutdown.clone()));
     }
+    tasks.spawn(look_at_deadlines((store.clone(), live.clone()), (procedure, publishes), shutdown.clone()));
     tasks.spawn(tick(intake, shutdown.clone()));
     tasks.spawn(live.run(store.clone(), shutdown.clone()));
     tasks.spawn(sweep_often(store, settings.retention, shutdown.clone()));
@@ -199,6 +205,44 @@ async fn tick(intake: Intake, shutdown: CancellationToken) {
         }
         if let Err(error) = intake.tick().await {
             tracing::warn!(error = error_chain(&error), "tick failed, the next one tries again");
+        }
+    }
+}
+
+/// Tells what time brings to incidents.
+async fn look_at_deadlines(
+    (store, live): (Store, Live),
+    (procedure, publishes): (Procedure, bool),
+    shutdown: CancellationToken,
+) {
+    let mut often = tokio::time::interval(DEADLINES_EVERY);
+    often.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = often.tick() => {}
+        }
+        loop {
+            let procedure = procedure.clone();
+            let looked = store.write(move |tx| {
+                let (announced, more) = deadlines::look(tx, &procedure, Timestamp::now())?;
+                for announcement in announced.into_iter().filter(|_| publishes) {
+                    changes::announce(tx, announcement)?;
+                }
+                Ok(more)
+            });
+            match looked.await {
+                Ok(more) => {
+                    live.wake();
+                    if !more {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(error = error_chain(&error), "deadlines not looked at, the next look tries again");
+                    break;
+                }
+            }
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod changes;
 pub mod columns;
 pub mod commands;
 pub mod connection;
+pub mod deadlines;
 pub mod devices;
 pub mod incidents;
 pub(crate) mod migrate;

@@ -47,10 +47,12 @@ pub(super) async fn give(
     let Path(id) = id?;
     let given = read(IncidentId(id), &headers, request?.0)?;
     let (person, access, publishes) = (signed.person.clone(), api.access.clone(), api.publishes);
-    let carried_out = api.store.write(move |transaction| {
-        let carried_out = carry_out(transaction, Asker { access: &access, person: &person }, &given, asked_now())?;
+    let procedure = api.procedure.clone();
+    let carried_out = api.store.write(move |tx| {
+        let asker = Asker { access: &access, person: &person };
+        let carried_out = carry_out(tx, (asker, &procedure), &given, asked_now())?;
         if let (Ok(Some(announcement)), true) = (&carried_out, publishes) {
-            changes::announce(transaction, announcement.clone())?;
+            changes::announce(tx, announcement.clone())?;
         }
         Ok(carried_out.map(|_| ()))
     });

@@ -12,25 +12,27 @@ use axum::{
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 use xueliang_events::{BBox, Class, Event, IncidentId, Payload, payload::Category, values::SnapshotRef};
+use xueliang_rules::Calendar;
 
 use super::{
     Api,
     person::{Signed, asked_now},
     problem::{Answer, Problem},
     shapes::{
-        Actor, AllowedCommand, Bbox, CommandField, DeviceRef, EventRow, Incident, IncidentPage, IncidentSummary,
-        ListQuery, MeasuredValue, ProblemBody, ReasonOption, RuleRef, Snapshot, TimelineRow, Urgency,
+        Actor, AllowedCommand, Bbox, CommandField, Deadline, DeviceRef, EventRow, Incident, IncidentPage,
+        IncidentSummary, ListQuery, MeasuredValue, ProblemBody, ReasonOption, RuleRef, Snapshot, TimelineRow, Urgency,
     },
 };
 use crate::{
     access::{Access, Action, Context, Denied, Person, Purpose},
+    deadline::ClockState,
     group::snapshot_of,
     store::{
         changes::{self, Change},
         incidents::{self, Filter},
     },
     words,
-    workflow::{self, Command, Kind, State as Stand},
+    workflow::{self, ClockName, Command, Kind, State as Stand},
 };
 
 /// Finished incidents are counted when they were opened within this time.
@@ -74,7 +76,11 @@ pub(super) async fn list(
     items.truncate(limit);
     let next = items.last().filter(|_| more).map(|last| format!("{}_{}", last.opened_at.as_microsecond(), last.id));
     let counts = counts.into_iter().map(|(state, n)| (state.as_str().to_owned(), n)).collect();
-    Ok(Json(IncidentPage { items: items.iter().map(summary).collect(), next, counts }))
+    Ok(Json(IncidentPage {
+        items: items.iter().map(|incident| summary(incident, api.procedure.calendar())).collect(),
+        next,
+        counts,
+    }))
 }
 
 /// One incident.
@@ -100,21 +106,44 @@ pub(super) async fn detail(api: &Api, person: &Person, id: IncidentId) -> Answer
         Ok(Some((incident, incidents::events(transaction, id)?, changes::timeline(transaction, id)?, stills)))
     });
     let (incident, events, timeline, stills) = found.await?.ok_or_else(Problem::not_found)?;
-    let asked = handling();
+    let (asked, calendar) = (handling(), api.procedure.calendar());
     api.access.authorize(person, Action::ReadIncident, incident.resource(), asked)?;
     let events = events.iter().filter_map(|text| Event::from_json(text.as_bytes()).ok());
     Ok(Incident {
-        summary: summary(&incident),
+        summary: summary(&incident, calendar),
         values: incident.values.iter().cloned().map(value).collect(),
         events: events.map(|event| event_row(&event, &stills)).collect(),
         timeline: timeline.into_iter().map(timeline_row).collect(),
+        deadlines: deadlines(&incident, asked.now, calendar),
         commands: allowed(&api.access, person, &incident, asked),
         attempts: incident.facts.attempt,
     })
 }
 
+fn deadlines(incident: &incidents::Incident, now: Timestamp, calendar: &Calendar) -> Vec<Deadline> {
+    let named = |name: &ClockName| {
+        let clock = incident.clocks.of(*name)?;
+        let told = clock.told();
+        Some(Deadline {
+            clock: name.as_str().to_owned(),
+            state: match clock.state() {
+                ClockState::Running => "running",
+                ClockState::Paused => "paused",
+                ClockState::Stopped => "stopped",
+            }
+            .to_owned(),
+            limit: clock.limit().to_string(),
+            used_s: clock.used(now, calendar).as_secs_f64(),
+            due_at: clock.due_at(calendar),
+            told: told.reached.map(|milestone| milestone.to_string()),
+            acknowledged: told.reached.is_some() && !told.is_unanswered(),
+        })
+    };
+    ClockName::ALL.iter().filter_map(named).collect()
+}
+
 /// An incident as a list shows it.
-pub(super) fn summary(incident: &incidents::Incident) -> IncidentSummary {
+pub(super) fn summary(incident: &incidents::Incident, calendar: &Calendar) -> IncidentSummary {
     let place = incident.place.id();
     let device = incident.device.as_str();
     let name = words::device(device, &incident.device_names);
@@ -137,6 +166,9 @@ pub(super) fn summary(incident: &incidents::Incident) -> IncidentSummary {
         n_events: incident.n_events,
         n_firings: incident.n_firings,
         n_devices: incident.n_devices,
+        supervised: incident.supervised,
+        n_escalated: incident.n_escalated,
+        due_at: ClockName::ALL.iter().filter_map(|name| incident.clocks.of(*name)?.due_at(calendar)).min(),
         summary: words::incident(
             incident.category,
             &words::devices(&name, incident.n_devices),

@@ -154,6 +154,13 @@ pub struct IncidentSummary {
     pub n_firings: u64,
     /// How many devices it is about: several of one place or one cause.
     pub n_devices: u64,
+    /// 督办: somebody above wants it done.
+    pub supervised: bool,
+    /// How many region levels up it was passed, because it is overdue.
+    pub n_escalated: u32,
+    /// When the clock that runs is used up.
+    #[schema(required)]
+    pub due_at: Option<Timestamp>,
     /// What happened.
     pub summary: Bilingual,
     /// True when there is a still.
@@ -191,6 +198,8 @@ pub struct Incident {
     pub timeline: Vec<TimelineRow>,
     /// What this session may do now.
     pub commands: Vec<AllowedCommand>,
+    /// Its deadlines.
+    pub deadlines: Vec<Deadline>,
     /// Which attempt this is, from 1.
     pub attempts: u32,
 }
@@ -282,6 +291,27 @@ pub struct TimelineRow {
     /// In words.
     #[schema(required)]
     pub comment: Option<String>,
+}
+
+/// How one of an incident's clocks stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Deadline {
+    /// `accept`, `check` or `handling`.
+    pub clock: String,
+    /// `running`, `paused` or `stopped`.
+    pub state: String,
+    /// The limit, as the settings write it.
+    pub limit: String,
+    /// How much of it is used, seconds of the clock's own time.
+    pub used_s: f64,
+    /// When it is used up; null while the clock doesn't run.
+    #[schema(required)]
+    pub due_at: Option<Timestamp>,
+    /// The furthest that was told: `remind`, `overdue`, `escalate_1` to `escalate_4`.
+    #[schema(required)]
+    pub told: Option<String>,
+    /// True when somebody has acknowledged it.
+    pub acknowledged: bool,
 }
 
 /// A reason to choose.

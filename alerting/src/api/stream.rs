@@ -16,6 +16,7 @@ use serde::Serialize;
 use tokio::sync::{broadcast, mpsc};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use utoipa::{OpenApi, openapi::OpenApi as Document};
+use xueliang_rules::Calendar;
 
 use super::{
     Api, devices, incidents,
@@ -100,7 +101,7 @@ impl Client {
             return;
         }
         for item in missed {
-            if let Some(event) = self.event(&item)
+            if let Some(event) = self.event(&item, api.procedure.calendar())
                 && self.sender.send(Ok(event)).await.is_err()
             {
                 return;
@@ -119,7 +120,7 @@ impl Client {
                     Some(Event::default().comment("heartbeat"))
                 }
                 item = items.recv() => match item {
-                    Ok(item) => self.event(&item),
+                    Ok(item) => self.event(&item, api.procedure.calendar()),
                     // Too slow: the client comes back with the last change that it saw.
                     Err(_) => return,
                 },
@@ -145,10 +146,10 @@ impl Client {
         }
     }
 
-    fn event(&self, item: &Item) -> Option<Event> {
+    fn event(&self, item: &Item, calendar: &Calendar) -> Option<Event> {
         match item {
             Item::Incident(seq, incident) if self.scopes.incidents.covers(incident.resource()) => {
-                json("incident", &incidents::summary(incident)).map(|event| event.id(seq.to_string()))
+                json("incident", &incidents::summary(incident, calendar)).map(|event| event.id(seq.to_string()))
             }
             Item::Device(device) if self.scopes.devices.covers(devices::resource(device)) => {
                 json("device", &devices::shape(device))

@@ -17,7 +17,8 @@ use super::{
 use crate::{
     access::{Action, Asker, Context, Denied, Permit, Person, Purpose},
     audit::Decision,
-    workflow::{Actor, Command, Input, Kind, RefusedCommand, State, Transition, transition},
+    procedure::Procedure,
+    workflow::{Actor, Command, Input, Kind, RefusedCommand, Step, advance},
 };
 
 /// A command as it was given.
@@ -62,7 +63,7 @@ pub enum Rejection {
 /// Carries the command out, or says why not, and registers which; a repetition moves nothing and gives `None`.
 pub fn carry_out(
     tx: &Tx<'_>,
-    Asker { access, person }: Asker<'_>,
+    (Asker { access, person }, procedure): (Asker<'_>, &Procedure),
     given: &Given,
     asked: Context<'_>,
 ) -> Stored<Result<Option<Announcement>, Rejection>> {
@@ -78,7 +79,7 @@ pub fn carry_out(
         resource: &format!("incident/{}", given.incident),
     };
     let done = match &permit {
-        Ok(permit) => carry_out_permitted(tx, (person, permit), (given, incident), asked.now)?,
+        Ok(permit) => carry_out_permitted(tx, (person, permit, procedure), (given, incident), asked.now)?,
         Err(denied) => Err(denied.clone().into()),
     };
     match (&permit, &done) {
@@ -91,7 +92,7 @@ pub fn carry_out(
 
 fn carry_out_permitted(
     tx: &Tx<'_>,
-    (person, permit): (&Person, &Permit),
+    (person, permit, procedure): (&Person, &Permit, &Procedure),
     (given, incident): (&Given, Incident),
     now: Timestamp,
 ) -> Stored<Result<Option<Announcement>, Rejection>> {
@@ -108,24 +109,25 @@ fn carry_out_permitted(
     }
     let actor = Actor { kind: Kind::Person, name: &person.account, roles: permit.roles() };
     let input = Input { command: given.command, reason: given.reason.as_deref(), fields: &given.fields, now };
-    match transition(incident.state, &incident.facts, actor, input) {
-        Ok(moved) => store(tx, Moved { person, given, now }, incident, moved).map(|moved| Ok(Some(moved))),
+    let deadline = procedure.deadline(&incident);
+    match advance(&incident.course(), procedure.terms(&deadline, &incident), actor, input) {
+        Ok(step) => store(tx, Moved { person, procedure, given, now }, incident, step).map(|moved| Ok(Some(moved))),
         Err(refused) => Ok(Err(refused.into())),
     }
 }
 
 struct Moved<'m> {
     person: &'m Person,
+    procedure: &'m Procedure,
     given: &'m Given,
     now: Timestamp,
 }
 
-fn store(tx: &Tx<'_>, by: Moved<'_>, before: Incident, moved: Transition) -> Stored<Announcement> {
-    let Moved { person, given, now } = by;
-    let from = before.state;
-    let incident =
-        Incident { state: moved.to, version: before.version + 1, updated_at: now, facts: moved.facts, ..before };
-    update(tx, &incident)?;
+fn store(tx: &Tx<'_>, by: Moved<'_>, mut incident: Incident, step: Step) -> Stored<Announcement> {
+    let Moved { person, procedure, given, now } = by;
+    let from = incident.state;
+    incident.follow(step.course, now);
+    incidents::update(tx, &incident, procedure.calendar())?;
     let fields = if given.fields.is_empty() { None } else { Some(to_json("fields", &given.fields)?) };
     let change = NewChange {
         incident: incident.id,
@@ -145,33 +147,6 @@ fn store(tx: &Tx<'_>, by: Moved<'_>, before: Incident, moved: Transition) -> Sto
         params![&person.account, &given.key, fingerprint(given)?, now],
     )?;
     Ok(Announcement::new(&incident))
-}
-
-fn update(tx: &Tx<'_>, incident: &Incident) -> Stored<()> {
-    let Incident { state, facts, .. } = incident;
-    tx.execute(
-        "UPDATE incident SET state = ?2, is_open = ?3, version = ?4, updated_at = ?5, reporter = ?6, checker = ?7,
-             department = ?8, handler = ?9, verifier = ?10, n_returns = ?11, arbitrated = ?12, attempt = ?13,
-             closed_at = ?14, suspended_until = ?15 WHERE id = ?1",
-        params![
-            incident.id.to_string(),
-            State::as_str(*state),
-            state.is_open(),
-            incident.version,
-            incident.updated_at,
-            &facts.reporter,
-            &facts.checker,
-            &facts.department,
-            &facts.handler,
-            &facts.verifier,
-            facts.n_returns,
-            facts.arbitrated,
-            facts.attempt,
-            facts.closed_at,
-            facts.suspended_until,
-        ],
-    )?;
-    Ok(())
 }
 
 /// `Some(true)` for the same command again, `Some(false)` for another one under its key.

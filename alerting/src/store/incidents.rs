@@ -1,21 +1,23 @@
 //! Incidents as they stand, and what belongs to them.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use xueliang_events::{
     DeviceId, GridCode, IncidentId,
     payload::Category,
     values::{Digest, SnapshotRef},
 };
-use xueliang_rules::{Measure, Place, RuleId};
+use xueliang_rules::{Calendar, Measure, Place, RuleId};
 
 use super::{
     Stored, Tx,
-    columns::{json, key, place},
+    columns::{json, key, place, to_json},
     sql::{Row, Value, params},
 };
 use crate::{
     access::{Kind, Resource, Scope},
-    workflow::{Facts, State},
+    workflow::{Clocks, Course, Facts, REOPEN_WITHIN, State},
 };
 
 /// One incident.
@@ -59,6 +61,12 @@ pub struct Incident {
     pub snapshot: Option<SnapshotRef>,
     /// What is known of its course.
     pub facts: Facts,
+    /// How its clocks run.
+    pub clocks: Clocks,
+    /// 督办: somebody above wants it done.
+    pub supervised: bool,
+    /// How many region levels up it was passed.
+    pub n_escalated: u32,
 }
 
 impl Incident {
@@ -73,6 +81,61 @@ impl Incident {
             ..Resource::new(Kind::Incident, &self.region)
         }
     }
+}
+
+impl Incident {
+    /// Where it stands, for the workflow.
+    pub fn course(&self) -> Course {
+        Course { state: self.state, facts: self.facts.clone(), clocks: self.clocks.clone() }
+    }
+
+    /// Takes over a course that was moved on.
+    pub fn follow(&mut self, course: Course, now: Timestamp) {
+        let Course { state, facts, clocks } = course;
+        (self.state, self.facts, self.clocks) = (state, facts, clocks);
+        self.version += 1;
+        self.updated_at = now;
+    }
+
+    /// When a closed one can't be reopened any more and is counted.
+    pub fn evaluate_at(&self) -> Option<Timestamp> {
+        let closed_at = self.facts.closed_at.filter(|_| self.state == State::Closed)?;
+        closed_at.checked_add(REOPEN_WITHIN).ok()?.checked_add(Duration::from_micros(1)).ok()
+    }
+}
+
+/// Writes down where an incident stands, and when time next brings something.
+pub fn update(tx: &Tx<'_>, incident: &Incident, calendar: &Calendar) -> Stored<()> {
+    let Incident { state, facts, .. } = incident;
+    let next_at = incident.course().next_at(calendar).into_iter().chain(incident.evaluate_at()).min();
+    tx.execute(
+        "UPDATE incident SET state = ?2, is_open = ?3, version = ?4, updated_at = ?5, reporter = ?6, checker = ?7,
+             department = ?8, handler = ?9, verifier = ?10, n_returns = ?11, arbitrated = ?12, attempt = ?13,
+             closed_at = ?14, suspended_until = ?15, clocks = ?16, next_at = ?17, supervised = ?18, n_escalated = ?19
+             WHERE id = ?1",
+        params![
+            incident.id.to_string(),
+            State::as_str(*state),
+            state.is_open(),
+            incident.version,
+            incident.updated_at,
+            &facts.reporter,
+            &facts.checker,
+            &facts.department,
+            &facts.handler,
+            &facts.verifier,
+            facts.n_returns,
+            facts.arbitrated,
+            facts.attempt,
+            facts.closed_at,
+            facts.suspended_until,
+            to_json("clocks", &incident.clocks)?,
+            next_at,
+            incident.supervised,
+            incident.n_escalated,
+        ],
+    )?;
+    Ok(())
 }
 
 /// Which incidents a list shows.
@@ -264,6 +327,9 @@ fn read(row: &Row) -> Stored<Incident> {
         values: json("measures", &values)?,
         snapshot: snapshot.map(|snapshot| json("snapshot", &snapshot)).transpose()?,
         facts: read_facts(row)?,
+        clocks: json("clocks", &row.get::<String>("clocks")?)?,
+        supervised: row.get("supervised")?,
+        n_escalated: row.get("n_escalated")?,
     })
 }
 

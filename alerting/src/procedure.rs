@@ -1,0 +1,40 @@
+//! By which deadlines an incident goes: those that its rule names, else its category's.
+
+use std::sync::Arc;
+
+use xueliang_rules::{Calendar, RuleSet, Urgency};
+
+use crate::{
+    deadline::{DeadlineRule, Deadlines},
+    store::incidents::Incident,
+    workflow::Terms,
+};
+
+/// Rules and deadlines of the deployment; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Procedure {
+    /// The rules.
+    pub rules: Arc<RuleSet>,
+    /// The deadline rules that they name.
+    pub deadlines: Arc<Deadlines>,
+}
+
+impl Procedure {
+    /// The limits of an incident.
+    pub fn deadline(&self, incident: &Incident) -> DeadlineRule {
+        let rule = self.rules.iter().find(|rule| rule.id == incident.rule.0);
+        self.deadlines.of(rule.and_then(|rule| rule.governance.as_ref()), incident.category)
+    }
+
+    /// What an incident's time goes by.
+    pub fn terms<'a>(&'a self, deadline: &'a DeadlineRule, incident: &Incident) -> Terms<'a> {
+        let urgencies = [Urgency::A, Urgency::B, Urgency::C];
+        let urgency = urgencies.into_iter().find(|urgency| urgency.as_str() == incident.urgency);
+        Terms { rule: deadline, urgency: urgency.unwrap_or(Urgency::C), calendar: self.calendar() }
+    }
+
+    /// Which days and hours are worked.
+    pub fn calendar(&self) -> &Calendar {
+        self.rules.calendar()
+    }
+}
