@@ -124,7 +124,7 @@ pub async fn start(
         Some(OneBox { source, probes }) => (Some(source), probes),
         None => (None, Vec::new()),
     };
-    let couriers: Vec<Courier> = settings.channels.into_iter().map(Courier::new).collect::<Result<_, _>>()?;
+    let couriers: Vec<Courier> = settings.channels.iter().cloned().map(Courier::new).collect::<Result<_, _>>()?;
     let live = Live::default();
     let incidents = live.listen_opened();
     let evidence = Evidence::new(settings.snapshot_dir.clone(), settings.evidence_dir());

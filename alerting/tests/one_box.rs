@@ -21,7 +21,7 @@ use xueliang_alerting::{
     consume::embedded::{Delivery, channel},
     start,
     store::{
-        Place,
+        Place, Stored, Tx,
         connection::{Connection, Kind},
         postgres::PostgresSettings,
     },
@@ -359,12 +359,13 @@ async fn stills_need_a_purpose_a_reason_and_their_incident(site: &Site) {
     check("..%2F..%2Fetc%2Fpasswd", "?purpose=incident_handling&reason=look", StatusCode::NOT_FOUND).await;
     let place = site.place.clone();
     let views = tokio::task::spawn_blocking(move || {
-        Connection::open(&place)?.run(Kind::Read, |tx| {
+        let read = |tx: &Tx<'_>| -> Stored<Vec<(String, String, String)>> {
             let rows = tx.rows("SELECT * FROM audit WHERE action = 'view_still' ORDER BY seq", &[])?;
             rows.iter().map(|row| Ok((row.get("actor")?, row.get("purpose")?, row.get("decision")?))).collect()
-        })
+        };
+        Connection::open(&place).unwrap().run(Kind::Read, read).unwrap()
     });
-    let views: Vec<(String, String, String)> = views.await.unwrap().unwrap();
+    let views = views.await.unwrap();
     let row = |purpose: &str, decision: &str| ("operator".to_owned(), purpose.to_owned(), decision.to_owned());
     assert_eq!(views, [row("incident_handling", "permit"), row("aggregate_statistics", "deny")]);
     alerting.stop().await;
@@ -483,7 +484,8 @@ async fn p27_what_people_do_is_registered_and_a_changed_row_is_found(site: &Site
     let operator = alerting.sign_in(site.path(), "operator").await;
     let incident = operator.incidents().await.remove(0);
     let id = incident["id"].as_str().unwrap();
-    operator.command(id, json!({ "command": "discard", "version": 1, "reason": "test", "comment": "a drill" })).await;
+    let body = json!({ "command": "discard", "version": 1, "reason": "test", "comment": "a drill" });
+    assert_eq!(operator.command(id, "a-drill-once", &body).await.0, StatusCode::OK);
     let audit = format!("{}/api/v1/audit", alerting.address);
     assert_eq!(operator.http.get(&audit).send().await.unwrap().status(), StatusCode::FORBIDDEN);
     let auditor = alerting.sign_in(site.path(), "auditor").await;
