@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use super::{
     checkpoint::Checkpoint,
-    key::{KeyError, PublicKey, Signer, keep},
+    key::{KeyError, PublicKey, Signer, keep, sync_folder},
     lines,
     row::Head,
     settings::AuditSettings,
@@ -79,7 +79,7 @@ impl CheckpointLog {
             }
             // Before the key: a crash between the two must not look like a lost file.
             fs::create_dir_all(&settings.checkpoints).map_err(wrong)?;
-            keep(&file, "", 0o644).map_err(wrong)?;
+            make(&file).map_err(wrong)?;
         }
         let signer = Signer::load_or_make(key_file)?;
         let public_key = signer.public_key();
@@ -131,6 +131,16 @@ impl CheckpointLog {
         self.last = signed.clone().or(last);
         Ok(signed)
     }
+}
+
+/// Makes an empty file; one that another instance was faster to make stays.
+fn make(file: &Path) -> io::Result<()> {
+    match File::options().write(true).create_new(true).open(file) {
+        Ok(made) => made.sync_all()?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    sync_folder(file)
 }
 
 fn write_at(file: &mut File, end: u64, checkpoint: &Checkpoint) -> io::Result<()> {

@@ -382,8 +382,8 @@ fn p27_removed_repeated_and_foreign_checkpoints_are_found() {
         check(&rows, &(checkpoints, signed.1.clone()))
     };
     let misplaced = |seq, after| Err(FirstBad { seq, what: Fault::CheckpointMisplaced { after } });
-    assert_eq!(changed(|all| drop(all.remove(0))), misplaced(8, 0));
-    assert_eq!(changed(|all| drop(all.remove(2))), misplaced(16, 8));
+    assert_eq!(changed(|all| _ = all.remove(0)), misplaced(8, 0));
+    assert_eq!(changed(|all| _ = all.remove(2)), misplaced(16, 8));
     assert_eq!(changed(|all| all.insert(2, all[1].clone())), misplaced(9, 8));
     assert_eq!(changed(|all| all.swap(1, 2)), misplaced(12, 4));
     assert_eq!(changed(|all| all.truncate(3)).unwrap().last_signed, 12, "the last ones can go unseen");
@@ -412,7 +412,8 @@ fn p27_entries_are_bounded() {
         change(&mut entry);
         append(Head::GENESIS, entry).map_err(|error| error.to_string()).err()
     };
-    let cases: [(fn(&mut Entry), Option<&str>); 7] = [
+    type Change = fn(&mut Entry);
+    let cases: [(Change, Option<&str>); 7] = [
         (|entry| entry.unit = None, None),
         (|entry| entry.actor.clear(), Some("actor is empty; name it")),
         (|entry| entry.purpose = Some(String::new()), Some("purpose is empty; name it")),
