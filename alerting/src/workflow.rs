@@ -1,8 +1,8 @@
 //! The incident workflow (RULES C): one enum of states, one table of edges, one door that takes them.
 //!
 //! In: an incident's [`Course`], a command, who gives it, the deadlines that hold. Out: the course afterwards, clocks
-//! included, or why not. [`enter`] begins a course, [`advance`] moves it, [`note`] is what may be done without moving it.
-//! Invariant: what is not listed in [`edge`] can't happen, and nothing that a machine detected is dispatched without a person
+//! included, or why not. [`enter`] begins a course, [`advance`] moves it, [`note()`] is what may be done without moving it.
+//! Invariant: what is not listed in [`edge()`] can't happen, and nothing that a machine detected is dispatched without a person
 //! (P32). Not here: storage, region scope, who is told of a milestone.
 
 mod clocks;
