@@ -112,7 +112,8 @@ impl Engine {
         let newest = memory.newest?;
         let rising = self.rules.of(device).filter_map(|rule| {
             let at = memory.conditions.get(&rule.id)?.completes_at(timing(rule))?;
-            Some((later(at, SETTLE), later(newest.time, current_within(&rule.kind))))
+            let (at, until) = (later(at, SETTLE), later(newest.time, current_within(&rule.kind)));
+            (at <= until).then_some((at, until))
         });
         rising.reduce(|(at, until), next| (at.min(next.0), until.max(next.1))).map(|(at, until)| Due { at, until })
     }

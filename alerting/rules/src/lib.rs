@@ -14,6 +14,8 @@ mod read;
 mod rule;
 mod schedule;
 
+pub mod replay;
+
 pub use engine::{CURRENT_WITHIN, Due, Engine, Observed, SETTLE};
 pub use firing::{Firing, FiringId, Measure, Support};
 pub use memory::Memory;

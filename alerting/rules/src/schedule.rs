@@ -50,6 +50,11 @@ impl Calendar {
         Self { zone: zone.unwrap_or_else(|| Self::default().zone), holidays, workdays }
     }
 
+    /// The deployment's time zone.
+    pub fn time_zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
     fn is_worked(&self, date: Date) -> bool {
         let is_weekend = matches!(date.weekday(), Weekday::Saturday | Weekday::Sunday);
         self.workdays.contains(&date) || (!is_weekend && !self.holidays.contains(&date))
