@@ -18,9 +18,11 @@ use prometheus::Registry;
 use tokio_util::sync::CancellationToken;
 use utoipa::{OpenApi, openapi::OpenApi as Document};
 use utoipa_axum::{router::OpenApiRouter, routes};
-use xueliang_rules::RuleSet;
 
-use crate::{accounts::Accounts, consume::Health, evidence::Evidence, live::Live, metrics::Metrics, store::Store};
+use crate::{
+    accounts::Accounts, consume::Health, evidence::Evidence, live::Live, metrics::Metrics, rules_file::Rulebook,
+    store::Store,
+};
 
 mod assets;
 mod commands;
@@ -49,7 +51,7 @@ pub struct Api {
     /// The stills.
     pub evidence: Evidence,
     /// The rules, to be shown.
-    pub rules: Arc<RuleSet>,
+    pub rules: Rulebook,
     /// Counts.
     pub metrics: Metrics,
     /// All metrics of the process.

@@ -14,6 +14,7 @@ pub mod group;
 pub mod live;
 pub mod metrics;
 mod publish;
+pub mod rules_file;
 mod run;
 pub mod settings;
 pub mod store;

@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use prometheus::Registry;
 use tokio::{net::TcpListener, sync::broadcast, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use xueliang_rules::Engine;
 
 use crate::{
     accounts::{AccountError, Accounts},
@@ -22,6 +21,7 @@ use crate::{
     live::Live,
     metrics::Metrics,
     publish,
+    rules_file::{self, Rulebook},
     settings::AlertingSettings,
     store::{Store, StoreError, apply::Applier, sweep::sweep},
 };
@@ -110,9 +110,10 @@ pub async fn start(
     let live = Live::default();
     let incidents = live.listen_opened();
     let evidence = Evidence::new(settings.snapshot_dir.clone(), settings.data_dir.join("evidence"));
+    let rules = Rulebook::new(settings.rules);
     let intake = Intake {
         applier: Arc::new(Applier {
-            engine: Engine::new(settings.rules.clone()),
+            rules: rules.clone(),
             evidence: evidence.clone(),
             root_region: settings.region.to_string(),
             publishes: settings.kafka.is_some(),
@@ -127,8 +128,8 @@ pub async fn start(
         accounts,
         live: live.clone(),
         evidence,
-        rules: Arc::new(settings.rules),
-        metrics,
+        rules: rules.clone(),
+        metrics: metrics.clone(),
         registry,
         health: intake.health.clone(),
         probes: probes.into(),
@@ -139,6 +140,7 @@ pub async fn start(
     let mut tasks = JoinSet::new();
     start_source(&mut tasks, (embedded, settings.kafka), &intake, &shutdown)?;
     tasks.spawn(tick(intake, shutdown.clone()));
+    tasks.spawn(rules_file::watch(rules, settings.file, metrics, shutdown.clone()));
     tasks.spawn(live.run(store.clone(), shutdown.clone()));
     tasks.spawn(sweep_often(store, settings.retention, shutdown.clone()));
     tasks.spawn(serve(listener, api, shutdown));

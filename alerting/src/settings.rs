@@ -8,13 +8,18 @@ use std::{
 
 use xueliang_events::GridCode;
 use xueliang_rules::RuleSet;
-use xueliang_settings::Reader;
+use xueliang_settings::{Document, Mistakes, Reader};
 
 use crate::consume::kafka::KafkaSettings;
+
+/// Ingest's tables, which may stand in the same file.
+const OF_INGEST: [&str; 4] = ["ingest", "camera", "sensor", "sensor_group"];
 
 /// What alerting needs to run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlertingSettings {
+    /// The file that they stand in; its rules are read again when it changes.
+    pub file: PathBuf,
     /// Where the API and the console are served; loopback by default.
     pub listen: SocketAddr,
     /// The folder of the store and the kept stills.
@@ -34,10 +39,24 @@ pub struct AlertingSettings {
 }
 
 impl AlertingSettings {
+    /// Reads a settings file; leaves ingest's tables alone.
+    pub fn load(file: &Path) -> Result<Self, Mistakes> {
+        Self::from_document(&Document::load(file)?)
+    }
+
+    /// The same for a file's text.
+    pub fn from_document(document: &Document) -> Result<Self, Mistakes> {
+        document.read(|root| {
+            OF_INGEST.into_iter().for_each(|table| root.ignore(table));
+            Self::read(root)
+        })
+    }
+
     /// Reads `[alerting]` and `[[rule]]` from the file's top table.
     pub fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let rules = RuleSet::read(reader);
-        let base = reader.file().parent().map(Path::to_owned).unwrap_or_default();
+        let file = reader.file().to_owned();
+        let base = file.parent().map(Path::to_owned).unwrap_or_default();
         let mut alerting = reader.section("alerting");
         let listen = alerting.optional_text("listen");
         let data_dir = alerting.required::<PathBuf>("data_dir");
@@ -48,6 +67,7 @@ impl AlertingSettings {
         let kafka = if alerting.has("kafka") { read_kafka(&mut alerting) } else { None };
         alerting.finish();
         Some(Self {
+            file,
             listen: listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8600))),
             data_dir: base.join(data_dir?),
             snapshot_dir: snapshot_dir.map(|folder| base.join(folder)),
@@ -58,6 +78,15 @@ impl AlertingSettings {
             rules,
         })
     }
+}
+
+/// Reads `[[rule]]` and `[calendar]` alone; the file may hold nothing else, or all settings.
+pub fn load_rules(file: &Path) -> Result<RuleSet, Mistakes> {
+    Document::load(file)?.read(|root| {
+        root.ignore("alerting");
+        OF_INGEST.into_iter().for_each(|table| root.ignore(table));
+        Some(RuleSet::read(root))
+    })
 }
 
 fn read_kafka(alerting: &mut Reader<'_>) -> Option<KafkaSettings> {

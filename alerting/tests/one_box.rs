@@ -25,7 +25,6 @@ use xueliang_events::{
     payload::{DeviceState, DeviceStatus, ZoneEntered, ZoneOccupancy},
     values::{Counts, SnapshotRef},
 };
-use xueliang_settings::Document;
 
 const RULES: &str = r#"
 [[rule]]
@@ -74,7 +73,9 @@ impl Box {
             folder.join("data"),
             folder.join("stills")
         );
-        let settings = Document::from_text("test.toml", text).read(AlertingSettings::read).unwrap();
+        let file = folder.join("xueliang.toml");
+        fs::write(&file, text).unwrap();
+        let settings = AlertingSettings::load(&file).unwrap();
         let (events, source) = channel(4);
         let shutdown = CancellationToken::new();
         let registry = prometheus::Registry::new();
@@ -407,5 +408,67 @@ async fn nothing_is_served_before_sign_in() {
     let operator = alerting.sign_in(folder.path(), "operator").await;
     let without_token = operator.http.delete(format!("{}/api/v1/session", alerting.address)).send().await.unwrap();
     assert_eq!(without_token.status(), StatusCode::FORBIDDEN, "no x-csrf-token");
+    alerting.stop().await;
+}
+
+/// Waits until `/readyz` says this of the rules.
+async fn rules_are(alerting: &Box, wanted: &str) -> Value {
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        let ready: Value = reqwest::get(format!("{}/readyz", alerting.address)).await.unwrap().json().await.unwrap();
+        let rules = ready["parts"].as_array().unwrap().iter().find(|part| part["name"] == "rules").unwrap();
+        if rules["detail"].as_str().unwrap().contains(wanted) {
+            return ready;
+        }
+        assert!(Instant::now() < until, "{ready} lacks {wanted}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn changed_rules_fire_without_a_restart_and_mistakes_leave_the_old_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let alerting = Box::start(folder.path()).await;
+    let file = folder.path().join("xueliang.toml");
+    let settings = fs::read_to_string(&file).unwrap();
+    let operator = alerting.sign_in(folder.path(), "operator").await;
+    rules_are(&alerting, "2 in force").await;
+
+    // A crowd of two is nothing to the rule that asks for three.
+    let mut square = Camera::new("plaza-1", an_hour_ago());
+    let mut pair = |from: i64| -> Vec<Event> {
+        (0..4).map(|second| square.says((from + second) * 1000, occupancy("plaza", 2))).collect()
+    };
+    alerting.deliver(0, &pair(0)).await;
+    assert_eq!(operator.incidents().await.len(), 0);
+
+    fs::write(&file, settings.replace("at_least = 3", "at_least = 2")).unwrap();
+    let ready = rules_are(&alerting, "2 in force as before; 1 mistake in the file").await;
+    assert_eq!(ready["ready"], true, "the old rules are in force: {ready}");
+    rules_are(&alerting, "raise version to 2").await;
+    alerting.deliver(100, &pair(10)).await;
+    assert_eq!(operator.incidents().await.len(), 0, "not without a raised version");
+
+    let pairs = RULES
+        .replace("at_least = 3", "at_least = 2")
+        .replace("id = \"plaza\"\nversion = 1", "id = \"pairs\"\nversion = 1");
+    let added = format!("{settings}{}", pairs.split("\n\n").last().unwrap());
+    fs::write(&file, added).unwrap();
+    rules_are(&alerting, "3 in force").await;
+    alerting.deliver(200, &pair(20)).await;
+    let incidents = operator.incidents().await;
+    assert_eq!(incidents.len(), 1, "{incidents:#?}");
+    let (_, listed) = operator.get("/rules").await;
+    assert_eq!(listed["items"].as_array().unwrap().len(), 3, "{listed}");
+
+    fs::write(&file, "[[rule]\n").unwrap();
+    rules_are(&alerting, "3 in force as before").await;
+    let metrics = reqwest::get(format!("{}/metrics", alerting.address)).await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("xueliang_rule_reloads_total{outcome=\"refused\"} 2"), "{metrics}");
+    assert!(metrics.contains("xueliang_rule_reloads_total{outcome=\"applied\"} 1"), "{metrics}");
+    assert!(metrics.contains("xueliang_rule_mistakes 1"), "{metrics}");
+    let mut gate = Camera::new("gate-1", an_hour_ago());
+    alerting.deliver(300, &intrusion(&mut gate, None)).await;
+    assert_eq!(operator.incidents().await.len(), 2, "the old rules still fire");
     alerting.stop().await;
 }

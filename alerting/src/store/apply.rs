@@ -4,7 +4,10 @@
 //! changes nothing. The position is compared before it is set: a consumer that lost its partition to another one finds
 //! it moved, stores nothing and starts again from what the store says.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction};
@@ -25,6 +28,7 @@ use crate::{
     consume::Message,
     evidence::Evidence,
     group::{self, Opened},
+    rules_file::Rulebook,
 };
 
 /// Messages of one log, in its order.
@@ -72,7 +76,7 @@ impl Effects {
 #[derive(Debug, Clone)]
 pub struct Applier {
     /// The rules.
-    pub engine: Engine,
+    pub rules: Rulebook,
     /// The stills.
     pub evidence: Evidence,
     /// The region of what has no grid.
@@ -88,7 +92,7 @@ impl Applier {
         if let Some(expected) = batch.expected.filter(|expected| *expected != found) {
             return Err(StoreError::Fenced { log: batch.log.clone(), found, expected });
         }
-        let mut run = Run { applier: self, transaction, now, memories: HashMap::new(), effects: Effects::default() };
+        let mut run = Run::new(self, transaction, now);
         run.effects.next = found;
         for message in &batch.messages {
             if message.position < found {
@@ -113,10 +117,10 @@ impl Applier {
 
     /// Lets time pass for the devices whose conditions may have held long enough.
     pub fn tick(&self, transaction: &Transaction<'_>, now: Timestamp) -> Stored<Effects> {
-        let mut run = Run { applier: self, transaction, now, memories: HashMap::new(), effects: Effects::default() };
+        let mut run = Run::new(self, transaction, now);
         for device in due(transaction, now)? {
             let mut memory = run.take_memory(&device)?;
-            let firings = self.engine.advance(&mut memory, &device, now);
+            let firings = run.engine.advance(&mut memory, &device, now);
             run.memories.insert(device, memory);
             run.take_observed(Observed { firings, ..Observed::default() })?;
         }
@@ -142,13 +146,20 @@ pub fn due(transaction: &Transaction<'_>, now: Timestamp) -> Stored<Vec<DeviceId
 
 struct Run<'r> {
     applier: &'r Applier,
+    /// The rules as they are when the run begins.
+    engine: Arc<Engine>,
     transaction: &'r Transaction<'r>,
     now: Timestamp,
     memories: HashMap<DeviceId, Memory>,
     effects: Effects,
 }
 
-impl Run<'_> {
+impl<'r> Run<'r> {
+    fn new(applier: &'r Applier, transaction: &'r Transaction<'r>, now: Timestamp) -> Self {
+        let (engine, memories, effects) = (applier.rules.engine(), HashMap::new(), Effects::default());
+        Self { applier, engine, transaction, now, memories, effects }
+    }
+
     fn take_event(&mut self, event: &Event, text: &str) -> Stored<()> {
         let device = event.source.device().map_or_else(|| event.source.key(), |device| device.to_string());
         let n_new = self
@@ -170,7 +181,7 @@ impl Run<'_> {
         devices::note(self.transaction, event, &self.applier.root_region, self.now)?;
         let Some(device) = event.source.device() else { return Ok(()) };
         let mut memory = self.take_memory(&device)?;
-        let observed = self.applier.engine.observe(&mut memory, event);
+        let observed = self.engine.observe(&mut memory, event);
         self.memories.insert(device, memory);
         self.take_observed(observed)
     }
@@ -227,7 +238,7 @@ impl Run<'_> {
     /// Writes the memories back, with the time when each may fire by itself.
     fn finish(self) -> Stored<Effects> {
         for (device, memory) in &self.memories {
-            let due = self.applier.engine.due(memory, device);
+            let due = self.engine.due(memory, device);
             self.transaction
                 .prepare_cached(
                     "INSERT OR REPLACE INTO rule_memory (device, json, due_at, due_until) VALUES (?1, ?2, ?3, ?4)",
@@ -277,7 +288,7 @@ mod tests {
 
     fn apply(store: &Store, expected: u64, positions: std::ops::Range<u64>) -> Stored<Effects> {
         let applier = Applier {
-            engine: Engine::new(RuleSet::default()),
+            rules: Rulebook::new(RuleSet::default()),
             evidence: Evidence::new(None, "evidence".into()),
             root_region: "3402".to_owned(),
             publishes: false,

@@ -6,7 +6,7 @@ use xueliang_events::{
     payload::{DeviceState, DeviceStatus, ZoneOccupancy},
     values::Counts,
 };
-use xueliang_rules::{Engine, RuleSet};
+use xueliang_rules::RuleSet;
 use xueliang_settings::Document;
 
 use super::{
@@ -14,7 +14,7 @@ use super::{
     apply::{Applier, Batch},
     testing,
 };
-use crate::{consume::Message, evidence::Evidence};
+use crate::{consume::Message, evidence::Evidence, rules_file::Rulebook};
 
 const OFFLINE: &str = "category = \"camera_offline\"
 kind = \"status\"
@@ -58,7 +58,7 @@ fn opened(events: impl Iterator<Item = (f64, Payload)>) -> Vec<Found> {
     let text: String = [("offline", OFFLINE), ("crowd", CROWD)].map(rule).concat();
     let rules = Document::from_text("rules.toml", text).read(|reader| Some(RuleSet::read(reader))).unwrap();
     let applier = Applier {
-        engine: Engine::new(rules),
+        rules: Rulebook::new(rules),
         evidence: Evidence::new(None, folder.path().join("evidence")),
         root_region: "3402".to_owned(),
         publishes: false,
