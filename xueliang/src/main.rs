@@ -18,6 +18,8 @@ mod ingest;
 #[cfg(feature = "ingest")]
 mod model;
 mod ops;
+#[cfg(feature = "alerting")]
+mod replay;
 #[cfg(feature = "ingest")]
 mod sensor;
 mod shutdown;
@@ -60,6 +62,9 @@ enum Command {
     #[cfg(feature = "ingest")]
     #[command(subcommand)]
     Model(model::Command),
+    /// Try rules on recorded events: what would fire and which incidents would come of it. Starts nothing, stores nothing.
+    #[cfg(feature = "alerting")]
+    Replay(replay::ReplayArgs),
     /// Check the settings and say everything that is wrong with them; starts nothing.
     Validate(Settings),
     /// Measure what this box carries: cameras, detector, stages, sessions; `bench --help` has examples.
@@ -125,6 +130,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Sensor(command) => sensor::run(command).await,
             #[cfg(feature = "ingest")]
             Command::Model(command) => tokio::task::block_in_place(|| model::run(&command)),
+            #[cfg(feature = "alerting")]
+            Command::Replay(args) => tokio::task::block_in_place(|| replay::run(&args)),
             Command::Validate(settings) => config::validate(&settings.config),
             #[cfg(feature = "bench")]
             Command::Bench(_) => Ok(()),
