@@ -20,8 +20,8 @@ use utoipa::{OpenApi, openapi::OpenApi as Document};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    access::Access, accounts::Accounts, consume::Health, evidence::Evidence, live::Live, metrics::Metrics,
-    procedure::Procedure, store::Store,
+    access::Access, accounts::Accounts, consume::Health, deadline::Deadlines, evidence::Evidence, live::Live,
+    metrics::Metrics, procedure::Procedure, rules_file::Rulebook, store::Store,
 };
 
 mod assets;
@@ -53,8 +53,10 @@ pub struct Api {
     pub live: Live,
     /// The stills.
     pub evidence: Evidence,
-    /// The rules and the deadlines that they name.
-    pub procedure: Procedure,
+    /// The rules.
+    pub rules: Rulebook,
+    /// The deadlines that they name.
+    pub deadlines: Arc<Deadlines>,
     /// The region of the deployment itself.
     pub region: Arc<str>,
     /// How the audit's checkpoints are.
@@ -73,6 +75,13 @@ pub struct Api {
     pub behind_tls: bool,
     /// Ends the live streams.
     pub shutdown: CancellationToken,
+}
+
+impl Api {
+    /// Rules and deadlines as they are in force now.
+    fn procedure(&self) -> Procedure {
+        Procedure { engine: self.rules.engine(), deadlines: Arc::clone(&self.deadlines) }
+    }
 }
 
 const MAX_BODY: usize = 64 * 1024;

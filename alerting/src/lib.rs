@@ -24,6 +24,7 @@ mod publish;
 pub mod region;
 mod register;
 pub mod report;
+pub mod rules_file;
 mod run;
 pub mod settings;
 pub mod store;

@@ -21,6 +21,10 @@ pub struct Metrics {
     pub batch_seconds: Histogram,
     /// Firings by rule.
     pub firings: IntCounterVec,
+    /// Readings of the rules' file that brought news, by outcome.
+    pub rule_reloads: IntCounterVec,
+    /// What is wrong in the rules' file now.
+    pub rule_mistakes: IntGauge,
     /// Incidents opened, by category.
     pub incidents: IntCounterVec,
     /// Commands by outcome.
@@ -79,6 +83,15 @@ impl Metrics {
             )?,
             batch_seconds,
             firings: counters("xueliang_rule_firings_total", "Firings by rule", "rule")?,
+            rule_reloads: counters(
+                "xueliang_rule_reloads_total",
+                "Changes of the rules' file by outcome: applied or refused",
+                "outcome",
+            )?,
+            rule_mistakes: gauge(
+                "xueliang_rule_mistakes",
+                "Mistakes in the rules' file; while not 0 the old rules go on",
+            )?,
             incidents: counters("xueliang_incidents_opened_total", "Incidents opened", "category")?,
             commands: counters("xueliang_incident_commands_total", "Commands by outcome", "outcome")?,
             stream_clients: gauge("xueliang_stream_clients", "Clients of the live stream")?,

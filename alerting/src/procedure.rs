@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use xueliang_rules::{Calendar, RuleSet, Urgency};
+use xueliang_rules::{Calendar, Engine, Urgency};
 
 use crate::{
     deadline::{DeadlineRule, Deadlines},
@@ -10,11 +10,11 @@ use crate::{
     workflow::Terms,
 };
 
-/// Rules and deadlines of the deployment; cheap to clone.
+/// Rules and deadlines as they are in force now; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Procedure {
     /// The rules.
-    pub rules: Arc<RuleSet>,
+    pub engine: Arc<Engine>,
     /// The deadline rules that they name.
     pub deadlines: Arc<Deadlines>,
 }
@@ -22,7 +22,7 @@ pub struct Procedure {
 impl Procedure {
     /// The limits of an incident.
     pub fn deadline(&self, incident: &Incident) -> DeadlineRule {
-        let rule = self.rules.iter().find(|rule| rule.id == incident.rule.0);
+        let rule = self.engine.rules().iter().find(|rule| rule.id == incident.rule.0);
         self.deadlines.of(rule.and_then(|rule| rule.governance.as_ref()), incident.category)
     }
 
@@ -35,6 +35,6 @@ impl Procedure {
 
     /// Which days and hours are worked.
     pub fn calendar(&self) -> &Calendar {
-        self.rules.calendar()
+        self.engine.rules().calendar()
     }
 }

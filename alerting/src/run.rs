@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use prometheus::Registry;
 use tokio::{net::TcpListener, sync::broadcast, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use xueliang_rules::Engine;
 
 use crate::{
     access::{Access, PolicyError},
@@ -17,6 +16,7 @@ use crate::{
         embedded::EmbeddedSource,
         kafka::{KafkaSettings, KafkaSource},
     },
+    deadline::Deadlines,
     error_chain,
     evidence::Evidence,
     group::Opened,
@@ -26,8 +26,9 @@ use crate::{
     notify::{Courier, CourierError},
     procedure::Procedure,
     publish, register,
+    rules_file::{self, Rulebook},
     settings::AlertingSettings,
-    store::{Store, StoreError, apply::Applier, changes, deadlines, sweep::sweep},
+    store::{Store, StoreError, apply::Applier, changes, deadlines::look as look_at_due, sweep::sweep},
 };
 
 /// How often conditions that may have held long enough are looked at.
@@ -128,9 +129,10 @@ pub async fn start(
     let live = Live::default();
     let incidents = live.listen_opened();
     let evidence = Evidence::new(settings.snapshot_dir.clone(), settings.evidence_dir());
+    let rules = Rulebook::new(settings.rules);
     let intake = Intake {
         applier: Arc::new(Applier {
-            engine: Engine::new(settings.rules.clone()),
+            rules: rules.clone(),
             evidence: evidence.clone(),
             root_region: settings.region.to_string(),
             publishes: settings.kafka.is_some(),
@@ -141,8 +143,7 @@ pub async fn start(
         health: Health::starting("not connected yet"),
     };
     let register = Health::starting("no checkpoint was looked at yet");
-    let told = metrics.clone();
-    let procedure = Procedure { rules: Arc::new(settings.rules), deadlines: Arc::new(settings.deadlines) };
+    let deadlines = Arc::new(settings.deadlines);
     let publishes = settings.kafka.is_some();
     let api = Api {
         store: store.clone(),
@@ -150,10 +151,11 @@ pub async fn start(
         accounts,
         live: live.clone(),
         evidence,
-        procedure: procedure.clone(),
+        rules: rules.clone(),
+        deadlines: deadlines.clone(),
         region: settings.region.as_str().into(),
         register: register.clone(),
-        metrics,
+        metrics: metrics.clone(),
         registry,
         health: intake.health.clone(),
         probes: probes.into(),
@@ -167,10 +169,15 @@ pub async fn start(
     let (audit, audited, ends) = (settings.audit, (store.clone(), register), shutdown.clone());
     tasks.spawn(async move { register::run(audit, &data_dir, audited, ends).await });
     for courier in couriers {
-        tasks.spawn(notifier::run(courier, store.clone(), told.clone(), shutdown.clone()));
+        tasks.spawn(notifier::run(courier, store.clone(), metrics.clone(), shutdown.clone()));
     }
-    tasks.spawn(look_at_deadlines((store.clone(), live.clone()), (procedure, publishes), shutdown.clone()));
+    tasks.spawn(look_at_deadlines(
+        (store.clone(), live.clone()),
+        (rules.clone(), deadlines, publishes),
+        shutdown.clone(),
+    ));
     tasks.spawn(tick(intake, shutdown.clone()));
+    tasks.spawn(rules_file::watch(rules, settings.file, metrics, shutdown.clone()));
     tasks.spawn(live.run(store.clone(), shutdown.clone()));
     tasks.spawn(sweep_often(store, settings.retention, shutdown.clone()));
     tasks.spawn(serve(listener, api, shutdown));
@@ -212,7 +219,7 @@ async fn tick(intake: Intake, shutdown: CancellationToken) {
 /// Tells what time brings to incidents.
 async fn look_at_deadlines(
     (store, live): (Store, Live),
-    (procedure, publishes): (Procedure, bool),
+    (rules, deadlines, publishes): (Rulebook, Arc<Deadlines>, bool),
     shutdown: CancellationToken,
 ) {
     let mut often = tokio::time::interval(DEADLINES_EVERY);
@@ -223,9 +230,9 @@ async fn look_at_deadlines(
             _ = often.tick() => {}
         }
         loop {
-            let procedure = procedure.clone();
+            let procedure = Procedure { engine: rules.engine(), deadlines: Arc::clone(&deadlines) };
             let looked = store.write(move |tx| {
-                let (announced, more) = deadlines::look(tx, &procedure, Timestamp::now())?;
+                let (announced, more) = look_at_due(tx, &procedure, Timestamp::now())?;
                 for announcement in announced.into_iter().filter(|_| publishes) {
                     changes::announce(tx, announcement)?;
                 }

@@ -8,7 +8,7 @@ use std::{
 
 use xueliang_events::GridCode;
 use xueliang_rules::RuleSet;
-use xueliang_settings::Reader;
+use xueliang_settings::{Document, Mistakes, Reader};
 
 use crate::{
     audit::AuditSettings,
@@ -19,9 +19,14 @@ use crate::{
     store::{Place, postgres::PostgresSettings},
 };
 
+/// Ingest's tables, which may stand in the same file.
+const OF_INGEST: [&str; 4] = ["ingest", "camera", "sensor", "sensor_group"];
+
 /// What alerting needs to run.
 #[derive(Debug, Clone)]
 pub struct AlertingSettings {
+    /// The file that they stand in; its rules are read again when it changes.
+    pub file: PathBuf,
     /// Where the API and the console are served; loopback by default.
     pub listen: SocketAddr,
     /// The folder of the kept stills, and of the store when that is a file.
@@ -51,11 +56,25 @@ pub struct AlertingSettings {
 }
 
 impl AlertingSettings {
-    /// Reads `[alerting]`, `[calendar]`, `[[rule]]` and `[[deadline]]` from the file's top table.
+    /// Reads a settings file; leaves ingest's tables alone.
+    pub fn load(file: &Path) -> Result<Self, Mistakes> {
+        Self::from_document(&Document::load(file)?)
+    }
+
+    /// The same for a file's text.
+    pub fn from_document(document: &Document) -> Result<Self, Mistakes> {
+        document.read(|root| {
+            OF_INGEST.into_iter().for_each(|table| root.ignore(table));
+            Self::read(root)
+        })
+    }
+
+    /// Reads `[alerting]`, `[calendar]`, `[[rule]]`, `[[deadline]]` and `[[notify]]` from the file's top table.
     pub fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let rules = RuleSet::read(reader);
         let deadlines = Deadlines::read(reader);
-        let base = reader.file().parent().map(Path::to_owned).unwrap_or_default();
+        let file = reader.file().to_owned();
+        let base = file.parent().map(Path::to_owned).unwrap_or_default();
         let mut alerting = reader.section("alerting");
         let listen = alerting.optional_text("listen");
         let data_dir = alerting.required::<PathBuf>("data_dir").map(|folder| base.join(folder));
@@ -78,6 +97,7 @@ impl AlertingSettings {
             None => Place::File(data_dir.join("alerting.sqlite")),
         };
         Some(Self {
+            file,
             listen: listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8600))),
             data_dir,
             store,
@@ -113,6 +133,19 @@ fn read_audit(alerting: &mut Reader<'_>, base: &Path, data_dir: Option<&Path>) -
     let settings = AuditSettings::read(&mut audit, base, data_dir?);
     audit.finish();
     Some(settings)
+}
+
+/// Reads `[[rule]]` and `[calendar]` alone; the file may hold nothing else, or all settings.
+pub fn load_rules(file: &Path) -> Result<RuleSet, Mistakes> {
+    Document::load(file)?.read(|root| {
+        root.ignore("alerting");
+        root.ignore("notify");
+        OF_INGEST.into_iter().for_each(|table| root.ignore(table));
+        let rules = RuleSet::read(root);
+        // A rule must name a deadline that there is.
+        Deadlines::read(root);
+        Some(rules)
+    })
 }
 
 fn read_kafka(alerting: &mut Reader<'_>) -> Option<KafkaSettings> {

@@ -31,7 +31,6 @@ use xueliang_events::{
     payload::{DeviceState, DeviceStatus, ZoneEntered, ZoneOccupancy},
     values::{Counts, SnapshotRef},
 };
-use xueliang_settings::Document;
 
 const RULES: &str = r#"
 [[rule]]
@@ -125,6 +124,7 @@ macro_rules! on_both {
 
 on_both!(
     intrusion_becomes_one_incident_that_people_take_further,
+    changed_rules_fire_without_a_restart_and_mistakes_leave_the_old_ones,
     p27_what_people_do_is_registered_and_a_changed_row_is_found,
     stills_need_a_purpose_a_reason_and_their_incident,
     redelivery_and_restart_change_nothing,
@@ -148,7 +148,9 @@ impl Box {
             site.path().join("stills"),
             site.settings(),
         );
-        let settings = Document::from_text("test.toml", text).read(AlertingSettings::read).unwrap();
+        let file = site.path().join("xueliang.toml");
+        fs::write(&file, text).unwrap();
+        let settings = AlertingSettings::load(&file).unwrap();
         let (events, source) = channel(4);
         let shutdown = CancellationToken::new();
         let registry = prometheus::Registry::new();
@@ -516,4 +518,64 @@ fn verify_stored(connection: &mut Connection) -> Result<Verified, FirstBad> {
     let rows = connection.run(Kind::Read, |tx| xueliang_alerting::store::audit::after(tx, 0, 1000)).unwrap();
     let witness = Witness { checkpoints: std::iter::empty(), keys: &Keys(Vec::new()) };
     verify(rows.into_iter().map(Ok), std::iter::empty(), witness, Extent::Live { hot_from: Timestamp::MIN })
+}
+
+/// Waits until `/readyz` says this of the rules.
+async fn rules_are(alerting: &Box, wanted: &str) -> Value {
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        let ready: Value = reqwest::get(format!("{}/readyz", alerting.address)).await.unwrap().json().await.unwrap();
+        let rules = ready["parts"].as_array().unwrap().iter().find(|part| part["name"] == "rules").unwrap();
+        if rules["detail"].as_str().unwrap().contains(wanted) {
+            return ready;
+        }
+        assert!(Instant::now() < until, "{ready} lacks {wanted}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn changed_rules_fire_without_a_restart_and_mistakes_leave_the_old_ones(site: &Site) {
+    let alerting = Box::start(site).await;
+    let file = site.path().join("xueliang.toml");
+    let settings = fs::read_to_string(&file).unwrap();
+    let operator = alerting.sign_in(site.path(), "operator").await;
+    rules_are(&alerting, "2 in force").await;
+
+    // A crowd of two is nothing to the rule that asks for three.
+    let mut square = Camera::new("plaza-1", an_hour_ago());
+    let mut pair = |from: i64| -> Vec<Event> {
+        (0..4).map(|second| square.says((from + second) * 1000, occupancy("plaza", 2))).collect()
+    };
+    alerting.deliver(0, &pair(0)).await;
+    assert_eq!(operator.incidents().await.len(), 0);
+
+    fs::write(&file, settings.replace("at_least = 3", "at_least = 2")).unwrap();
+    let ready = rules_are(&alerting, "2 in force as before; 1 mistake in the file").await;
+    assert_eq!(ready["ready"], true, "the old rules are in force: {ready}");
+    rules_are(&alerting, "raise version to 2").await;
+    alerting.deliver(100, &pair(10)).await;
+    assert_eq!(operator.incidents().await.len(), 0, "not without a raised version");
+
+    let pairs = RULES
+        .replace("at_least = 3", "at_least = 2")
+        .replace("id = \"plaza\"\nversion = 1", "id = \"pairs\"\nversion = 1");
+    let added = format!("{settings}{}", pairs.split("\n\n").last().unwrap());
+    fs::write(&file, added).unwrap();
+    rules_are(&alerting, "3 in force").await;
+    alerting.deliver(200, &pair(20)).await;
+    let incidents = operator.incidents().await;
+    assert_eq!(incidents.len(), 1, "{incidents:#?}");
+    let (_, listed) = operator.get("/rules").await;
+    assert_eq!(listed["items"].as_array().unwrap().len(), 3, "{listed}");
+
+    fs::write(&file, "[[rule]\n").unwrap();
+    rules_are(&alerting, "3 in force as before").await;
+    let metrics = reqwest::get(format!("{}/metrics", alerting.address)).await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("xueliang_rule_reloads_total{outcome=\"refused\"} 2"), "{metrics}");
+    assert!(metrics.contains("xueliang_rule_reloads_total{outcome=\"applied\"} 1"), "{metrics}");
+    assert!(metrics.contains("xueliang_rule_mistakes 1"), "{metrics}");
+    let mut gate = Camera::new("gate-1", an_hour_ago());
+    alerting.deliver(300, &intrusion(&mut gate, None)).await;
+    assert_eq!(operator.incidents().await.len(), 2, "the old rules still fire");
+    alerting.stop().await;
 }

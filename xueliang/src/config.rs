@@ -40,13 +40,7 @@ fn read_ingest(
 /// Reads `[alerting]` and the rules; leaves ingest's tables alone.
 #[cfg(feature = "alerting")]
 pub fn alerting(file: &Path) -> Result<AlertingSettings, Mistakes> {
-    Document::load(file)?.read(|root| {
-        root.ignore("ingest");
-        root.ignore("camera");
-        root.ignore("sensor");
-        root.ignore("sensor_group");
-        AlertingSettings::read(root)
-    })
+    AlertingSettings::load(file)
 }
 
 /// Reads both halves; the mistakes of both come together.

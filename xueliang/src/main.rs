@@ -24,6 +24,8 @@ mod model;
 #[cfg(feature = "alerting")]
 mod notify;
 mod ops;
+#[cfg(feature = "alerting")]
+mod replay;
 #[cfg(feature = "ingest")]
 mod sensor;
 mod shutdown;
@@ -79,6 +81,9 @@ enum Command {
     #[cfg(feature = "ingest")]
     #[command(subcommand)]
     Model(model::Command),
+    /// Try rules on recorded events: what would fire and which incidents would come of it. Starts nothing, stores nothing.
+    #[cfg(feature = "alerting")]
+    Replay(replay::ReplayArgs),
     /// Check the settings and say everything that is wrong with them; starts nothing.
     Validate(Settings),
     /// Measure what this box carries: cameras, detector, stages, sessions; `bench --help` has examples.
@@ -152,6 +157,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Sensor(command) => sensor::run(command).await,
             #[cfg(feature = "ingest")]
             Command::Model(command) => tokio::task::block_in_place(|| model::run(&command)),
+            #[cfg(feature = "alerting")]
+            Command::Replay(args) => tokio::task::block_in_place(|| replay::run(&args)),
             Command::Validate(settings) => config::validate(&settings.config),
             #[cfg(feature = "bench")]
             Command::Bench(_) => Ok(()),

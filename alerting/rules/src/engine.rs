@@ -116,8 +116,9 @@ impl Engine {
         let newest = memory.newest?;
         let rising = self.rules.of(device).filter_map(|rule| {
             let condition = memory.conditions.get(&rule.id)?;
-            let at = condition.completes_at(timing(rule))?;
-            Some((later(at, SETTLE), current_until(rule, condition, newest.time)))
+            let at = later(condition.completes_at(timing(rule))?, SETTLE);
+            let until = current_until(rule, condition, newest.time);
+            (at <= until).then_some((at, until))
         });
         rising.reduce(|(at, until), next| (at.min(next.0), until.max(next.1))).map(|(at, until)| Due { at, until })
     }

@@ -16,6 +16,8 @@ mod rule;
 mod schedule;
 mod statics;
 
+pub mod replay;
+
 pub use engine::{CURRENT_WITHIN, Due, Engine, Observed, SETTLE};
 pub use firing::{Firing, FiringId, Measure, Support};
 pub use memory::Memory;

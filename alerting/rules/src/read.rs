@@ -67,6 +67,12 @@ impl RuleSet {
         &self.calendar
     }
 
+    /// The same rules, all enabled: to try those that are not yet.
+    pub fn with_all_enabled(mut self) -> Self {
+        self.rules.iter_mut().for_each(|rule| rule.enabled = true);
+        self
+    }
+
     /// The enabled rules that look at a device.
     pub fn of(&self, device: &DeviceId) -> impl Iterator<Item = &Rule> {
         let watching = self.named.get(device).unwrap_or(&self.everywhere);

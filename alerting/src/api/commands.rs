@@ -47,7 +47,7 @@ pub(super) async fn give(
     let Path(id) = id?;
     let given = read(IncidentId(id), &headers, request?.0)?;
     let (person, access, publishes) = (signed.person.clone(), api.access.clone(), api.publishes);
-    let procedure = api.procedure.clone();
+    let procedure = api.procedure();
     let carried_out = api.store.write(move |tx| {
         let asker = Asker { access: &access, person: &person };
         let carried_out = carry_out(tx, (asker, &procedure), &given, asked_now())?;

@@ -41,7 +41,8 @@ pub(super) async fn rules(State(api): State<Api>, signed: Signed) -> Answer<Json
     if api.access.scope(&signed.person, Action::ReadRules, asked).0.is_empty() {
         return Err(Denied::NotPermitted.into());
     }
-    let items = api.procedure.rules.iter().map(|rule| Rule {
+    let engine = api.rules.engine();
+    let items = engine.rules().iter().map(|rule| Rule {
         id: rule.id.to_string(),
         version: rule.version,
         category: rule.category.as_str().to_owned(),

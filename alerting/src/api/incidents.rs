@@ -76,11 +76,9 @@ pub(super) async fn list(
     items.truncate(limit);
     let next = items.last().filter(|_| more).map(|last| format!("{}_{}", last.opened_at.as_microsecond(), last.id));
     let counts = counts.into_iter().map(|(state, n)| (state.as_str().to_owned(), n)).collect();
-    Ok(Json(IncidentPage {
-        items: items.iter().map(|incident| summary(incident, api.procedure.calendar())).collect(),
-        next,
-        counts,
-    }))
+    let procedure = api.procedure();
+    let items = items.iter().map(|incident| summary(incident, procedure.calendar())).collect();
+    Ok(Json(IncidentPage { items, next, counts }))
 }
 
 /// One incident.
@@ -106,7 +104,8 @@ pub(super) async fn detail(api: &Api, person: &Person, id: IncidentId) -> Answer
         Ok(Some((incident, incidents::events(transaction, id)?, changes::timeline(transaction, id)?, stills)))
     });
     let (incident, events, timeline, stills) = found.await?.ok_or_else(Problem::not_found)?;
-    let (asked, calendar) = (handling(), api.procedure.calendar());
+    let (asked, procedure) = (handling(), api.procedure());
+    let calendar = procedure.calendar();
     api.access.authorize(person, Action::ReadIncident, incident.resource(), asked)?;
     let events = events.iter().filter_map(|text| Event::from_json(text.as_bytes()).ok());
     Ok(Incident {

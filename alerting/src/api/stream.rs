@@ -101,7 +101,7 @@ impl Client {
             return;
         }
         for item in missed {
-            if let Some(event) = self.event(&item, api.procedure.calendar())
+            if let Some(event) = self.event(&item, api.procedure().calendar())
                 && self.sender.send(Ok(event)).await.is_err()
             {
                 return;
@@ -120,7 +120,7 @@ impl Client {
                     Some(Event::default().comment("heartbeat"))
                 }
                 item = items.recv() => match item {
-                    Ok(item) => self.event(&item, api.procedure.calendar()),
+                    Ok(item) => self.event(&item, api.procedure().calendar()),
                     // Too slow: the client comes back with the last change that it saw.
                     Err(_) => return,
                 },

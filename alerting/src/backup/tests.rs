@@ -8,12 +8,13 @@ use std::{
 
 use tempfile::TempDir;
 use xueliang_events::payload::{DeviceState, DeviceStatus};
-use xueliang_rules::{Engine, RuleSet};
+use xueliang_rules::RuleSet;
 
 use super::{stills::Stills, *};
 use crate::{
     consume::Message,
     evidence::{Evidence, relative},
+    rules_file::Rulebook,
     store::{
         Store, Stored, Tx,
         apply::{Applier, Batch},
@@ -199,7 +200,7 @@ fn goes_on(place: &Place) {
     let before = contents(place);
     let store = Store::open(place).unwrap();
     let applier = Applier {
-        engine: Engine::new(RuleSet::default()),
+        rules: Rulebook::new(RuleSet::default()),
         evidence: Evidence::new(None, "evidence".into()),
         root_region: "3402".to_owned(),
         publishes: false,

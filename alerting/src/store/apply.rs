@@ -4,7 +4,10 @@
 //! changes nothing. The position is compared before it is set: a consumer that lost its partition to another one finds
 //! it moved, stores nothing and starts again from what the store says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
@@ -27,6 +30,7 @@ use crate::{
     consume::Message,
     evidence::Evidence,
     group::{self, Opened},
+    rules_file::Rulebook,
 };
 
 /// Messages of one log, in its order.
@@ -74,7 +78,7 @@ impl Effects {
 #[derive(Debug, Clone)]
 pub struct Applier {
     /// The rules.
-    pub engine: Engine,
+    pub rules: Rulebook,
     /// The stills.
     pub evidence: Evidence,
     /// The region of what has no grid.
@@ -110,7 +114,7 @@ impl Applier {
         run.load_memories(devices.iter())?;
         for device in devices {
             let memory = run.memories.entry(device.clone()).or_default();
-            let firings = self.engine.advance(memory, &device, now);
+            let firings = run.engine.advance(memory, &device, now);
             run.take_observed(Observed { firings, ..Observed::default() })?;
         }
         run.finish()
@@ -138,6 +142,8 @@ type Admitted<'m> = (&'m Event, &'m str);
 /// One transaction: what it concerns is loaded at once, changed in memory, and written back at once.
 struct Run<'r> {
     applier: &'r Applier,
+    /// The rules as they are when the run begins.
+    engine: Arc<Engine>,
     tx: &'r Tx<'r>,
     now: Timestamp,
     memories: BTreeMap<DeviceId, Memory>,
@@ -146,7 +152,8 @@ struct Run<'r> {
 
 impl<'r> Run<'r> {
     fn begin(applier: &'r Applier, tx: &'r Tx<'r>, now: Timestamp) -> Self {
-        Self { applier, tx, now, memories: BTreeMap::new(), effects: Effects::default() }
+        let (engine, memories, effects) = (applier.rules.engine(), BTreeMap::new(), Effects::default());
+        Self { applier, engine, tx, now, memories, effects }
     }
 
     /// Refuses what is no event or comes from a stale owner; the rest.
@@ -188,7 +195,7 @@ impl<'r> Run<'r> {
         for event in new {
             *self.effects.n_new.entry(event.payload.wire_type()).or_default() += 1;
             let Some(device) = event.source.device() else { continue };
-            let observed = self.applier.engine.observe(self.memories.entry(device).or_default(), event);
+            let observed = self.engine.observe(self.memories.entry(device).or_default(), event);
             self.take_observed(observed)?;
         }
         Ok(())
@@ -249,7 +256,7 @@ impl<'r> Run<'r> {
     fn finish(self) -> Stored<Effects> {
         let mut rows = Vec::new();
         for (device, memory) in &self.memories {
-            let due = self.applier.engine.due(memory, device);
+            let due = self.engine.due(memory, device);
             let (at, until) = (due.map(|due| due.at), due.map(|due| due.until));
             rows.push(params![device.as_str(), to_json("rule memory", memory)?, at, until].to_vec());
         }
@@ -302,7 +309,7 @@ mod tests {
 
     fn apply(store: &Store, expected: u64, positions: std::ops::Range<u64>) -> Stored<Effects> {
         let applier = Applier {
-            engine: Engine::new(RuleSet::default()),
+            rules: Rulebook::new(RuleSet::default()),
             evidence: Evidence::new(None, "evidence".into()),
             root_region: "3402".to_owned(),
             publishes: false,

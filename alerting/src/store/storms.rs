@@ -8,7 +8,7 @@ use xueliang_events::{
     payload::{CameraRegistered, DeviceState, DeviceStatus, Transport, ZoneOccupancy},
     values::Counts,
 };
-use xueliang_rules::{Engine, RuleSet};
+use xueliang_rules::RuleSet;
 use xueliang_settings::Document;
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
     apply::{Applier, Batch},
     testing,
 };
-use crate::{consume::Message, evidence::Evidence};
+use crate::{consume::Message, evidence::Evidence, rules_file::Rulebook};
 
 const OFFLINE: &str = "category = \"camera_offline\"
 kind = \"status\"
@@ -68,7 +68,7 @@ fn opened_in(place: &Place, events: impl Iterator<Item = Said>) -> Vec<Found> {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(place).unwrap();
     let applier = Applier {
-        engine: Engine::new(rules()),
+        rules: Rulebook::new(rules()),
         evidence: Evidence::new(None, folder.path().join("evidence")),
         root_region: "3402".to_owned(),
         publishes: false,

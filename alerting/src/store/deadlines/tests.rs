@@ -7,6 +7,7 @@ use crate::{
     consume::Message,
     deadline::Deadlines,
     evidence::Evidence,
+    rules_file::Rulebook,
     store::{
         Place, Store,
         apply::{Applier, Batch},
@@ -37,7 +38,7 @@ impl Case {
         let document = xueliang_settings::Document::from_text("rules.toml", RULE.to_owned());
         let rules = document.read(|reader| Some(RuleSet::read(reader))).unwrap();
         let applier = Applier {
-            engine: Engine::new(rules.clone()),
+            rules: Rulebook::new(rules.clone()),
             evidence: Evidence::new(None, "evidence".into()),
             root_region: "3402".to_owned(),
             publishes: false,
@@ -50,7 +51,7 @@ impl Case {
         let (log, origin) = ("log".to_owned(), ("topic".to_owned(), 0));
         let batch = Batch { log, origin, expected: None, messages: vec![say(0), say(1)] };
         let effects = store.write_blocking(move |tx| applier.apply(tx, &batch, at(0))).unwrap();
-        let procedure = Procedure { rules: rules.into(), deadlines: Deadlines::default().into() };
+        let procedure = Procedure { engine: Engine::new(rules).into(), deadlines: Deadlines::default().into() };
         Self { store, procedure, id: effects.opened[0].id }
     }
 

@@ -1,6 +1,6 @@
 use jiff::SignedDuration;
 use xueliang_events::payload::{DeviceState, DeviceStatus};
-use xueliang_rules::{Engine, RuleSet};
+use xueliang_rules::RuleSet;
 use xueliang_settings::Document;
 
 use super::*;
@@ -8,6 +8,7 @@ use crate::{
     consume::Message as Incoming,
     evidence::Evidence,
     notify::testing::channel,
+    rules_file::Rulebook,
     store::{
         Place, Store,
         apply::{Applier, Batch},
@@ -28,7 +29,7 @@ fn at(second: i64) -> Timestamp {
 fn fail(store: &Store, camera: &str, (second, position): (i64, u64)) {
     let read = |reader: &mut xueliang_settings::Reader<'_>| Some(RuleSet::read(reader));
     let applier = Applier {
-        engine: Engine::new(Document::from_text("rules.toml", RULE.to_owned()).read(read).unwrap()),
+        rules: Rulebook::new(Document::from_text("rules.toml", RULE.to_owned()).read(read).unwrap()),
         evidence: Evidence::new(None, "evidence".into()),
         root_region: "3402".to_owned(),
         publishes: false,

@@ -11,12 +11,13 @@ use serde_json::{Value, json};
 use xueliang_alerting::{
     consume::Message,
     evidence::Evidence,
+    rules_file::Rulebook,
     store::{
         Place, Store,
         apply::{Applier, Batch},
     },
 };
-use xueliang_rules::{Engine, RuleSet};
+use xueliang_rules::RuleSet;
 use xueliang_settings::Document;
 
 use super::{
@@ -71,7 +72,7 @@ pub fn run(site: &Site, n_events: usize) -> Result<Taken> {
     let events = events?;
     let store = Store::open(&site.place)?;
     let applier = Applier {
-        engine: Engine::new(rules()?),
+        rules: Rulebook::new(rules()?),
         evidence: Evidence::new(None, site.folder.path().join("evidence")),
         root_region: "3402".to_owned(),
         publishes: false,
