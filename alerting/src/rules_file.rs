@@ -162,7 +162,7 @@ mod tests {
 
     const RULE: &str = "[[rule]]\nid = \"crowd\"\nversion = 2\ncategory = \"crowding\"\nkind = \"occupancy\"\nzone = \"z\"\n\
         at_least = 3\nfor = \"5s\"\nenabled = true\nowner = \"o\"\nlegal_basis = \"l\"\ndepartment = \"d\"\n\
-        assessment = \"a\"\ndeadline = \"x\"\n";
+        assessment = \"a\"\ndeadline = \"2h\"\n";
     const SETTINGS: &str = "[alerting]\ndata_dir = \"data\"\nregion = \"3402\"\n";
 
     fn read(rules: &str, before: &RuleSet) -> Result<RuleSet, Vec<String>> {
@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn a_raised_version_papers_devices_and_enabling_are_taken() {
         check("version = 2", "version = 3", &[]);
-        check("version = 2\ncategory = \"crowding\"", "version = 3\ncategory = \"over_capacity\"", &[]);
+        check("version = 2\ncategory = \"crowding\"", "version = 3\ncategory = \"nonmotor_parking\"", &[]);
         check("owner = \"o\"", "owner = \"another unit\"", &[]);
         check("enabled = true", "enabled = false", &[]);
         check("at_least = 3", "at_least = 3\ndevices = [\"a\"]", &[]);

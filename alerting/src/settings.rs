@@ -200,6 +200,6 @@ mod tests {
     fn a_rule_without_its_deadline_rule_is_refused_with_its_line() {
         let text = include_str!("../../deploy/samples/city-alerting.toml").replace("\"1d\"", "\"soon\"");
         let found = read(&text).unwrap_err();
-        assert!(found.contains("a.toml:25: rule[0].deadline: there is no deadline rule \"soon\""), "{found}");
+        assert!(found.contains("a.toml:26: rule[0].deadline: there is no deadline rule \"soon\""), "{found}");
     }
 }

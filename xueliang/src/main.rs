@@ -23,6 +23,7 @@ mod ingest;
 mod model;
 #[cfg(feature = "alerting")]
 mod notify;
+#[cfg(feature = "ingest")]
 mod ops;
 #[cfg(feature = "alerting")]
 mod replay;

@@ -16,7 +16,7 @@ use crate::{
     memory::Memory,
     order::Noted,
     read::RuleSet,
-    rule::{Kind, Rule},
+    rule::{Kind, Place, Rule},
     schedule::Calendar,
 };
 
@@ -79,6 +79,9 @@ impl Engine {
             memory.delivers = Some(status.state.delivers());
         }
         for rule in self.rules.of(&device).filter(|rule| fits(rule, event)) {
+            if !is_about(rule, event) && !memory.conditions.contains_key(&rule.id) {
+                continue;
+            }
             let known = memory.conditions.remove_entry(&rule.id);
             let (id, mut condition) = known.map_or_else(Default::default, |(id, known)| (Some(id), known));
             let calendar = self.rules.calendar();
@@ -264,6 +267,19 @@ fn fits(rule: &Rule, event: &Event) -> bool {
     match event.source {
         Source::Camera(_) => !rule.kind.needs_sensor(),
         Source::Sensor(_) => rule.kind.needs_sensor(),
+        _ => false,
+    }
+}
+
+/// Whether the event tells of the rule's place; another one only lets time pass under what the rule remembers.
+fn is_about(rule: &Rule, event: &Event) -> bool {
+    match (&rule.place, &event.payload) {
+        (Place::Zone(zone), Payload::ZoneEntered(entered)) => *zone == entered.zone,
+        (Place::Zone(zone), Payload::ZoneExited(exited)) => *zone == exited.zone,
+        (Place::Zone(zone), Payload::ZoneOccupancy(seen)) => *zone == seen.zone,
+        (Place::Zone(zone), Payload::ZoneDwelled(dwelled)) => *zone == dwelled.zone,
+        (Place::Line(line), Payload::LineCrossed(crossed)) => *line == crossed.line,
+        (Place::Device, Payload::DeviceStatus(_) | Payload::SensorReading(_)) => true,
         _ => false,
     }
 }

@@ -70,7 +70,7 @@ impl RuleSet {
     /// The same rules, all enabled: to try those that are not yet.
     pub fn with_all_enabled(mut self) -> Self {
         self.rules.iter_mut().for_each(|rule| rule.enabled = true);
-        self
+        Self::new(self.rules, self.calendar)
     }
 
     /// The enabled rules that look at a device.

@@ -214,8 +214,8 @@ fn the_recorded_evening_gives_what_it_gave() {
         .collect();
     let expected = [
         "2026-11-23T11:00:12Z yard gate-1/zone/yard 2 count=1 held=2",
-        "2026-11-23T11:10:05Z crowd square-1/zone/square 1 count=4 held=5",
-        "2026-11-23T11:20:30Z well-level well-7/device 1 water_level=0.38 held=30",
+        "2026-11-23T11:10:05Z crowd square-1/zone/square 1 count=4 limit=4 held=5",
+        "2026-11-23T11:20:30Z well-level well-7/device 1 water_level=0.38 limit=0.3 held=30",
         "2026-11-23T11:31:00Z offline gate-1/device 1 held=60",
     ];
     assert_eq!(found, expected);

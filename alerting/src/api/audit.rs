@@ -12,14 +12,14 @@ use super::{
     shapes::{AuditPage, AuditQuery, AuditRow, ProblemBody},
 };
 use crate::{
-    access::{Action, Kind, Resource},
+    access::{Action, Kind, Purpose, Resource},
     audit::{self, Decision},
     store::audit::{Asked, Search, register, search},
 };
 
 /// Rows of the audit, newest first.
 #[utoipa::path(
-    get, path = "/api/v1/audit", operation_id = "search_audit", tag = "audit", params(AuditQuery),
+    get, path = "/api/v1/audit", operation_id = "list_audit", tag = "audit", params(AuditQuery),
     responses((status = 200, body = AuditPage), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
               (status = 403, body = ProblemBody))
 )]
@@ -38,10 +38,11 @@ pub(super) async fn list(
     let wanted = Search { actor, action, resource, before, limit: limit + 1 };
     let (person, access, region) = (signed.person, api.access.clone(), api.region.clone());
     let found = api.store.write(move |tx| {
-        let context = asked_now();
+        let context = asked_now().for_purpose(Purpose::ComplianceAudit);
         let permit = access.authorize(&person, Action::ReadAudit, Resource::new(Kind::Audit, &region), context);
         let (action, resource) = (Action::ReadAudit.as_str(), "audit");
-        let asked = Asked { person: &person, at: context.now, purpose: None, reason: None, action, resource };
+        let asked =
+            Asked { person: &person, at: context.now, purpose: context.purpose, reason: None, action, resource };
         register(tx, &access, asked, permit.as_ref())?;
         match permit {
             Ok(_) => search(tx, &wanted).map(Ok),

@@ -9,9 +9,10 @@ pub const LEFT_OUT: [(&str, &str); 2] = [
 ];
 
 /// Columns that a restored row begins anew with.
-const RESET: [(&str, &str, Value); 1] = [
+const RESET: [(&str, &str, Value); 2] = [
     // Whoever held the lease is not there any more.
     ("outbox", "leased_until", Value::Int(0)),
+    ("notification", "leased_until", Value::Int(0)),
 ];
 
 /// The columns of a table that begin anew, by their place, with what they begin with.

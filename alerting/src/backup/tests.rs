@@ -74,6 +74,13 @@ fn fill(tx: &Tx<'_>) -> Stored<()> {
          INSERT INTO view (at, account, incident, sha256, purpose, reason, decision)
              VALUES (1, 'a', '{incident}', 'x', 'p', 'r', 'permit');
          INSERT INTO owner (device, epoch, since) VALUES ('cam', 9223372036854775807, -9223372036854775808);
+         INSERT INTO audit (seq, utc, actor, action, resource, decision, rule_ids, policy_hash, prev_hash, hash)
+             VALUES (1, 1, 'a', 'sign_in', 'session', 'permit', '[]', 'p', '0', 'h');
+         INSERT INTO audit_reason (seq, salt, text) VALUES (1, 's', '因为');
+         INSERT INTO notify_channel (channel, seen, pace) VALUES ('duty', 1, '{{}}');
+         INSERT INTO notify_group (channel, region, category, json) VALUES ('duty', '3402', 'crowding', '{{}}');
+         INSERT INTO notification (id, channel, json, made_at, next_at, leased_until)
+             VALUES ('n', 'duty', '{{}}', 1, 2, 77);
          INSERT INTO outbox (topic, key, json, leased_until) VALUES ('t', 'k', '{{}}', 77)"
     ))?;
     let texts = ["plain", "a \"quoted\" \\ text\nof two lines\r\t", "\u{1}\u{7f}\u{2028}\u{feff}雪亮😀", ""];
@@ -157,6 +164,9 @@ fn expected(place: &Place) -> BTreeMap<String, (Vec<Vec<Value>>, Option<i64>)> {
     }
     let outbox = &mut expected.get_mut("outbox").unwrap().0;
     outbox.iter_mut().for_each(|row| *row.last_mut().unwrap() = Value::Int(0));
+    const LEASED_UNTIL: usize = 6;
+    let notifications = &mut expected.get_mut("notification").unwrap().0;
+    notifications.iter_mut().for_each(|row| row[LEASED_UNTIL] = Value::Int(0));
     expected
 }
 

@@ -29,10 +29,10 @@ pub const ROUTES: &[(&str, Asks)] = &[
     ("get_incident", Asks::Actions(&[Action::ReadIncident])),
     ("get_snapshot", Asks::Actions(&[Action::ViewStill])),
     ("give_command", Asks::Commands),
+    ("list_audit", Asks::Actions(&[Action::ReadAudit])),
     ("list_devices", Asks::Actions(&[Action::ReadDevices])),
     ("list_incidents", Asks::Actions(&[Action::ReadIncident])),
     ("list_rules", Asks::Actions(&[Action::ReadRules])),
-    ("search_audit", Asks::Actions(&[Action::ReadAudit])),
     ("sign_in", Asks::Public),
     ("sign_out", Asks::SignedIn),
 ];

@@ -132,26 +132,28 @@ struct Session {
     undelivered: Vec<Event>,
 }
 
+/// One session as drawn: counts with the tenths of a second between them, how many stay undelivered, its clock's error, a new owner.
+type Drawn = (Vec<(u32, u32)>, usize, i32, bool);
+
 /// Sessions one after the other, each with its own clock, some with a new owner.
 fn sessions() -> impl Strategy<Value = Vec<Session>> {
     let steps = proptest::collection::vec((0u32..5, 1u32..90), 1..20);
     let session = (steps, 0usize..4, -7200i32..7200, any::<bool>());
     proptest::collection::vec(session, 1..6).prop_map(|sessions| {
         let mut epoch = 1;
-        let session =
-            |(nth, (steps, n_undelivered, clock, taken_over)): (usize, (Vec<(u32, u32)>, usize, i32, bool))| {
-                epoch += u64::from(taken_over);
-                let mut s = 10_000.0 + nth as f64 * 200.0 + f64::from(clock);
-                let step = |(n, tenths): (u32, u32)| {
-                    s += f64::from(tenths) / 10.0;
-                    (nth as u128, s, counts(Class::Person, n))
-                };
-                let mut told = told(&camera(), steps.into_iter().map(step).collect());
-                told.iter_mut().for_each(|event| event.owner_epoch = Some(epoch));
-                let n_told = told.len().saturating_sub(n_undelivered).max(1);
-                let undelivered = told.split_off(n_told);
-                Session { told, undelivered }
+        let session = |(nth, (steps, n_undelivered, clock, taken_over)): (usize, Drawn)| {
+            epoch += u64::from(taken_over);
+            let mut s = 10_000.0 + nth as f64 * 200.0 + f64::from(clock);
+            let step = |(n, tenths): (u32, u32)| {
+                s += f64::from(tenths) / 10.0;
+                (nth as u128, s, counts(Class::Person, n))
             };
+            let mut told = told(&camera(), steps.into_iter().map(step).collect());
+            told.iter_mut().for_each(|event| event.owner_epoch = Some(epoch));
+            let n_told = told.len().saturating_sub(n_undelivered).max(1);
+            let undelivered = told.split_off(n_told);
+            Session { told, undelivered }
+        };
         sessions.into_iter().enumerate().map(session).collect()
     })
 }

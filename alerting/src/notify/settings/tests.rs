@@ -102,17 +102,17 @@ fn secrets_stand_nowhere_in_the_settings() {
 
 #[test]
 fn what_others_could_read_is_refused() {
-    let alerting = "public_url = \"https://grid.example\"\nallowed_endpoints = [\"10.0.0.9:80\", \"10.0.0.9:25\", \"127.0.0.1:80\"]\n";
-    let plain = WEBHOOK.replace("https://hooks.example/x", "http://10.0.0.9/x");
+    let alerting = "public_url = \"https://grid.example\"\nallowed_endpoints = [\"10.0.0.1:80\", \"10.0.0.1:25\", \"127.0.0.1:80\"]\n";
+    let plain = WEBHOOK.replace("https://hooks.example/x", "http://10.0.0.1/x");
     check(alerting, &plain, "notify[0].url: can be read by anyone on the way");
     assert!(read(alerting, &format!("{plain}allow_plain = true\n")).is_ok());
-    assert!(read(alerting, &plain.replace("10.0.0.9", "127.0.0.1")).is_ok());
-    let mail = "[[notify]]\nname = \"m\"\nchannel = \"email\"\nhost = \"10.0.0.9\"\ntls = \"none\"\nfrom = \"a@b.example\"\nto = [\"c@d.example\"]\n";
+    assert!(read(alerting, &plain.replace("10.0.0.1", "127.0.0.1")).is_ok());
+    let mail = "[[notify]]\nname = \"m\"\nchannel = \"email\"\nhost = \"10.0.0.1\"\ntls = \"none\"\nfrom = \"a@b.example\"\nto = [\"c@d.example\"]\n";
     check(alerting, mail, "notify[0].tls: lets anyone on the way read the messages");
     assert!(read(alerting, &format!("{mail}allow_plain = true\n")).is_ok());
     let account = "allow_plain = true\ncredentials = { username = \"u\", password_file = \"token\" }\n";
     check(alerting, &format!("{mail}{account}"), "notify[0].tls: lets anyone on the way read the password");
-    let robot = "[[notify]]\nname = \"r\"\nchannel = \"wecom\"\ntoken_file = \"token\"\nurl = \"http://10.0.0.9/\"\nallow_plain = true\n";
+    let robot = "[[notify]]\nname = \"r\"\nchannel = \"wecom\"\ntoken_file = \"token\"\nurl = \"http://10.0.0.1/\"\nallow_plain = true\n";
     let found = mistakes(alerting, robot);
     assert!(found.iter().any(|mistake| mistake.contains("can be read by anyone")), "{found:#?}");
 }
