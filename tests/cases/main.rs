@@ -8,6 +8,7 @@ mod camera_faults;
 mod city;
 mod city_registry;
 mod comeback;
+mod killed_instances;
 mod leaks;
 mod model;
 mod one_box;

@@ -15,3 +15,4 @@ pub mod client;
 pub mod deployment;
 pub mod kafka;
 pub mod mosquitto;
+pub mod postgres;

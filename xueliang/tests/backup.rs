@@ -1,5 +1,6 @@
 //! `xueliang backup` and `xueliang restore` as an administrator meets them.
 #![cfg(feature = "alerting")]
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::{path::Path, process::Command};
 
