@@ -4,19 +4,27 @@
 
 use std::{
     fs::File,
-    io::BufReader,
+    io::{BufReader, BufWriter, Write as _},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use xueliang_alerting::audit::{
-    AuditRow, Extent, FirstBad, Keys, PublicKey, Verified, Witness,
-    lines::{self, Unreadable},
-    retention::{HOT_MONTHS, months_before},
-    verify,
+use xueliang_alerting::{
+    audit::{
+        AuditRow, Extent, FirstBad, Keys, PublicKey, Verified, Witness,
+        lines::{self, Unreadable},
+        retention::{HOT_MONTHS, months_before},
+        verify,
+    },
+    store::{
+        Place, audit,
+        connection::{Connection, Kind},
+    },
 };
+
+use crate::config;
 
 /// What can be done with the audit.
 #[derive(Subcommand)]
@@ -28,6 +36,18 @@ pub enum Command {
         files: Vec<PathBuf>,
         #[command(flatten)]
         against: Against,
+    },
+    /// Write the store's rows to new files, while alerting runs or not: one JSON object a line, for `verify`. Formats: docs/audit.md.
+    Export {
+        /// The settings file (TOML).
+        #[arg(short, long, value_name = "FILE", env = "XUELIANG_CONFIG", default_value = "xueliang.toml")]
+        config: PathBuf,
+        /// Where the rows go.
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+        /// Where the reasons go, which hold personal text; left out, they stay in the store.
+        #[arg(long, value_name = "FILE")]
+        reasons: Option<PathBuf>,
     },
     /// Show the ids of public keys, to compare them with what you were told.
     Key {
@@ -64,12 +84,75 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
             let rows: Result<Vec<_>, _> = files.iter().map(|file| rows_of(file)).collect();
             against.verify(rows?.into_iter().flatten())
         }
+        Command::Export { config, to, reasons } => export(&config::alerting(config)?.store, to, reasons.as_deref()),
         Command::Key { files } => {
             for file in files {
                 println!("{}  {}", PublicKey::load(file)?.id(), file.display());
             }
             Ok(())
         }
+    }
+}
+
+/// All rows of one moment.
+fn export(place: &Place, to: &Path, reasons: Option<&Path>) -> anyhow::Result<()> {
+    // The store blocks on a runtime of its own, which it may not do on a thread that drives one.
+    let written = std::thread::scope(|scope| scope.spawn(|| write(place, to, reasons)).join());
+    let (n_rows, n_reasons) = written.map_err(|_| anyhow::anyhow!("the export ended unexpectedly"))??;
+    println!("{n_rows} rows exported, {n_reasons} reasons");
+    Ok(())
+}
+
+fn write(place: &Place, to: &Path, reasons: Option<&Path>) -> anyhow::Result<(u64, u64)> {
+    const PORTION: usize = 10_000;
+    let mut connection = Connection::open(place).context("the store can't be opened")?;
+    connection.run(Kind::Read, |tx| {
+        let (mut out, mut n_rows, mut last) = (New::create(to)?, 0, 0);
+        loop {
+            let rows = audit::after(tx, last, PORTION)?;
+            let Some(end) = rows.last() else { break };
+            last = end.seq;
+            n_rows += rows.len() as u64;
+            rows.iter().try_for_each(|row| lines::write_row(&mut out.writer, row)).with_context(|| out.name())?;
+        }
+        out.finish()?;
+        let Some(reasons) = reasons else { return Ok((n_rows, 0)) };
+        let (mut out, mut n_reasons, mut last) = (New::create(reasons)?, 0, 0);
+        loop {
+            let found = audit::reasons_after(tx, last, PORTION)?;
+            let Some((end, _)) = found.last() else { break };
+            last = *end;
+            n_reasons += found.len() as u64;
+            let mut each = found.iter();
+            each.try_for_each(|(seq, reason)| lines::write_reason(&mut out.writer, *seq, reason)).with_context(|| out.name())?;
+        }
+        out.finish()?;
+        Ok((n_rows, n_reasons))
+    })
+}
+
+/// A new file that only its owner reads.
+struct New<'p> {
+    path: &'p Path,
+    writer: BufWriter<File>,
+}
+
+impl<'p> New<'p> {
+    fn create(path: &'p Path) -> anyhow::Result<Self> {
+        let mut options = File::options();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(path).with_context(|| format!("{} can't be made; name a new file", path.display()))?;
+        Ok(Self { path, writer: BufWriter::new(file) })
+    }
+
+    fn name(&self) -> String {
+        format!("{} can't be written", self.path.display())
+    }
+
+    fn finish(&mut self) -> anyhow::Result<()> {
+        self.writer.flush().and_then(|()| self.writer.get_ref().sync_all()).with_context(|| self.name())
     }
 }
 

@@ -57,7 +57,7 @@ enum Command {
     /// Consume events from Kafka ([alerting.kafka]), make incidents, serve the API and the console.
     #[cfg(feature = "alerting")]
     Alerting(Settings),
-    /// Verify the audit with nothing but its files and public keys.
+    /// Export the audit, and verify it with nothing but its files and public keys.
     #[cfg(feature = "alerting")]
     #[command(subcommand)]
     Audit(audit::Command),

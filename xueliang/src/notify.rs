@@ -12,7 +12,7 @@ use crate::config;
 /// Which channel to try.
 #[derive(Args)]
 pub struct NotifyTest {
-    /// The channel's name in [[notify]].
+    /// The channel's name in `[[notify]]`.
     #[arg(long, value_name = "NAME")]
     channel: String,
     /// The settings file (TOML).

@@ -42,7 +42,7 @@ pub struct ReplayArgs {
     /// Files with one event (CloudEvents JSON) a line, as on Kafka; - is standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The rules: a settings file, or one with nothing but [[rule]] and [calendar].
+    /// The rules: a settings file, or one with nothing but `[[rule]]` and `[calendar]`.
     #[arg(short, long, value_name = "FILE", env = "XUELIANG_CONFIG", default_value = "xueliang.toml")]
     config: PathBuf,
     /// Other rules, to be shown side by side with these.
