@@ -124,7 +124,8 @@ fn write(place: &Place, to: &Path, reasons: Option<&Path>) -> anyhow::Result<(u6
             last = *end;
             n_reasons += found.len() as u64;
             let mut each = found.iter();
-            each.try_for_each(|(seq, reason)| lines::write_reason(&mut out.writer, *seq, reason)).with_context(|| out.name())?;
+            each.try_for_each(|(seq, reason)| lines::write_reason(&mut out.writer, *seq, reason))
+                .with_context(|| out.name())?;
         }
         out.finish()?;
         Ok((n_rows, n_reasons))
