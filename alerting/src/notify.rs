@@ -1,6 +1,6 @@
 //! Notifications: what is told of incidents, to which channel, when, and how it gets there.
 //!
-//! A [`Change`] enters the [`Group`] of its channel, region and category; [`plan`] turns groups that are due into messages, the excess
+//! A [`Change`] enters the [`Group`] of its channel, region and category; [`plan()`] turns groups that are due into messages, the excess
 //! into one digest; a [`Courier`] delivers a [`Message`]. Groups, paces and messages are plain values that the store keeps: planning
 //! is pure, so it happens in the transaction that writes the messages. Invariants: an incident that stays open is told
 //! of exactly once, and then reminded of until somebody has it; a message's id follows from what it says, so that receivers recognise a

@@ -2,7 +2,7 @@
 //!
 //! Writers of all instances take their turn by an advisory lock, so that a transaction sees all that was decided before it and
 //! changes are numbered in the order in which they become visible. The thread blocks on its own small runtime; a server that
-//! doesn't answer within [`ANSWER_WITHIN`] costs the connection, not the thread.
+//! doesn't answer within `ANSWER_WITHIN` costs the connection, not the thread.
 
 use std::{cell::RefCell, collections::HashMap, sync::Arc, time::Duration};
 

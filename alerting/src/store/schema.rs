@@ -1,7 +1,7 @@
 //! The store's tables as the database itself tells them, so that what a later migration adds is never forgotten.
 //!
 //! Tables come with their parents first: rows can be put in, in that order, without a reference that leads nowhere. Not
-//! here: the table of migrations, which [`super::migrate`] keeps.
+//! here: the table of migrations, which `super::migrate` keeps.
 
 use super::{
     StoreError, Stored, Tx,
