@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashMap,
-    io::{self, Write as _},
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::Duration,
@@ -21,6 +21,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     access::{Assignment, Person},
+    files::keep,
     store::{Store, StoreError, people, people::Session},
     workflow::Role,
 };
@@ -110,7 +111,7 @@ impl Accounts {
             for (person, password) in &accounts {
                 people::add(transaction, person, password)?;
             }
-            write_private(&written, &lines).map_err(|error| StoreError::Folder(written.clone(), error))?;
+            keep(&written, &lines, 0o600).map_err(|error| StoreError::Folder(written.clone(), error))?;
             Ok(true)
         });
         Ok(made.await?.then_some(file))
@@ -191,19 +192,6 @@ async fn verify(password: String, expected: String) -> Result<bool, AccountError
             .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
     });
     verified.await.map_err(|error| AccountError::Hash(error.to_string()))
-}
-
-fn write_private(file: &Path, text: &str) -> io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    let mut written = options.open(file)?;
-    written.write_all(text.as_bytes())?;
-    written.sync_all()
 }
 
 /// Failed tries by account, in this process.

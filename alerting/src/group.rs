@@ -76,7 +76,7 @@ impl Grouping<'_> {
         if self.incident_of(&firing.id.to_string())?.is_some() {
             return Ok(None);
         }
-        let (incident, opened) = match find_open(self.tx, firing, &self.applier.root_region)? {
+        let (incident, opened) = match find_open(self.tx, firing, self.applier)? {
             Some(found) => {
                 self.join(&found, firing)?;
                 self.note(found.incident, firing, ("fired", Some(found.state), found.state, found.version))?;

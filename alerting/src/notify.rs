@@ -13,7 +13,6 @@ pub mod message;
 pub mod pace;
 pub mod plan;
 pub mod retry;
-pub mod secret;
 pub mod settings;
 pub mod text;
 pub mod way;
@@ -127,8 +126,7 @@ mod letter {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Urgency, D::Error> {
         let letter = String::deserialize(deserializer)?;
-        let known = [Urgency::A, Urgency::B, Urgency::C];
-        known.into_iter().find(|urgency| urgency.as_str() == letter).ok_or_else(|| D::Error::custom("A, B or C"))
+        Urgency::parse(&letter).ok_or_else(|| D::Error::custom("A, B or C"))
     }
 }
 

@@ -28,9 +28,8 @@ impl Procedure {
 
     /// What an incident's time goes by.
     pub fn terms<'a>(&'a self, deadline: &'a DeadlineRule, incident: &Incident) -> Terms<'a> {
-        let urgencies = [Urgency::A, Urgency::B, Urgency::C];
-        let urgency = urgencies.into_iter().find(|urgency| urgency.as_str() == incident.urgency);
-        Terms { rule: deadline, urgency: urgency.unwrap_or(Urgency::C), calendar: self.calendar() }
+        let urgency = Urgency::parse(&incident.urgency).unwrap_or(Urgency::C);
+        Terms { rule: deadline, urgency, calendar: self.calendar() }
     }
 
     /// Which days and hours are worked.

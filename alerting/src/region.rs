@@ -98,6 +98,11 @@ impl RegionScheme {
         self.ancestors(code).last()
     }
 
+    /// The narrowest region in which both codes lie; `None` when they share none.
+    pub fn common<'c>(&self, one: &'c str, other: &str) -> Option<&'c str> {
+        self.lineage(one).take_while(|region| self.covers(region, other)).last()
+    }
+
     /// True when a code lies in this region.
     pub fn covers(&self, region: &str, code: &str) -> bool {
         self.lineage(code).any(|known| known == region)

@@ -134,6 +134,7 @@ pub async fn start(
         applier: Arc::new(Applier {
             rules: rules.clone(),
             evidence: evidence.clone(),
+            regions: settings.region_scheme.clone(),
             root_region: settings.region.to_string(),
             publishes: settings.kafka.is_some(),
         }),

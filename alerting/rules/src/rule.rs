@@ -279,6 +279,14 @@ pub enum Urgency {
 }
 
 impl Urgency {
+    /// All of them, the most urgent first.
+    pub const ALL: [Urgency; 3] = [Urgency::A, Urgency::B, Urgency::C];
+
+    /// Reads the letter.
+    pub fn parse(letter: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|urgency| urgency.as_str() == letter)
+    }
+
     /// The letter.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -5,7 +5,6 @@
 
 use std::{
     fmt, fs, io,
-    io::Write as _,
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -20,6 +19,7 @@ use ed25519_dalek::{
 use sha2::{Digest as _, Sha256};
 
 use super::canonical::{NotHex, from_hex};
+use crate::files::keep;
 
 /// Longest key file, bytes.
 const MAX_PEM: u64 = 4096;
@@ -166,24 +166,4 @@ fn read(file: &Path) -> Result<String, KeyError> {
         return Err(KeyError::NoKey(file.to_owned()));
     }
     fs::read_to_string(file).map_err(wrong)
-}
-
-/// Writes a file that was not there, and makes it last. A crash leaves all of it or none.
-pub(super) fn keep(file: &Path, text: &str, mode: u32) -> io::Result<()> {
-    let part = file.with_extension(format!("part{}", std::process::id()));
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
-    let mut written = options.open(&part)?;
-    written.write_all(text.as_bytes())?;
-    written.sync_all()?;
-    fs::rename(&part, file)?;
-    sync_folder(file)
-}
-
-/// Makes a file's name last.
-pub(super) fn sync_folder(file: &Path) -> io::Result<()> {
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::File::open(folder)?.sync_all()
 }

@@ -14,11 +14,12 @@ use jiff::Timestamp;
 
 use super::{
     checkpoint::Checkpoint,
-    key::{KeyError, PublicKey, Signer, keep, sync_folder},
+    key::{KeyError, PublicKey, Signer},
     lines,
     row::Head,
     settings::AuditSettings,
 };
+use crate::files::{keep, sync_folder};
 
 /// The file's name in its folder.
 const FILE: &str = "checkpoints.jsonl";

@@ -13,11 +13,11 @@ use jiff::{Span, Timestamp, tz::TimeZone};
 
 use super::{
     checkpoint::Checkpoint,
-    key::sync_folder,
     lines::{self, Unreadable},
     row::{AuditRow, Head},
     verify::{Extent, FirstBad, Verified, Verifier, Witness},
 };
+use crate::files::sync_folder;
 
 /// Fewest calendar months for which rows stay in the store (RULES P27).
 pub const HOT_MONTHS: u32 = 6;

@@ -14,10 +14,9 @@ use super::{stills::Stills, *};
 use crate::{
     consume::Message,
     evidence::{Evidence, relative},
-    rules_file::Rulebook,
     store::{
         Store, Stored, Tx,
-        apply::{Applier, Batch},
+        apply::Batch,
         connection::{Connection, Kind},
         migrate, schema,
         sql::{Value, params},
@@ -209,12 +208,7 @@ fn the_form_does_not_tell_which_database_it_came_from() {
 fn goes_on(place: &Place) {
     let before = contents(place);
     let store = Store::open(place).unwrap();
-    let applier = Applier {
-        rules: Rulebook::new(RuleSet::default()),
-        evidence: Evidence::new(None, "evidence".into()),
-        root_region: "3402".to_owned(),
-        publishes: false,
-    };
+    let applier = testing::applier(RuleSet::default());
     let message = |position: u64| {
         let status = DeviceStatus { heartbeat: true, ..DeviceStatus::new(DeviceState::Live, now()) };
         Message::read(position, testing::event("cam-2", position, now(), status.into()).to_json().unwrap())

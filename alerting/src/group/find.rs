@@ -12,8 +12,10 @@ use xueliang_events::{IncidentId, payload::Category};
 use xueliang_rules::Firing;
 
 use crate::{
+    region::RegionScheme,
     store::{
         Stored, Tx,
+        apply::Applier,
         columns::key,
         sql::{Row, params},
     },
@@ -29,8 +31,8 @@ pub const JOIN_WITHIN_M: f64 = 50.0;
 /// How long after the last camera another one falls silent of the same cause.
 pub const SAME_CAUSE_WITHIN: Duration = Duration::from_secs(60);
 
-/// Digits of a county's code: what one switch serves doesn't reach beyond.
-const COUNTY: usize = 6;
+/// The level of a county in a scheme of regions: what one switch serves doesn't reach beyond.
+const COUNTY: usize = 1;
 
 /// An incident that a firing joins.
 pub(super) struct Found {
@@ -44,7 +46,7 @@ pub(super) struct Found {
 }
 
 /// The incident, if there is one.
-pub(super) fn find_open(tx: &Tx<'_>, firing: &Firing, root_region: &str) -> Stored<Option<Found>> {
+pub(super) fn find_open(tx: &Tx<'_>, firing: &Firing, applier: &Applier) -> Stored<Option<Found>> {
     if let Some(same) = at_same_place(tx, firing)? {
         return Ok(Some(same));
     }
@@ -52,7 +54,7 @@ pub(super) fn find_open(tx: &Tx<'_>, firing: &Firing, root_region: &str) -> Stor
         return Ok(Some(near));
     }
     if firing.category == Category::CameraOffline {
-        return of_same_cause(tx, firing, root_region);
+        return of_same_cause(tx, firing, applier);
     }
     Ok(None)
 }
@@ -107,8 +109,8 @@ fn close_by(tx: &Tx<'_>, firing: &Firing) -> Stored<Option<Found>> {
     Ok(None)
 }
 
-fn of_same_cause(tx: &Tx<'_>, firing: &Firing, root_region: &str) -> Stored<Option<Found>> {
-    let region = region_of(firing, root_region);
+fn of_same_cause(tx: &Tx<'_>, firing: &Firing, applier: &Applier) -> Stored<Option<Found>> {
+    let region = region_of(firing, &applier.root_region);
     let from = firing.at.checked_sub(SAME_CAUSE_WITHIN).unwrap_or(Timestamp::MIN);
     let to = firing.at.checked_add(SAME_CAUSE_WITHIN).unwrap_or(Timestamp::MAX);
     let rows = tx.rows(
@@ -118,21 +120,19 @@ fn of_same_cause(tx: &Tx<'_>, firing: &Firing, root_region: &str) -> Stored<Opti
     )?;
     for row in &rows {
         let theirs: String = row.get("region")?;
-        if let Some(both) = common_region(&theirs, region) {
+        if let Some(both) = common_region(&applier.regions, &theirs, region) {
             return found(row, both.to_owned()).map(Some);
         }
     }
     Ok(None)
 }
 
-/// The smallest region of the default levels that covers both; `None` when it is larger than a county and they differ.
-fn common_region<'r>(one: &'r str, other: &str) -> Option<&'r str> {
+/// The narrowest region that covers both; `None` when it is larger than a county and they differ.
+fn common_region<'r>(regions: &RegionScheme, one: &'r str, other: &str) -> Option<&'r str> {
     if one == other {
         return Some(one);
     }
-    let n_common = one.bytes().zip(other.bytes()).take_while(|(one, other)| one == other).count();
-    let level = [15, 12, 9, COUNTY].into_iter().find(|level| *level <= n_common)?;
-    one.get(..level.min(one.len()))
+    regions.common(one, other).filter(|both| regions.level(both).is_ok_and(|level| level >= COUNTY))
 }
 
 fn found(row: &Row, region: String) -> Stored<Found> {
@@ -166,7 +166,9 @@ mod tests {
 
     #[test]
     fn regions_grow_to_the_next_level_that_covers_both() {
-        let check = |one, other, expected| assert_eq!(common_region(one, other), expected, "{one} {other}");
+        let check = |one, other, expected| {
+            assert_eq!(common_region(&RegionScheme::default(), one, other), expected, "{one} {other}")
+        };
         check("340203001001007", "340203001001008", Some("340203001001"));
         check("340203001001007", "340203001002007", Some("340203001"));
         check("340203001001007", "340203002001007", Some("340203"));

@@ -12,8 +12,8 @@ use xueliang_settings::Reader;
 use super::{
     deliver::sign::SigningKey,
     endpoint::{AllowedEndpoints, Endpoint},
-    secret::{Secret, read_secret, required_secret},
 };
+use crate::secret::{Secret, read_secret, required_secret};
 
 const MAX_RECEIVERS: usize = 50;
 

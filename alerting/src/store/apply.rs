@@ -30,6 +30,7 @@ use crate::{
     consume::Message,
     evidence::Evidence,
     group::{self, Opened},
+    region::RegionScheme,
     rules_file::Rulebook,
 };
 
@@ -81,6 +82,8 @@ pub struct Applier {
     pub rules: Rulebook,
     /// The stills.
     pub evidence: Evidence,
+    /// The scheme of region codes.
+    pub regions: RegionScheme,
     /// The region of what has no grid.
     pub root_region: String,
     /// True when there is a Kafka to tell.
@@ -308,12 +311,7 @@ mod tests {
     }
 
     fn apply(store: &Store, expected: u64, positions: std::ops::Range<u64>) -> Stored<Effects> {
-        let applier = Applier {
-            rules: Rulebook::new(RuleSet::default()),
-            evidence: Evidence::new(None, "evidence".into()),
-            root_region: "3402".to_owned(),
-            publishes: false,
-        };
+        let applier = testing::applier(RuleSet::default());
         let messages = positions.map(message).collect();
         let (log, origin) = ("log".to_owned(), ("topic".to_owned(), 0));
         let batch = Batch { log, origin, expected: Some(expected), messages };

@@ -139,12 +139,11 @@ fn take(groups: &mut BTreeMap<GroupKey, Group>, row: &Row, channel: &Channel) ->
     let (action, from): (String, Option<String>) = (row.get("action")?, row.get("from_state")?);
     let to = key(row, "to_state", State::parse)?;
     let region: String = row.get("region")?;
-    let urgencies = [Urgency::A, Urgency::B, Urgency::C];
     let change = Change {
         incident: key(row, "id", |text| text.parse().ok())?,
         category: key(row, "category", Category::parse)?,
         region: &region,
-        urgency: key(row, "urgency", |text| urgencies.into_iter().find(|urgency| urgency.as_str() == text))?,
+        urgency: key(row, "urgency", Urgency::parse)?,
         kind: match action.as_str() {
             "remind" => Some(Kind::Reminder),
             "overdue" => Some(Kind::Overdue),

@@ -9,14 +9,9 @@ use xueliang_events::{
     values::Counts,
 };
 use xueliang_rules::RuleSet;
-use xueliang_settings::Document;
 
-use super::{
-    Place, Store,
-    apply::{Applier, Batch},
-    testing,
-};
-use crate::{consume::Message, evidence::Evidence, rules_file::Rulebook};
+use super::{Place, Store, apply::Batch, testing};
+use crate::consume::Message;
 
 const OFFLINE: &str = "category = \"camera_offline\"
 kind = \"status\"
@@ -60,19 +55,13 @@ type Said = (String, Option<&'static str>, f64, Payload);
 fn rules() -> RuleSet {
     let rule = |(id, rule)| format!("[[rule]]\nid = \"{id}\"\n{GOVERNED}{rule}");
     let text: String = [("offline", OFFLINE), ("crowd", CROWD)].map(rule).concat();
-    Document::from_text("rules.toml", text).read(|reader| Some(RuleSet::read(reader))).unwrap()
+    testing::rules(&text)
 }
 
 /// Takes the events in, a hundred at once; what was opened.
 fn opened_in(place: &Place, events: impl Iterator<Item = Said>) -> Vec<Found> {
-    let folder = tempfile::tempdir().unwrap();
     let store = Store::open(place).unwrap();
-    let applier = Applier {
-        rules: Rulebook::new(rules()),
-        evidence: Evidence::new(None, folder.path().join("evidence")),
-        root_region: "3402".to_owned(),
-        publishes: false,
-    };
+    let applier = testing::applier(rules());
     let mut sequences: BTreeMap<String, u64> = BTreeMap::new();
     let read = |(position, (camera, grid, second, payload)): (usize, Said)| {
         let sequence = sequences.entry(camera.clone()).or_default();

@@ -1,10 +1,20 @@
 //! What the store's tests have in common.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
-use xueliang_events::{Event, Payload, SessionId, Source};
+use xueliang_events::{
+    Event, Payload, SessionId, Source,
+    payload::{DeviceState, DeviceStatus},
+};
+use xueliang_rules::RuleSet;
+use xueliang_settings::Document;
 
-use super::{Place, Store, postgres::PostgresSettings};
+use super::{
+    Place, Store,
+    apply::{Applier, Batch},
+    postgres::PostgresSettings,
+};
+use crate::{consume::Message, evidence::Evidence, region::RegionScheme, rules_file::Rulebook};
 
 #[path = "../../tests/shared/databases.rs"]
 mod databases;
@@ -21,6 +31,38 @@ pub fn event(camera: &str, sequence: u64, at: Timestamp, payload: Payload) -> Ev
         owner_epoch: None,
         payload,
     }
+}
+
+/// Applies batches by these rules, without stills and without Kafka.
+pub fn applier(rules: RuleSet) -> Applier {
+    Applier {
+        rules: Rulebook::new(rules),
+        evidence: Evidence::new(None, "evidence".into()),
+        regions: RegionScheme::default(),
+        root_region: "3402".to_owned(),
+        publishes: false,
+    }
+}
+
+/// The rules of a text.
+pub fn rules(text: &str) -> RuleSet {
+    Document::from_text("rules.toml", text.to_owned()).read(|reader| Some(RuleSet::read(reader))).unwrap()
+}
+
+/// A rule that opens an incident when a camera was silent for 20 seconds.
+pub const OFFLINE: &str =
+    "[[rule]]\nid = \"offline\"\nversion = 1\ncategory = \"camera_offline\"\nkind = \"status\"\nfor = \"20s\"
+enabled = true\nowner = \"o\"\nlegal_basis = \"l\"\ndepartment = \"d\"\nassessment = \"a\"\ndeadline = \"default\"\n";
+
+/// A camera that is silent from `since` on and says so twice, 20 seconds apart, from this position of its log on.
+pub fn silent(camera: &str, since: Timestamp, position: u64) -> Batch {
+    let say = |nth: u64| {
+        let at = since.checked_add(SignedDuration::from_secs(20 * nth.cast_signed())).unwrap();
+        let silent = DeviceStatus::new(DeviceState::Unreachable, since);
+        Message::read(position + nth, event(camera, nth, at, silent.into()).to_json().unwrap())
+    };
+    let (log, origin) = ("log".to_owned(), ("topic".to_owned(), 0));
+    Batch { log, origin, expected: None, messages: vec![say(0), say(1)] }
 }
 
 /// A new store in a file.

@@ -66,7 +66,14 @@ fn runs(bench: &Bench, what: &str, unit: &str, measure: impl Fn() -> Result<f64>
 struct Site {
     folder: TempDir,
     place: Place,
-    server: Option<(String, String)>,
+    server: Option<Server>,
+}
+
+/// Where the database of a run is.
+struct Server {
+    host: String,
+    port: u16,
+    database: String,
 }
 
 impl Site {
@@ -77,47 +84,42 @@ impl Site {
             return Ok(Self { folder, place, server: None });
         };
         let (host, port) = server.rsplit_once(':').context("--postgres is HOST:PORT")?;
-        let database = format!("xueliang_bench_{}_{}", std::process::id(), rand_suffix(folder.path()));
-        admin(host, port, "createdb", &database)?;
-        let (port_number, user) = (port.parse().context("--postgres is HOST:PORT")?, "postgres".to_owned());
-        let settings = PostgresSettings {
-            host: host.to_owned(),
-            port: port_number,
-            database: database.clone(),
-            user,
-            password: None,
-            tls: None,
-        };
-        let at = format!("{host}:{port}");
-        Ok(Self { folder, place: Place::Postgres(settings), server: Some((at, database)) })
+        let port = port.parse().context("--postgres is HOST:PORT")?;
+        let database = format!("xueliang_bench_{}_{}", std::process::id(), suffix(folder.path()));
+        let server = Server { host: host.to_owned(), port, database };
+        server.run("createdb", &[])?;
+        let (host, database, user) = (server.host.clone(), server.database.clone(), "postgres".to_owned());
+        let place = Place::Postgres(PostgresSettings { host, port, database, user, password: None, tls: None });
+        Ok(Self { folder, place, server: Some(server) })
     }
 }
 
 impl Drop for Site {
     fn drop(&mut self) {
-        if let Some((at, database)) = &self.server
-            && let Some((host, port)) = at.rsplit_once(':')
-            && let Err(error) = admin(host, port, "dropdb", database)
+        if let Some(server) = &self.server
+            && let Err(error) = server.run("dropdb", &["--force"])
         {
-            progress::say(&format!("database {database} is left behind: {error:#}"));
+            progress::say(&format!("database {} is left behind: {error:#}", server.database));
         }
     }
 }
 
-/// The temporary folder's name is unique already.
-fn rand_suffix(folder: &std::path::Path) -> String {
-    let name = folder.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-    name.chars().filter(char::is_ascii_alphanumeric).collect()
+impl Server {
+    /// Runs one of PostgreSQL's client programs on the database.
+    fn run(&self, program: &str, flags: &[&str]) -> Result<()> {
+        let mut command = std::process::Command::new(program);
+        command
+            .args(["-h", &self.host, "-p", &self.port.to_string(), "-U", "postgres"])
+            .args(flags)
+            .arg(&self.database);
+        let status = command.status().with_context(|| format!("{program} of PostgreSQL's client programs"))?;
+        anyhow::ensure!(status.success(), "{program} failed");
+        Ok(())
+    }
 }
 
-fn admin(host: &str, port: &str, program: &str, database: &str) -> Result<()> {
-    let mut command = std::process::Command::new(program);
-    command.args(["-h", host, "-p", port, "-U", "postgres"]);
-    if program == "dropdb" {
-        command.arg("--force");
-    }
-    let status =
-        command.arg(database).status().with_context(|| format!("{program} of PostgreSQL's client programs"))?;
-    anyhow::ensure!(status.success(), "{program} failed");
-    Ok(())
+/// The temporary folder's name is unique already.
+fn suffix(folder: &std::path::Path) -> String {
+    let name = folder.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    name.chars().filter(char::is_ascii_alphanumeric).collect()
 }

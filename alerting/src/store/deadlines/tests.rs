@@ -1,24 +1,12 @@
 use jiff::SignedDuration;
-use xueliang_events::payload::{DeviceState, DeviceStatus};
-use xueliang_rules::{Engine, RuleSet};
+use xueliang_rules::Engine;
 
 use super::*;
 use crate::{
-    consume::Message,
     deadline::Deadlines,
-    evidence::Evidence,
-    rules_file::Rulebook,
-    store::{
-        Place, Store,
-        apply::{Applier, Batch},
-        testing,
-    },
+    store::{Place, Store, testing},
     workflow::{Role, State},
 };
-
-const RULE: &str =
-    "[[rule]]\nid = \"offline\"\nversion = 1\ncategory = \"camera_offline\"\nkind = \"status\"\nfor = \"20s\"
-enabled = true\nowner = \"o\"\nlegal_basis = \"l\"\ndepartment = \"d\"\nassessment = \"a\"\ndeadline = \"default\"\n";
 
 fn at(minute: i64) -> Timestamp {
     let start: Timestamp = "2026-11-23T08:00:00Z".parse().unwrap();
@@ -35,21 +23,8 @@ struct Case {
 impl Case {
     fn open(place: &Place) -> Self {
         let store = Store::open(place).unwrap();
-        let document = xueliang_settings::Document::from_text("rules.toml", RULE.to_owned());
-        let rules = document.read(|reader| Some(RuleSet::read(reader))).unwrap();
-        let applier = Applier {
-            rules: Rulebook::new(rules.clone()),
-            evidence: Evidence::new(None, "evidence".into()),
-            root_region: "3402".to_owned(),
-            publishes: false,
-        };
-        let say = |nth: u64| {
-            let when = at(0).checked_add(SignedDuration::from_secs(20 * nth.cast_signed())).unwrap();
-            let silent = DeviceStatus::new(DeviceState::Unreachable, at(0));
-            Message::read(nth, testing::event("a", nth, when, silent.into()).to_json().unwrap())
-        };
-        let (log, origin) = ("log".to_owned(), ("topic".to_owned(), 0));
-        let batch = Batch { log, origin, expected: None, messages: vec![say(0), say(1)] };
+        let rules = testing::rules(testing::OFFLINE);
+        let (applier, batch) = (testing::applier(rules.clone()), testing::silent("a", at(0), 0));
         let effects = store.write_blocking(move |tx| applier.apply(tx, &batch, at(0))).unwrap();
         let procedure = Procedure { engine: Engine::new(rules).into(), deadlines: Deadlines::default().into() };
         Self { store, procedure, id: effects.opened[0].id }

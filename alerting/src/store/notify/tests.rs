@@ -1,24 +1,10 @@
 use jiff::SignedDuration;
-use xueliang_events::payload::{DeviceState, DeviceStatus};
-use xueliang_rules::RuleSet;
-use xueliang_settings::Document;
 
 use super::*;
 use crate::{
-    consume::Message as Incoming,
-    evidence::Evidence,
     notify::testing::channel,
-    rules_file::Rulebook,
-    store::{
-        Place, Store,
-        apply::{Applier, Batch},
-        testing,
-    },
+    store::{Place, Store, testing},
 };
-
-const RULE: &str =
-    "[[rule]]\nid = \"offline\"\nversion = 1\ncategory = \"camera_offline\"\nkind = \"status\"\nfor = \"20s\"
-enabled = true\nowner = \"o\"\nlegal_basis = \"l\"\ndepartment = \"d\"\nassessment = \"a\"\ndeadline = \"default\"\n";
 
 fn at(second: i64) -> Timestamp {
     let start: Timestamp = "2026-11-23T08:00:00Z".parse().unwrap();
@@ -27,20 +13,8 @@ fn at(second: i64) -> Timestamp {
 
 /// A camera that is silent from `second` on, so that an incident opens 20 seconds later.
 fn fail(store: &Store, camera: &str, (second, position): (i64, u64)) {
-    let read = |reader: &mut xueliang_settings::Reader<'_>| Some(RuleSet::read(reader));
-    let applier = Applier {
-        rules: Rulebook::new(Document::from_text("rules.toml", RULE.to_owned()).read(read).unwrap()),
-        evidence: Evidence::new(None, "evidence".into()),
-        root_region: "3402".to_owned(),
-        publishes: false,
-    };
-    let say = |nth: u64| {
-        let silent = DeviceStatus::new(DeviceState::Unreachable, at(second));
-        let when = at(second + 20 * nth.cast_signed());
-        Incoming::read(position + nth, testing::event(camera, nth, when, silent.into()).to_json().unwrap())
-    };
-    let (log, origin) = ("log".to_owned(), ("topic".to_owned(), 0));
-    let batch = Batch { log, origin, expected: None, messages: vec![say(0), say(1)] };
+    let (applier, batch) =
+        (testing::applier(testing::rules(testing::OFFLINE)), testing::silent(camera, at(second), position));
     store.write_blocking(move |tx| applier.apply(tx, &batch, at(second + 20))).unwrap();
 }
 

@@ -10,7 +10,10 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, pki_types::CertificateDe
 use xueliang_settings::Reader;
 
 use super::CONNECT_WITHIN;
-use crate::store::Stored;
+use crate::{
+    secret::{Secret, read_secret},
+    store::Stored,
+};
 
 /// How to reach the server.
 #[derive(Clone, PartialEq, Eq)]
@@ -24,7 +27,7 @@ pub struct PostgresSettings {
     /// The role.
     pub user: String,
     /// The role's password, when it needs one.
-    pub password: Option<String>,
+    pub password: Option<Secret>,
     /// How it is encrypted; `None` within this machine only.
     pub tls: Option<Tls>,
 }
@@ -55,7 +58,7 @@ impl PostgresSettings {
         let port = reader.or("port", 5432);
         let database = reader.or("database", "xueliang".to_owned());
         let user = reader.or("user", "xueliang".to_owned());
-        let password = read_password(reader);
+        let password = read_secret(reader, ["password_file", "password_env"]);
         let tls = read_tls(reader);
         if tls == Some(None) && !is_local(&host) {
             let cure = "add ca_file = the certificate of the authority that vouches for the server";
@@ -70,7 +73,7 @@ impl PostgresSettings {
         config.host(&self.host).port(self.port).dbname(&self.database).user(&self.user);
         config.application_name("xueliang").connect_timeout(CONNECT_WITHIN);
         if let Some(password) = &self.password {
-            config.password(password);
+            config.password(password.reveal());
         }
         match &self.tls {
             None => {
@@ -91,30 +94,6 @@ impl PostgresSettings {
 async fn ended(connection: impl Future<Output = Result<(), tokio_postgres::Error>>) {
     if let Err(error) = connection.await {
         tracing::warn!(error = crate::error_chain(&error), "connection to the database lost");
-    }
-}
-
-/// The outer `None` means that a mistake was reported.
-fn read_password(reader: &mut Reader<'_>) -> Option<Option<String>> {
-    let file = reader.optional::<PathBuf>("password_file");
-    let variable = reader.optional::<String>("password_env");
-    let base = reader.file().parent().map(PathBuf::from).unwrap_or_default();
-    let password = match (file, variable) {
-        (None, None) => return Some(None),
-        (Some(file), None) => std::fs::read_to_string(base.join(&file))
-            .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
-            .map_err(|error| ("password_file", format!("{}: {error}", file.display()))),
-        (None, Some(name)) => {
-            std::env::var(&name).map_err(|_| ("password_env", format!("the environment has no {name}")))
-        }
-        (Some(_), Some(_)) => Err(("password_file", "the password's place is doubled".to_owned())),
-    };
-    match password {
-        Ok(password) => Some(Some(password)),
-        Err((key, problem)) => {
-            reader.refuse(key, problem, "name one of password_file (mode 0600) or password_env, and let it exist");
-            None
-        }
     }
 }
 
@@ -183,7 +162,7 @@ mod tests {
         let file = folder.path().join("password");
         std::fs::write(&file, "hidden\n").unwrap();
         let settings = read(&format!("password_file = {file:?}")).unwrap();
-        assert_eq!(settings.password.as_deref(), Some("hidden"));
+        assert_eq!(settings.password.as_ref().map(Secret::reveal), Some("hidden"));
         assert!(!format!("{settings:?}").contains("hidden"));
     }
 }

@@ -19,7 +19,7 @@ use xueliang_alerting::{
 use xueliang_events::{Event, TrackId};
 use xueliang_settings::Document;
 
-use super::street::{RULES, Street, entered, event};
+use super::street::{Street, entered, event, rules};
 use crate::Bench;
 
 /// Events a second.
@@ -151,6 +151,6 @@ impl Desk {
 
 /// Alerting on loopback, with its store in this folder.
 pub fn settings(folder: &Path) -> Result<AlertingSettings> {
-    let text = format!("[alerting]\nlisten = \"127.0.0.1:0\"\ndata_dir = {folder:?}\nregion = \"3402\"\n{RULES}");
+    let text = format!("[alerting]\nlisten = \"127.0.0.1:0\"\ndata_dir = {folder:?}\nregion = \"3402\"\n{}", rules());
     Ok(Document::from_text("bench.toml", text).read(AlertingSettings::read)?)
 }

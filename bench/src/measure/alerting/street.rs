@@ -8,68 +8,23 @@ use xueliang_events::{
     values::Counts,
 };
 
-/// Presence, occupancy, dwell and status, as a deployment has them.
-pub const RULES: &str = r#"
-[[rule]]
-id = "lawn"
-version = 1
-category = "zone_intrusion"
-kind = "presence"
-enabled = true
-zone = "lawn"
-min_confidence = 0.5
-for = "2s"
-owner = "o"
-legal_basis = "l"
-department = "d"
-assessment = "a"
-deadline = "default"
+/// Presence, occupancy, dwell and status, as a deployment has them: what makes each fire.
+const RULES: [(&str, &str); 4] = [
+    ("lawn", "category = 'zone_intrusion'\nkind = 'presence'\nzone = 'lawn'\nmin_confidence = 0.5\nfor = '2s'"),
+    ("square", "category = 'crowding'\nkind = 'occupancy'\nzone = 'square'\nat_least = 8\nhysteresis = 2\nfor = '5s'"),
+    (
+        "lane",
+        "category = 'fire_lane_blocked'\nkind = 'dwell'\nstill = true\nzone = 'lane'\nmin_confidence = 0.5\nfor = '10m'",
+    ),
+    ("offline", "category = 'camera_offline'\nkind = 'status'\nfor = '1m'"),
+];
 
-[[rule]]
-id = "square"
-version = 1
-category = "crowding"
-kind = "occupancy"
-enabled = true
-zone = "square"
-at_least = 8
-hysteresis = 2
-for = "5s"
-owner = "o"
-legal_basis = "l"
-department = "d"
-assessment = "a"
-deadline = "default"
-
-[[rule]]
-id = "lane"
-version = 1
-category = "fire_lane_blocked"
-kind = "dwell"
-still = true
-enabled = true
-zone = "lane"
-min_confidence = 0.5
-for = "10m"
-owner = "o"
-legal_basis = "l"
-department = "d"
-assessment = "a"
-deadline = "default"
-
-[[rule]]
-id = "offline"
-version = 1
-category = "camera_offline"
-kind = "status"
-enabled = true
-for = "1m"
-owner = "o"
-legal_basis = "l"
-department = "d"
-assessment = "a"
-deadline = "default"
-"#;
+/// The rules as settings.
+pub fn rules() -> String {
+    let settled = "owner = 'o'\nlegal_basis = 'l'\ndepartment = 'd'\nassessment = 'a'\ndeadline = 'default'";
+    let rule = |(id, rule)| format!("[[rule]]\nid = '{id}'\nversion = 1\nenabled = true\n{rule}\n{settled}\n\n");
+    RULES.map(rule).concat()
+}
 
 /// The cameras of a street that never ends: five events a second each.
 pub struct Street {

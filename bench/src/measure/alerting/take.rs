@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use xueliang_alerting::{
     consume::Message,
     evidence::Evidence,
+    region::RegionScheme,
     rules_file::Rulebook,
     store::{
         Place, Store,
@@ -22,7 +23,7 @@ use xueliang_settings::Document;
 
 use super::{
     Site,
-    street::{RULES, Street},
+    street::{self, Street},
 };
 use crate::usage;
 
@@ -74,6 +75,7 @@ pub fn run(site: &Site, n_events: usize) -> Result<Taken> {
     let applier = Applier {
         rules: Rulebook::new(rules()?),
         evidence: Evidence::new(None, site.folder.path().join("evidence")),
+        regions: RegionScheme::default(),
         root_region: "3402".to_owned(),
         publishes: false,
     };
@@ -101,5 +103,5 @@ pub fn run(site: &Site, n_events: usize) -> Result<Taken> {
 }
 
 fn rules() -> Result<RuleSet> {
-    Ok(Document::from_text("bench.toml", RULES.to_owned()).read(|reader| Some(RuleSet::read(reader)))?)
+    Ok(Document::from_text("bench.toml", street::rules()).read(|reader| Some(RuleSet::read(reader)))?)
 }
