@@ -8,6 +8,7 @@ use xueliang_tests::{
     Kind,
     kafka::Kafka,
     parts,
+    postgres::Postgres,
     simcam::{Camera, Codec, Footage, SimCam},
 };
 
@@ -169,6 +170,24 @@ fn sessions_memory_and_the_search_for_cameras_tell_their_figures() {
     let most = steps.iter().filter(|step| step["carried"] == true).map(|step| step["cameras"].as_f64().unwrap());
     assert!(tried.len() > 1 && tried.contains(&1.0) && tried.iter().all(|n| *n <= 3.0), "{tried:?}");
     assert_eq!(most.fold(0.0, f64::max), figure(&cameras, "cameras_carried"), "{steps:#?}");
+}
+
+#[test]
+fn alerting_is_measured_on_both_stores_and_leaves_no_database_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let (json, server) = (path(folder.path(), "a.json"), Postgres::start().unwrap());
+    let few = ["alerting", "--quick", "--events", "60000", "--incidents", "3000"];
+    let at = server.address();
+    let output = bench(&[&few[..], &["--postgres", &at, "--json", &json]].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let report = report(&json);
+    let names = ["events_per_s_core_sqlite", "events_per_s_core_pg", "incident_latency_p99_ms", "list_p95_ms"];
+    for name in names {
+        assert!(figure(&report, name) > 0.0, "{report:#}");
+    }
+    assert!(text(&output.stderr).contains("% fired") && !text(&output.stderr).contains("0.00 % fired"));
+    let left = server.query("SELECT datname FROM pg_database WHERE datname LIKE 'xueliang_bench%'").unwrap();
+    assert_eq!(left, [""; 0]);
 }
 
 #[test]

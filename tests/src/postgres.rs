@@ -48,6 +48,11 @@ impl Postgres {
         format!("[alerting.postgres]\nhost = {:?}\nport = {PORT}\nuser = \"{USER}\"\n", self.folder.path())
     }
 
+    /// Its socket's folder and its port, as `xueliang bench alerting --postgres` takes them.
+    pub fn address(&self) -> String {
+        format!("{}:{PORT}", self.folder.path().display())
+    }
+
     /// The first column of a query's rows.
     pub fn query(&self, sql: &str) -> Result<Vec<String>> {
         let output = Command::new(self.programs.join("psql"))

@@ -21,7 +21,7 @@ const RULES: [(&str, &str); 4] = [
 
 /// The rules as settings.
 pub fn rules() -> String {
-    let settled = "owner = 'o'\nlegal_basis = 'l'\ndepartment = 'd'\nassessment = 'a'\ndeadline = 'default'";
+    let settled = "owner = 'o'\nlegal_basis = 'l'\ndepartment = 'd'\nassessment = 'a'\ndeadline = '2h'";
     let rule = |(id, rule)| format!("[[rule]]\nid = '{id}'\nversion = 1\nenabled = true\n{rule}\n{settled}\n\n");
     RULES.map(rule).concat()
 }
