@@ -264,7 +264,7 @@ mod tests {
     fn p27_the_answer_names_the_first_bad_row_and_what_cannot_be_seen() {
         let bad = Err(FirstBad { seq: 17, what: xueliang_alerting::audit::Fault::Changed });
         assert!(as_text(&bad).starts_with("first bad row: row 17: was changed"));
-        assert!(as_json(&bad).starts_with("{\"first_bad\":{\"seq\":17,\"what\":\"was changed"));
+        assert!(as_json(&bad).starts_with("{\"holds\":false,\"first_bad\":{\"seq\":17,\"what\":\"was changed"));
         let verified = Verified { n_rows: 9, first: 2, last: 10, n_checkpoints: 3, last_signed: 8, n_reasons: 0 };
         assert!(as_text(&Ok(verified)).contains("2 rows after row 8 are not signed yet"));
         assert!(as_json(&Ok(verified)).contains("\"last_signed\":8"));

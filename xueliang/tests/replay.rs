@@ -80,8 +80,8 @@ fn incidents_are_listed_with_what_made_them_fire() {
     let expected = ": 5
 2026-11-23 19:00:12  yard 1         zone_intrusion A  gate-1 zone/yard      count 1, held 2 s
 2026-11-23 19:04:02  yard 1         zone_intrusion A  gate-1 zone/yard      count 1, held 2 s
-2026-11-23 19:09:58  small-crowd 1  crowding B        square-1 zone/square  count 2, held 3 s, 2 firings until 2026-11-23 19:10:25
-2026-11-23 19:20:30  well-level 1   road_flood B      well-7 device         water_level 0.38 m, held 30 s
+2026-11-23 19:09:58  small-crowd 1  crowding B        square-1 zone/square  count 2, limit 2, held 3 s, 2 firings until 2026-11-23 19:10:25
+2026-11-23 19:20:30  well-level 1   road_flood B      well-7 device         water_level 0.38 m, limit 0.3 m, held 30 s
 2026-11-23 19:31:00  offline 1      camera_offline C  gate-1 device         held 60 s
 ";
     assert_eq!(text.split_once("\nincidents").unwrap().1, expected);

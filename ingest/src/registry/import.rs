@@ -112,7 +112,7 @@ mod tests {
             b,http://10.0.0.1/1,,,,,\n\
             c,rtsp://10.0.0.1/3,,,,,\n";
         let rows = read("cameras.csv", text);
-        let a = r#"{"analysis_fps":2.5,"credentials":{"password_file":"passwords/a","username":"admin"},"grid":"340203001002003","id":"a","name":{"zh":"北门"},"url":"rtsp://10.0.0.1/1"}"#;
+        let a = r#"{"id":"a","url":"rtsp://10.0.0.1/1","grid":"340203001002003","name":{"zh":"北门"},"analysis_fps":2.5,"credentials":{"username":"admin","password_file":"passwords/a"}}"#;
         assert_eq!(rows[0], ("line 2".to_owned(), Ok(a.to_owned())));
         assert_eq!(rows[1], ("line 3".to_owned(), Err("url".to_owned())));
         assert!(rows[2].1.is_ok());

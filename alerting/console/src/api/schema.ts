@@ -4,6 +4,23 @@
  */
 
 export interface paths {
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rows of the audit, newest first. */
+        get: operations["list_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices": {
         parameters: {
             query?: never;
@@ -168,6 +185,49 @@ export interface components {
             /** @description Where it leads. */
             to: string;
         };
+        /** @description Rows of the audit. */
+        AuditPage: {
+            /** @description Newest first. */
+            items: components["schemas"]["AuditRow"][];
+            /**
+             * Format: int64
+             * @description Where the next page begins; null at the end.
+             */
+            next: number | null;
+        };
+        /** @description One row of the audit. */
+        AuditRow: {
+            /** @description What was asked for. */
+            action: string;
+            /** @description The account or service that asked. */
+            actor: string;
+            /** @description role@region, when one was used. */
+            assignment: string | null;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description The row's hash in the chain. */
+            hash: string;
+            /** @description Whether it was permitted. */
+            permitted: boolean;
+            /** @description What for. */
+            purpose: string | null;
+            /** @description Why, in words, while they are kept. */
+            reason: string | null;
+            /** @description Of what. */
+            resource: string;
+            /** @description The policies that decided. */
+            rule_ids: string[];
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            seq: number;
+            /** @description Its unit. */
+            unit: string | null;
+        };
         /** @description A box, normalised to the frame. */
         Bbox: {
             /**
@@ -229,6 +289,29 @@ export interface components {
             account: string;
             /** @description The password. */
             password: string;
+        };
+        /** @description How one of an incident's clocks stands. */
+        Deadline: {
+            /** @description True when somebody has acknowledged it. */
+            acknowledged: boolean;
+            /** @description `accept`, `check` or `handling`. */
+            clock: string;
+            /**
+             * Format: date-time
+             * @description When it is used up; null while the clock doesn't run.
+             */
+            due_at: string | null;
+            /** @description The limit, as the settings write it. */
+            limit: string;
+            /** @description `running`, `paused` or `stopped`. */
+            state: string;
+            /** @description The furthest that was told: `remind`, `overdue`, `escalate_1` to `escalate_4`. */
+            told: string | null;
+            /**
+             * Format: double
+             * @description How much of it is used, seconds of the clock's own time.
+             */
+            used_s: number;
         };
         /** @description A camera or sensor. */
         Device: {
@@ -303,6 +386,8 @@ export interface components {
             attempts: number;
             /** @description What this session may do now. */
             commands: components["schemas"]["AllowedCommand"][];
+            /** @description Its deadlines. */
+            deadlines: components["schemas"]["Deadline"][];
             /** @description The newest linked events. */
             events: components["schemas"]["EventRow"][];
             /** @description What happened to it, oldest first. */
@@ -312,7 +397,7 @@ export interface components {
         };
         /** @description A page of incidents. */
         IncidentPage: {
-            /** @description How many stand in each state. */
+            /** @description How many stand in each open state; of finished ones those that were opened in the last 24 hours. */
             counts: {
                 [key: string]: number;
             };
@@ -327,6 +412,11 @@ export interface components {
             category: string;
             /** @description The device. */
             device: components["schemas"]["DeviceRef"];
+            /**
+             * Format: date-time
+             * @description When the clock that runs is used up.
+             */
+            due_at: string | null;
             /** @description A detection is a lead, not evidence: always false. */
             evidentiary: boolean;
             /** @description The grid. */
@@ -340,6 +430,11 @@ export interface components {
              * @description How many devices it is about: several of one place or one cause.
              */
             n_devices: number;
+            /**
+             * Format: int32
+             * @description How many region levels up it was passed, because it is overdue.
+             */
+            n_escalated: number;
             /**
              * Format: int64
              * @description How many events are linked.
@@ -364,6 +459,8 @@ export interface components {
             state: string;
             /** @description What happened. */
             summary: components["schemas"]["Bilingual"];
+            /** @description 督办: somebody above wants it done. */
+            supervised: boolean;
             /**
              * Format: date-time
              * @description When anything last happened to it.
@@ -538,6 +635,60 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    list_audit: {
+        parameters: {
+            query?: {
+                /** @description Only of this account or service. */
+                actor?: string;
+                /** @description Only of this action. */
+                action?: string;
+                /** @description Only of this thing, such as `incident/ID`. */
+                resource?: string;
+                /** @description The `next` of the page before. */
+                before?: number;
+                /** @description How many, at most 200. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditPage"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_devices: {
         parameters: {
             query?: never;
@@ -580,6 +731,12 @@ export interface operations {
                 state?: string;
                 /** @description Categories, with commas. */
                 category?: string;
+                /** @description Urgencies A, B and C, with commas. */
+                urgency?: string;
+                /** @description Only what lies in this region: the beginning of its code. */
+                region?: string;
+                /** @description Only what is named for this device. */
+                device?: string;
                 /** @description How many, at most 200. */
                 limit?: number;
                 /** @description The `next` of the page before. */
