@@ -15,14 +15,19 @@ pub use sql::Tx;
 
 pub mod apply;
 pub mod audit;
+pub mod cases;
 pub mod changes;
 pub mod columns;
 pub mod commands;
 pub mod connection;
 pub mod deadlines;
 pub mod devices;
+pub mod entries;
+pub mod facts;
+mod idempotency;
 pub mod incidents;
 pub(crate) mod migrate;
+pub mod notes;
 pub mod notify;
 pub mod outbox;
 pub mod owners;
@@ -36,6 +41,7 @@ mod storms;
 pub mod sweep;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod uptime;
 
 /// Why the store did not do it.
 #[derive(Debug, thiserror::Error)]

@@ -67,6 +67,13 @@ deadline = "2h"
 
 #[path = "shared/databases.rs"]
 mod databases;
+#[path = "one_box/people.rs"]
+mod people;
+
+use people::{
+    c04_what_the_hotline_hears_is_an_incident_without_a_device, notes_and_pictures_stand_beside_an_incident,
+    reports_and_nuisance_come_from_what_people_did,
+};
 
 /// Where a box keeps its things: everything in a folder, or the store in a database.
 struct Site {
@@ -131,6 +138,9 @@ on_both!(
     crowd_fires_by_the_clock_and_the_stream_says_so,
     refused_messages_never_block_and_late_ones_change_nothing,
     nothing_is_served_before_sign_in,
+    c04_what_the_hotline_hears_is_an_incident_without_a_device,
+    notes_and_pictures_stand_beside_an_incident,
+    reports_and_nuisance_come_from_what_people_did,
 );
 
 struct Box {

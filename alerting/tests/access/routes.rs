@@ -24,15 +24,21 @@ pub enum Asks {
 
 /// By operation id, as in `openapi.json`.
 pub const ROUTES: &[(&str, Asks)] = &[
+    ("attach_picture", Asks::Actions(&[Action::Attach])),
     ("current_session", Asks::SignedIn),
     ("follow_changes", Asks::Actions(&[Action::ReadIncident, Action::ReadDevices])),
+    ("get_attachment", Asks::Actions(&[Action::ReadAttachment])),
     ("get_incident", Asks::Actions(&[Action::ReadIncident])),
+    ("get_nuisance", Asks::Actions(&[Action::ReadRules, Action::ReadIncident])),
+    ("get_report", Asks::Actions(&[Action::ReadStatistics])),
     ("get_snapshot", Asks::Actions(&[Action::ViewStill])),
     ("give_command", Asks::Commands),
     ("list_audit", Asks::Actions(&[Action::ReadAudit])),
     ("list_devices", Asks::Actions(&[Action::ReadDevices])),
     ("list_incidents", Asks::Actions(&[Action::ReadIncident])),
     ("list_rules", Asks::Actions(&[Action::ReadRules])),
+    ("make_note", Asks::Actions(&[Action::Supervise, Action::Acknowledge, Action::Comment])),
+    ("report_incident", Asks::Actions(&[Action::ReportIncident])),
     ("sign_in", Asks::Public),
     ("sign_out", Asks::SignedIn),
 ];

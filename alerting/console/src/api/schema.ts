@@ -48,7 +48,8 @@ export interface paths {
         /** The incidents in scope, newest first. */
         get: operations["list_incidents"];
         put?: never;
-        post?: never;
+        /** Report an incident that a person saw. */
+        post: operations["report_incident"];
         delete?: never;
         options?: never;
         head?: never;
@@ -64,6 +65,40 @@ export interface paths {
         };
         /** One incident. */
         get: operations["get_incident"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}/attachments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Attach a picture: a JPEG, PNG or WebP of at most 10 MB. Nothing of the file but its pixels is kept. */
+        post: operations["attach_picture"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}/attachments/{sha256}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A picture that somebody attached to an incident. */
+        get: operations["get_attachment"];
         put?: never;
         post?: never;
         delete?: never;
@@ -89,6 +124,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/incidents/{id}/notes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Write beside an incident: supervise it, acknowledge that it is due, comment on it. */
+        post: operations["make_note"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/incidents/{id}/snapshots/{sha256}": {
         parameters: {
             query?: never;
@@ -98,6 +150,40 @@ export interface paths {
         };
         /** A redacted still of an incident. */
         get: operations["get_snapshot"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nuisance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which categories, rules and devices raise what people then discard, and what to change. */
+        get: operations["get_nuisance"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/reports/{period}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A report of a week (`2026-W40`) or a month (`2026-10`) of the deployer's calendar. */
+        get: operations["get_report"];
         put?: never;
         post?: never;
         delete?: never;
@@ -184,6 +270,37 @@ export interface components {
             reasons: components["schemas"]["ReasonOption"][];
             /** @description Where it leads. */
             to: string;
+        };
+        /** @description A note that this session may make now. */
+        AllowedNote: {
+            /** @description The button's text. */
+            label: components["schemas"]["Bilingual"];
+            /** @description True when it must say something. */
+            needs_text: boolean;
+            /** @description Its key. */
+            note: string;
+        };
+        /** @description A picture that somebody attached; nothing in it is covered, so it is shown like a still: for a purpose and a reason. */
+        Attachment: {
+            /** @description The account. */
+            account: string;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /**
+             * Format: int32
+             * @description Height in pixels.
+             */
+            height: number;
+            /** @description SHA-256 of the JPEG. */
+            sha256: string;
+            /**
+             * Format: int32
+             * @description Width in pixels.
+             */
+            width: number;
         };
         /** @description Rows of the audit. */
         AuditPage: {
@@ -379,6 +496,8 @@ export interface components {
         };
         /** @description An incident with all that belongs to it. */
         Incident: components["schemas"]["IncidentSummary"] & {
+            /** @description What people attached, oldest first. */
+            attachments: components["schemas"]["Attachment"][];
             /**
              * Format: int32
              * @description Which attempt this is, from 1.
@@ -390,6 +509,8 @@ export interface components {
             deadlines: components["schemas"]["Deadline"][];
             /** @description The newest linked events. */
             events: components["schemas"]["EventRow"][];
+            /** @description What this session may write beside it now. */
+            notes: components["schemas"]["AllowedNote"][];
             /** @description What happened to it, oldest first. */
             timeline: components["schemas"]["TimelineRow"][];
             /** @description What made it fire. */
@@ -410,13 +531,16 @@ export interface components {
         IncidentSummary: {
             /** @description Its category. */
             category: string;
-            /** @description The device. */
-            device: components["schemas"]["DeviceRef"];
+            /** @description Its code, once it is a case. */
+            code: string | null;
+            device: null | components["schemas"]["DeviceRef"];
             /**
              * Format: date-time
              * @description When the clock that runs is used up.
              */
             due_at: string | null;
+            /** @description Where it comes from: `rule`, `grid_worker` or `hotline`. */
+            entry: string;
             /** @description A detection is a lead, not evidence: always false. */
             evidentiary: boolean;
             /** @description The grid. */
@@ -452,8 +576,7 @@ export interface components {
             opened_at: string;
             /** @description The zone or line. */
             place: string | null;
-            /** @description The rule that opened it. */
-            rule: components["schemas"]["RuleRef"];
+            rule: null | components["schemas"]["RuleRef"];
             snapshot: null | components["schemas"]["Snapshot"];
             /** @description Where it stands. */
             state: string;
@@ -473,6 +596,60 @@ export interface components {
              * @description Counts its changes of state from 1; commands name the one they saw.
              */
             version: number;
+        };
+        /** @description A note beside an incident. */
+        NoteRequest: {
+            /** @description What else it carries: `clock` for an acknowledgement. */
+            fields?: {
+                [key: string]: string;
+            };
+            /** @description `supervise`, `acknowledge` or `comment`. */
+            note: string;
+            /** @description In words; needed to supervise and to comment. */
+            text?: string | null;
+        };
+        /** @description What of that which machines raised was nothing. */
+        NuisancePage: {
+            /** @description Per category, those with most discarded first. */
+            categories: components["schemas"]["NuisanceRow"][];
+            /**
+             * Format: int32
+             * @description How many days back it was counted.
+             */
+            days: number;
+            /** @description Per camera or sensor. */
+            devices: components["schemas"]["NuisanceRow"][];
+            /** @description Per rule. */
+            rules: components["schemas"]["NuisanceRow"][];
+        };
+        /** @description Of one category, rule or device. */
+        NuisanceRow: {
+            /** @description Its key or id. */
+            key: string;
+            /**
+             * Format: int64
+             * @description How many of them a person discarded.
+             */
+            n_discarded: number;
+            /**
+             * Format: int64
+             * @description How many of them a person judged.
+             */
+            n_judged: number;
+            /**
+             * Format: int64
+             * @description How many incidents it raised.
+             */
+            n_raised: number;
+            /** @description What people read. */
+            name: components["schemas"]["Bilingual"];
+            /**
+             * Format: double
+             * @description Discarded by raised, 0 to 1.
+             */
+            rate: number;
+            reason: null | components["schemas"]["Bilingual"];
+            suggestion: null | components["schemas"]["Bilingual"];
         };
         /** @description An error (RFC 9457). */
         Problem: {
@@ -496,6 +673,23 @@ export interface components {
             code: string;
             /** @description In words. */
             label: components["schemas"]["Bilingual"];
+        };
+        /** @description A report; each row is an object by column keys. */
+        Report: Record<string, never>;
+        /** @description An incident that a person saw, or was told of. */
+        ReportRequest: {
+            /** @description Its category. */
+            category: string;
+            /** @description `grid_worker`: seen on site; `hotline`: told by somebody who called. Nothing is kept of who called. */
+            entry: string;
+            /** @description Its grid: 4 to 20 digits. */
+            grid: string;
+            /** @description Where exactly: longitude and latitude, WGS-84 degrees. */
+            position?: number[] | null;
+            /** @description What it is, in words. */
+            text: string;
+            /** @description How urgent it is, `A`, `B` or `C`; `B` when left out. */
+            urgency?: string | null;
         };
         /** @description A role in a region until a time. */
         RoleGrant: {
@@ -737,6 +931,8 @@ export interface operations {
                 region?: string;
                 /** @description Only what is named for this device. */
                 device?: string;
+                /** @description Only the case with this code. */
+                code?: string;
                 /** @description How many, at most 200. */
                 limit?: number;
                 /** @description The `next` of the page before. */
@@ -782,6 +978,80 @@ export interface operations {
             };
         };
     };
+    report_incident: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The same for each repetition of one report. */
+                "idempotency-key": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReportRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Incident"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_incident: {
         parameters: {
             query?: never;
@@ -800,6 +1070,146 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Incident"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    attach_picture: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The same for each repetition of one picture. */
+                "idempotency-key": string;
+            };
+            path: {
+                /** @description The incident. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "image/jpeg": components["schemas"]["Still"];
+                "image/png": components["schemas"]["Still"];
+                "image/webp": components["schemas"]["Still"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Incident"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_attachment: {
+        parameters: {
+            query: {
+                /** @description The purpose. */
+                purpose: "public_safety_watch" | "incident_handling" | "emergency_response" | "statutory_request" | "data_subject_access" | "device_maintenance" | "compliance_audit" | "aggregate_statistics";
+                /** @description The reason, in words. */
+                reason: string;
+            };
+            header?: never;
+            path: {
+                /** @description The incident. */
+                id: string;
+                /** @description The picture. */
+                sha256: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": components["schemas"]["Still"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
             401: {
@@ -897,6 +1307,91 @@ export interface operations {
             };
         };
     };
+    make_note: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The same for each repetition of one note. */
+                "idempotency-key": string;
+            };
+            path: {
+                /** @description The incident. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NoteRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Incident"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_snapshot: {
         parameters: {
             query: {
@@ -949,6 +1444,115 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_nuisance: {
+        parameters: {
+            query?: {
+                /** @description How many days back, 1 to 92; 30 when left out. */
+                days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NuisancePage"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_report: {
+        parameters: {
+            query?: {
+                /** @description `json`, `csv` or `xlsx`; `json` when left out. */
+                format?: string;
+                /** @description `in_scope` for people who may see each incident; `published` for anybody: small counts are withheld. `in_scope` when left out. */
+                audience?: string;
+                /** @description Only what lies in this region: the beginning of its code. */
+                region?: string;
+                /** @description By how many digits of their codes grids are told apart; all when left out. */
+                digits?: number;
+                /** @description The length of a part of the day in the heat map, minutes: at least 15. 60 when left out. */
+                bin_min?: number;
+                /** @description `zh` or `en`, for CSV and XLSX; `zh` when left out. */
+                language?: string;
+                /** @description One table of it by its key, for CSV; all when left out. */
+                table?: string;
+            };
+            header?: never;
+            path: {
+                /** @description A week such as 2026-W40 or a month such as 2026-10. */
+                period: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Report"];
+                    "text/csv": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
