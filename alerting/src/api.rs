@@ -15,8 +15,9 @@ use axum::{
     routing::get,
 };
 use prometheus::Registry;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
-use utoipa::{OpenApi, openapi::OpenApi as Document};
+use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
@@ -28,6 +29,7 @@ mod assets;
 mod attachments;
 mod audit;
 mod commands;
+mod described;
 mod devices;
 mod health;
 mod incidents;
@@ -39,6 +41,7 @@ mod session;
 pub mod shapes;
 mod snapshots;
 mod stream;
+mod taken;
 
 pub use health::Probe;
 use problem::Problem;
@@ -99,8 +102,8 @@ struct Info;
 
 /// The whole surface.
 pub fn router(api: Api) -> Router {
-    let (routes, document) = described().split_for_parts();
-    let document = Arc::new(document.to_pretty_json().unwrap_or_default());
+    let (routes, _) = described().split_for_parts();
+    let document = Arc::new(document().to_string());
     routes
         .layer(middleware::from_fn(within_time))
         .merge(stream::route())
@@ -119,11 +122,13 @@ pub fn router(api: Api) -> Router {
 }
 
 /// The OpenAPI document of the surface, as it is committed.
-pub fn document() -> Document {
+pub fn document() -> Value {
     let (_, mut document) = described().split_for_parts();
     for apart in [stream::document(), attachments::document()] {
         document.paths.paths.extend(apart.paths.paths);
     }
+    let mut document = serde_json::to_value(document).unwrap_or_default();
+    described::finish(&mut document);
     document
 }
 
@@ -140,6 +145,7 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(reports::nuisance))
         .routes(routes!(devices::list))
         .routes(routes!(devices::rules))
+        .routes(routes!(devices::statics))
         .routes(routes!(audit::list))
 }
 

@@ -33,6 +33,10 @@ pub async fn run(courier: Courier, store: Store, metrics: Metrics, shutdown: Can
 }
 
 async fn run_once(courier: &Courier, channel: &Arc<Channel>, store: &Store, metrics: &Metrics) -> Stored<()> {
+    let asked = Arc::clone(channel);
+    if !store.read(move |tx| notify::is_any_due(tx, &asked, Timestamp::now())).await? {
+        return Ok(());
+    }
     loop {
         let planned = Arc::clone(channel);
         if !store.write(move |tx| notify::advance(tx, &planned, Timestamp::now())).await? {

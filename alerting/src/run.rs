@@ -29,7 +29,14 @@ use crate::{
     report::nuisance::{By, count},
     rules_file::{self, Rulebook},
     settings::AlertingSettings,
-    store::{Store, StoreError, apply::Applier, changes, deadlines::look as look_at_due, facts, sweep::sweep},
+    store::{
+        Store, StoreError,
+        apply::Applier,
+        changes,
+        deadlines::{is_any_due, look as look_at_due},
+        facts,
+        sweep::sweep,
+    },
 };
 
 /// How often conditions that may have held long enough are looked at.
@@ -235,6 +242,9 @@ async fn look_at_deadlines(
         tokio::select! {
             () = shutdown.cancelled() => return,
             _ = often.tick() => {}
+        }
+        if matches!(store.read(|tx| is_any_due(tx, Timestamp::now())).await, Ok(false)) {
+            continue;
         }
         loop {
             let procedure = Procedure { engine: rules.engine(), deadlines: Arc::clone(&deadlines) };

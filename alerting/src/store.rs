@@ -36,6 +36,7 @@ pub mod postgres;
 pub mod schema;
 pub mod sql;
 mod sqlite;
+pub mod statics;
 #[cfg(test)]
 mod storms;
 pub mod sweep;

@@ -456,7 +456,7 @@ async fn refused_messages_never_block_and_late_ones_change_nothing(site: &Site) 
 
 async fn nothing_is_served_before_sign_in(site: &Site) {
     let alerting = Box::start(site).await;
-    let description: Value = serde_json::from_str(&xueliang_alerting::api::document().to_json().unwrap()).unwrap();
+    let description: Value = serde_json::from_str(&xueliang_alerting::api::document().to_string()).unwrap();
     let zero = uuid::Uuid::nil();
     let open = [("/api/v1/session", "post")];
     for (path, methods) in description["paths"].as_object().unwrap() {

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 use serde_json::Value;
 
 fn document() -> String {
-    xueliang_alerting::api::document().to_pretty_json().unwrap() + "\n"
+    serde_json::to_string_pretty(&xueliang_alerting::api::document()).unwrap() + "\n"
 }
 
 #[test]

@@ -52,7 +52,7 @@ pub enum Goal {
 }
 
 /// All figures: name, unit, goal, and what they say.
-pub const FIGURES: [(&str, &str, Goal, &str); 28] = [
+pub const FIGURES: [(&str, &str, Goal, &str); 30] = [
     ("cameras_quiet_ratio", "ratio", Goal::AtLeast(15.0), "cameras per core on a 90 % quiet street, ours : reference"),
     ("cameras_busy_ratio", "ratio", Goal::AtLeast(2.5), "cameras per core on an always busy street, ours : reference"),
     ("gate_recall", "share", Goal::AtLeast(0.98), "zone events of always that adaptive also finds"),
@@ -104,6 +104,8 @@ pub const FIGURES: [(&str, &str, Goal, &str); 28] = [
         Goal::AtMost(500.0),
         "from the end of a rule's T to the console, at 1,000 events/s",
     ),
+    ("authorize_us", "µs", Goal::AtMost(50.0), "one decision of the access policies"),
+    ("audit_rows_per_s", "rows/s", Goal::AtLeast(200_000.0), "audit rows read as exported and verified"),
     ("list_p95_ms", "ms", Goal::AtMost(100.0), "lists with filters over 1,000,000 stored incidents"),
     ("sessions_jitter_p99_ms", "ms", Goal::LessIsBetter, "unevenness of arrival when many sessions are pulled"),
 ];

@@ -181,7 +181,14 @@ fn alerting_is_measured_on_both_stores_and_leaves_no_database_behind() {
     let output = bench(&[&few[..], &["--postgres", &at, "--json", &json]].concat());
     assert!(output.status.success(), "{}", text(&output.stderr));
     let report = report(&json);
-    let names = ["events_per_s_core_sqlite", "events_per_s_core_pg", "incident_latency_p99_ms", "list_p95_ms"];
+    let names = [
+        "events_per_s_core_sqlite",
+        "events_per_s_core_pg",
+        "incident_latency_p99_ms",
+        "list_p95_ms",
+        "authorize_us",
+        "audit_rows_per_s",
+    ];
     for name in names {
         assert!(figure(&report, name) > 0.0, "{report:#}");
     }

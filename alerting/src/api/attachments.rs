@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, time::Duration};
 use axum::{
     Json, Router,
     body::{Body, to_bytes},
-    extract::{DefaultBodyLimit, Path, State, rejection::PathRejection},
+    extract::{DefaultBodyLimit, State},
     http::{HeaderMap, StatusCode},
     routing::post,
 };
@@ -24,6 +24,7 @@ use super::{
     person::{Signed, asked_now},
     problem::{Answer, Problem},
     shapes::{Incident, ProblemBody, Still},
+    taken::Named,
 };
 use crate::{
     access::{Action, Asker},
@@ -67,11 +68,10 @@ pub(super) fn route() -> Router<Api> {
 async fn take(
     State(api): State<Api>,
     signed: Signed,
-    id: Result<Path<Uuid>, PathRejection>,
+    Named(id): Named<Uuid>,
     headers: HeaderMap,
     body: Body,
 ) -> Answer<(StatusCode, Json<Incident>)> {
-    let Path(id) = id?;
     let (id, key) = (IncidentId(id), read_key(&headers)?);
     may_attach(&api, &signed, id).await?;
     let picture = tokio::time::timeout(WITHIN, read(body)).await;

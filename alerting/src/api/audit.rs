@@ -1,15 +1,13 @@
 //! The register, for auditors: search, and whether it holds. Reading it is registered too.
 
-use axum::{
-    Json,
-    extract::{Query, State, rejection::QueryRejection},
-};
+use axum::{Json, extract::State};
 
 use super::{
     Api,
     person::{Signed, asked_now},
     problem::{Answer, Problem},
     shapes::{AuditPage, AuditQuery, AuditRow, ProblemBody},
+    taken::{Query, read_limit},
 };
 use crate::{
     access::{Action, Kind, Purpose, Resource},
@@ -26,15 +24,15 @@ use crate::{
 pub(super) async fn list(
     State(api): State<Api>,
     signed: Signed,
-    query: Result<Query<AuditQuery>, QueryRejection>,
+    Query(query): Query<AuditQuery>,
 ) -> Answer<Json<AuditPage>> {
-    let Query(AuditQuery { actor, action, resource, before, limit }) = query?;
+    let AuditQuery { actor, action, resource, before, limit } = query;
     for (field, text) in [("actor", &actor), ("action", &action), ("resource", &resource)] {
         if text.as_ref().is_some_and(|text| text.is_empty() || text.len() > 256) {
             return Err(Problem::field(field, "must have 1 to 256 bytes"));
         }
     }
-    let limit = limit.unwrap_or(50).clamp(1, 200);
+    let limit = read_limit(limit)?;
     let wanted = Search { actor, action, resource, before, limit: limit + 1 };
     let (person, access, region) = (signed.person, api.access.clone(), api.region.clone());
     let found = api.store.write(move |tx| {

@@ -1,13 +1,6 @@
 //! Commands: what a person does with an incident.
 
-use axum::{
-    Json,
-    extract::{
-        Path, State,
-        rejection::{JsonRejection, PathRejection},
-    },
-    http::HeaderMap,
-};
+use axum::{Json, extract::State, http::HeaderMap};
 use uuid::Uuid;
 use xueliang_events::IncidentId;
 
@@ -17,6 +10,7 @@ use super::{
     person::{Signed, asked_now},
     problem::{Answer, Problem},
     shapes::{CommandRequest, Incident, ProblemBody},
+    taken::{Body, Named},
 };
 use crate::{
     access::Asker,
@@ -41,12 +35,11 @@ const KEY_HEADER: &str = "idempotency-key";
 pub(super) async fn give(
     State(api): State<Api>,
     signed: Signed,
-    id: Result<Path<Uuid>, PathRejection>,
+    Named(id): Named<Uuid>,
     headers: HeaderMap,
-    request: Result<Json<CommandRequest>, JsonRejection>,
+    Body(request): Body<CommandRequest>,
 ) -> Answer<Json<Incident>> {
-    let Path(id) = id?;
-    let given = read(IncidentId(id), &headers, request?.0)?;
+    let given = read(IncidentId(id), &headers, request)?;
     let (person, access, publishes) = (signed.person.clone(), api.access.clone(), api.publishes);
     let procedure = api.procedure();
     let carried_out = api.store.write(move |tx| {
@@ -86,6 +79,9 @@ fn read(incident: IncidentId, headers: &HeaderMap, request: CommandRequest) -> A
     let known = |name: &String| command.fields().iter().any(|field| field.name == name);
     if let Some(name) = fields.keys().find(|name| !known(name)) {
         return Err(Problem::field(&format!("fields.{name}"), "is not known for this command"));
+    }
+    if reason.as_ref().is_some_and(|reason| !command.reasons().contains(&reason.as_str())) {
+        return Err(Problem::field("reason", format!("must be one of {}", command.reasons().join(", "))));
     }
     if fields.values().any(|value| value.chars().count() > 500) {
         return Err(Problem::field("fields", "a field has at most 500 characters"));

@@ -1,16 +1,18 @@
 //! Devices and rules, to be shown.
 
+use std::collections::BTreeSet;
+
 use axum::{Json, extract::State};
 
 use super::{
     Api,
     person::{Signed, asked_now},
     problem::Answer,
-    shapes::{Bilingual, Device, DeviceList, ProblemBody, Rule, RuleList},
+    shapes::{Bbox, Bilingual, Device, DeviceList, ProblemBody, Rule, RuleList, StaticList, StaticObject},
 };
 use crate::{
     access::{Action, Denied, Kind, Purpose, Resource},
-    store::devices,
+    store::{devices, statics},
     words,
 };
 
@@ -29,6 +31,34 @@ pub(super) async fn list(State(api): State<Api>, signed: Signed) -> Answer<Json<
     found.retain(|device| scope.covers(resource(device)));
     found.sort_by(|one, other| one.id.cmp(&other.id));
     Ok(Json(DeviceList { items: found.iter().map(shape).collect() }))
+}
+
+/// Static objects: what stood at one place of a zone for hours, is told once and then no more.
+#[utoipa::path(
+    get, path = "/api/v1/statics", operation_id = "list_statics", tag = "devices",
+    responses((status = 200, body = StaticList), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody))
+)]
+pub(super) async fn statics(State(api): State<Api>, signed: Signed) -> Answer<Json<StaticList>> {
+    let scope =
+        api.access.scope(&signed.person, Action::ReadDevices, asked_now().for_purpose(Purpose::DeviceMaintenance));
+    if scope.0.is_empty() {
+        return Err(Denied::NotPermitted.into());
+    }
+    let (learnt, known) = api.store.read(|tx| Ok((statics::all(tx)?, devices::since(tx, 0)?))).await?;
+    let visible: BTreeSet<_> =
+        known.iter().filter(|device| scope.covers(resource(device))).map(|device| &device.id).collect();
+    let items = learnt.into_iter().filter(|(device, _)| visible.contains(device)).map(|(device, learnt)| {
+        let [x, y, w, h] = learnt.bbox.xywh();
+        StaticObject {
+            device: device.to_string(),
+            zone: learnt.zone.to_string(),
+            class: learnt.class.as_str().to_owned(),
+            bbox: Bbox { x, y, w, h },
+            since: learnt.since,
+            seen_at: learnt.seen_at,
+        }
+    });
+    Ok(Json(StaticList { items: items.collect() }))
 }
 
 /// The rules.

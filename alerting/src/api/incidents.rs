@@ -2,18 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use axum::{
-    Json,
-    extract::{
-        Path, Query, State,
-        rejection::{PathRejection, QueryRejection},
-    },
-};
+use axum::{Json, extract::State};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 use xueliang_events::{BBox, Class, Event, IncidentId, Payload, payload::Category, values::SnapshotRef};
 use xueliang_rules::Calendar;
 
+use super::taken::{Named, Query, read_limit};
 use super::{
     Api,
     person::{Signed, asked_now},
@@ -49,14 +44,13 @@ const COUNTED_FOR: SignedDuration = SignedDuration::from_hours(24);
 pub(super) async fn list(
     State(api): State<Api>,
     signed: Signed,
-    query: Result<Query<ListQuery>, QueryRejection>,
+    Query(query): Query<ListQuery>,
 ) -> Answer<Json<IncidentPage>> {
-    let Query(query) = query?;
     let scope = api.access.scope(&signed.person, Action::ReadIncident, handling());
     if scope.0.is_empty() {
         return Err(Denied::NotPermitted.into());
     }
-    let limit = query.limit.unwrap_or(50).clamp(1, 200);
+    let limit = read_limit(query.limit)?;
     let filter = Filter {
         states: keys("state", query.state.as_deref(), Stand::parse)?,
         categories: keys("category", query.category.as_deref(), Category::parse)?,
@@ -90,12 +84,7 @@ pub(super) async fn list(
     responses((status = 200, body = Incident), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody),
               (status = 404, body = ProblemBody))
 )]
-pub(super) async fn one(
-    State(api): State<Api>,
-    signed: Signed,
-    id: Result<Path<Uuid>, PathRejection>,
-) -> Answer<Json<Incident>> {
-    let Path(id) = id?;
+pub(super) async fn one(State(api): State<Api>, signed: Signed, Named(id): Named<Uuid>) -> Answer<Json<Incident>> {
     detail(&api, &signed.person, IncidentId(id)).await.map(Json)
 }
 

@@ -2,10 +2,7 @@
 
 use axum::{
     Json,
-    extract::{
-        Path, State,
-        rejection::{JsonRejection, PathRejection},
-    },
+    extract::State,
     http::{HeaderMap, StatusCode},
 };
 use uuid::Uuid;
@@ -19,6 +16,7 @@ use super::{
     person::{Signed, asked_now},
     problem::{Answer, Problem},
     shapes::{Incident, NoteRequest, ProblemBody, ReportRequest},
+    taken::{Body, Named},
 };
 use crate::{
     access::Asker,
@@ -43,9 +41,9 @@ pub(super) async fn enter(
     State(api): State<Api>,
     signed: Signed,
     headers: HeaderMap,
-    request: Result<Json<ReportRequest>, JsonRejection>,
+    Body(request): Body<ReportRequest>,
 ) -> Answer<(StatusCode, Json<Incident>)> {
-    let seen = read_report(read_key(&headers)?, request?.0)?;
+    let seen = read_report(read_key(&headers)?, request)?;
     let (person, access, publishes) = (signed.person.clone(), api.access.clone(), api.publishes);
     let procedure = api.procedure();
     let entered = api.store.write(move |tx| {
@@ -67,13 +65,10 @@ fn read_report(key: String, request: ReportRequest) -> Answer<Seen> {
         Problem::field(field, format!("{:?} is not known", given.chars().take(40).collect::<String>()))
     };
     let by_people = Entry::parse(&entry).filter(|entry| *entry != Entry::Rule);
-    let position = match position.as_deref() {
-        None => None,
-        Some([longitude, latitude]) if longitude.abs() <= 180.0 && latitude.abs() <= 90.0 => {
-            Some([*longitude, *latitude])
-        }
-        Some(_) => return Err(Problem::field("position", "must be longitude and latitude in degrees")),
-    };
+    let position = position.map(|position| [position.longitude, position.latitude]);
+    if position.is_some_and(|[longitude, latitude]| longitude.abs() > 180.0 || latitude.abs() > 90.0) {
+        return Err(Problem::field("position", "must be longitude and latitude in degrees"));
+    }
     Ok(Seen {
         key,
         entry: by_people.ok_or_else(|| unknown("entry", &entry))?,
@@ -100,12 +95,11 @@ fn read_report(key: String, request: ReportRequest) -> Answer<Seen> {
 pub(super) async fn note(
     State(api): State<Api>,
     signed: Signed,
-    id: Result<Path<Uuid>, PathRejection>,
+    Named(id): Named<Uuid>,
     headers: HeaderMap,
-    request: Result<Json<NoteRequest>, JsonRejection>,
+    Body(request): Body<NoteRequest>,
 ) -> Answer<Json<Incident>> {
-    let Path(id) = id?;
-    let given = read_note(IncidentId(id), read_key(&headers)?, request?.0)?;
+    let given = read_note(IncidentId(id), read_key(&headers)?, request)?;
     let (person, access, procedure) = (signed.person.clone(), api.access.clone(), api.procedure());
     let made = api.store.write(move |tx| {
         let asker = Asker { access: &access, person: &person };

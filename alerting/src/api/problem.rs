@@ -1,7 +1,6 @@
 //! The one place where an error becomes an HTTP answer: the client gets a safe message, the log gets the cause.
 
 use axum::{
-    extract::rejection::{JsonRejection, PathRejection, QueryRejection},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -29,7 +28,7 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
+    pub fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
         Self { status, title, detail: detail.into(), field: None, retry_after_s: None }
     }
 
@@ -45,6 +44,10 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not found", "there is no such thing here")
     }
 
+    pub fn unsupported(detail: &str) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "bad request", detail)
+    }
+
     pub fn unavailable(detail: &str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "not available", detail)
     }
@@ -52,6 +55,14 @@ impl Problem {
     pub fn field(field: &str, detail: impl Into<String>) -> Self {
         let field = Some(field.to_owned());
         Self { field, ..Self::new(StatusCode::BAD_REQUEST, "bad request", detail) }
+    }
+}
+
+#[cfg(test)]
+impl Problem {
+    /// The field that is wrong.
+    pub fn of_field(&self) -> Option<&str> {
+        self.field.as_deref()
     }
 }
 
@@ -122,15 +133,3 @@ impl From<Rejection> for Problem {
         }
     }
 }
-
-macro_rules! rejections {
-    ($($rejection:ty),*) => {$(
-        impl From<$rejection> for Problem {
-            fn from(rejection: $rejection) -> Self {
-                Self::new(rejection.status(), "bad request", rejection.body_text())
-            }
-        }
-    )*};
-}
-
-rejections!(JsonRejection, PathRejection, QueryRejection);

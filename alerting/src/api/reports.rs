@@ -2,10 +2,7 @@
 
 use axum::{
     Json,
-    extract::{
-        Path, Query, State,
-        rejection::{PathRejection, QueryRejection},
-    },
+    extract::State,
     http::header,
     response::{IntoResponse as _, Response},
 };
@@ -17,6 +14,7 @@ use super::{
     person::{Signed, asked_now},
     problem::{Answer, Problem},
     shapes::{self, NuisancePage, NuisanceQuery, NuisanceRow, ProblemBody, ReportQuery},
+    taken::{Named, Query},
 };
 use crate::{
     access::{Action, Denied, Kind, Purpose, Resource, Scope},
@@ -59,11 +57,10 @@ struct Wanted {
 pub(super) async fn get(
     State(api): State<Api>,
     signed: Signed,
-    period: Result<Path<String>, PathRejection>,
-    query: Result<Query<ReportQuery>, QueryRejection>,
+    Named(period): Named<String>,
+    Query(query): Query<ReportQuery>,
 ) -> Answer<Response> {
-    let (Path(period), Query(query)) = (period?, query?);
-    let period: Period = period.parse().map_err(|invalid: report::InvalidPeriod| refuse("period", &invalid))?;
+    let period: Period = period.parse().map_err(|_| Problem::not_found())?;
     let region = query.region.clone().map(|region| read_code("region", region)).transpose()?;
     let wanted = read(query)?;
     let (scope, region) = permitted(&api, &signed, (period, region)).await?;
@@ -150,7 +147,7 @@ fn write(report: &Report, wanted: &Wanted) -> Answer<Response> {
                 None => report::csv::write_all(report, wanted.language),
                 Some(key) => {
                     let table = report.tables.iter().find(|table| table.key == key.as_str());
-                    let table = table.ok_or_else(|| Problem::field("table", "is no table of this report"))?;
+                    let table = table.ok_or_else(Problem::not_found)?;
                     report::csv::write(table, wanted.language)
                 }
             };
@@ -179,9 +176,9 @@ fn refuse(field: &str, error: &dyn std::error::Error) -> Problem {
 pub(super) async fn nuisance(
     State(api): State<Api>,
     signed: Signed,
-    query: Result<Query<NuisanceQuery>, QueryRejection>,
+    Query(query): Query<NuisanceQuery>,
 ) -> Answer<Json<NuisancePage>> {
-    let days = query?.0.days.unwrap_or(NUISANCE_DAYS);
+    let days = query.days.unwrap_or(NUISANCE_DAYS);
     if !(1..=92).contains(&days) {
         return Err(Problem::field("days", "must be 1 to 92"));
     }

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{State, rejection::JsonRejection},
+    extract::State,
     http::{StatusCode, header},
     response::IntoResponse,
 };
@@ -13,6 +13,7 @@ use super::{
     person::{COOKIE, Signed},
     problem::{Answer, Problem},
     shapes::{Credentials, ProblemBody, RoleGrant, Session},
+    taken::Body,
 };
 use crate::{
     access::Person,
@@ -29,11 +30,8 @@ use crate::{
     post, path = "/api/v1/session", operation_id = "sign_in", tag = "session", request_body = Credentials,
     responses((status = 200, body = Session), (status = 401, body = ProblemBody), (status = 429, body = ProblemBody))
 )]
-pub(super) async fn sign_in(
-    State(api): State<Api>,
-    credentials: Result<Json<Credentials>, JsonRejection>,
-) -> Answer<impl IntoResponse> {
-    let Json(Credentials { account, password }) = credentials?;
+pub(super) async fn sign_in(State(api): State<Api>, Body(credentials): Body<Credentials>) -> Answer<impl IntoResponse> {
+    let Credentials { account, password } = credentials;
     if account.len() > 64 || password.len() > 256 {
         return Err(Problem::field("password", "account or password is too long"));
     }

@@ -11,7 +11,7 @@ use crate::words;
 mod notes;
 mod reports;
 
-pub use notes::{AllowedNote, Attachment, NoteRequest, ReportRequest};
+pub use notes::{AllowedNote, Attachment, NoteRequest, Position, ReportRequest};
 pub use reports::{NuisancePage, NuisanceQuery, NuisanceRow, Report, ReportQuery};
 
 /// An error (RFC 9457).
@@ -373,6 +373,7 @@ pub struct CommandRequest {
     /// Its key.
     pub command: String,
     /// The version that the person saw.
+    #[serde(deserialize_with = "super::taken::whole")]
     pub version: u64,
     /// The reason's code.
     #[serde(default)]
@@ -415,6 +416,30 @@ pub struct Device {
 pub struct DeviceList {
     /// By id.
     pub items: Vec<Device>,
+}
+
+/// Something that stood at one place for hours; nothing tells it from another object of its class.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StaticObject {
+    /// The camera.
+    pub device: String,
+    /// The zone.
+    pub zone: String,
+    /// What it is taken for.
+    pub class: String,
+    /// Where in the frame.
+    pub bbox: Bbox,
+    /// Since when something stands there.
+    pub since: Timestamp,
+    /// When it was seen last.
+    pub seen_at: Timestamp,
+}
+
+/// All static objects in scope.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StaticList {
+    /// By device.
+    pub items: Vec<StaticObject>,
 }
 
 /// A rule as people see it.
@@ -506,6 +531,7 @@ pub struct ListQuery {
     /// How many, at most 200.
     pub limit: Option<usize>,
     /// The `next` of the page before.
+    #[param(pattern = "^[0-9]{1,16}_[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
     pub before: Option<String>,
 }
 
@@ -524,6 +550,7 @@ pub struct AuditQuery {
     #[param(min_length = 1, max_length = 256)]
     pub resource: Option<String>,
     /// The `next` of the page before.
+    #[param(minimum = 0, maximum = 9007199254740991_i64)]
     pub before: Option<u64>,
     /// How many, at most 200.
     pub limit: Option<usize>,

@@ -1,14 +1,7 @@
 //! Redacted stills and what people attached, through their incident only: purpose and reason first, written down before anything
 //! is served.
 
-use axum::{
-    extract::{
-        Path, Query, State,
-        rejection::{PathRejection, QueryRejection},
-    },
-    http::header,
-    response::IntoResponse,
-};
+use axum::{extract::State, http::header, response::IntoResponse};
 use uuid::Uuid;
 use xueliang_events::{IncidentId, values::Digest};
 
@@ -17,6 +10,7 @@ use super::{
     person::{Signed, asked_now},
     problem::{Answer, Problem},
     shapes::{ProblemBody, Purpose, Still, ViewQuery},
+    taken::{Named, Query},
 };
 use crate::{
     access::{self, Action, Context, Kind, Resource},
@@ -24,7 +18,11 @@ use crate::{
         audit::{Asked, register},
         incidents, notes,
     },
+    text::FreeText,
 };
+
+/// Longest reason of a view, characters.
+const MAX_REASON: usize = 200;
 
 /// What kind of picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,10 +65,10 @@ impl Picture {
 pub(super) async fn still(
     State(api): State<Api>,
     signed: Signed,
-    path: Result<Path<(Uuid, String)>, PathRejection>,
-    query: Result<Query<ViewQuery>, QueryRejection>,
+    Named(path): Named<(Uuid, String)>,
+    Query(query): Query<ViewQuery>,
 ) -> Answer<impl IntoResponse> {
-    serve(api, signed, (Picture::Still, path?.0), query?.0).await
+    serve(api, signed, (Picture::Still, path), query).await
 }
 
 /// A picture that somebody attached to an incident.
@@ -84,10 +82,10 @@ pub(super) async fn still(
 pub(super) async fn attachment(
     State(api): State<Api>,
     signed: Signed,
-    path: Result<Path<(Uuid, String)>, PathRejection>,
-    query: Result<Query<ViewQuery>, QueryRejection>,
+    Named(path): Named<(Uuid, String)>,
+    Query(query): Query<ViewQuery>,
 ) -> Answer<impl IntoResponse> {
-    serve(api, signed, (Picture::Attachment, path?.0), query?.0).await
+    serve(api, signed, (Picture::Attachment, path), query).await
 }
 
 async fn serve(
@@ -98,8 +96,9 @@ async fn serve(
 ) -> Answer<impl IntoResponse + use<>> {
     let id = IncidentId(id);
     let sha256 = Digest::try_from(sha256).map_err(|_| Problem::not_found())?;
-    if reason.trim().is_empty() || reason.chars().count() > 200 {
-        return Err(Problem::field("reason", "say why, in 1 to 200 characters"));
+    let reason = FreeText::try_from(reason).map_err(|invalid| Problem::field("reason", invalid.to_string()))?;
+    if reason.as_str().chars().count() > MAX_REASON {
+        return Err(Problem::field("reason", format!("say why, in 1 to {MAX_REASON} characters")));
     }
     let asked = Context { has_reason: true, ..asked_now().for_purpose(key(purpose)) };
     let (person, access, still) = (signed.person, api.access.clone(), sha256.clone());
@@ -118,7 +117,7 @@ async fn serve(
             person: &person,
             at: asked.now,
             purpose: asked.purpose,
-            reason: Some(&reason),
+            reason: Some(reason.as_str()),
             action: picture.action().as_str(),
             resource: &format!("incident/{id}/{}/{}", picture.as_str(), still.as_str()),
         };

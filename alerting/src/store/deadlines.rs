@@ -26,6 +26,11 @@ const JOB: &str = "deadlines";
 /// Most incidents looked at in one transaction.
 const STEP: usize = 100;
 
+/// True when time brings something to an incident; asked by readers, so that a quiet hour takes nobody's turn to write.
+pub fn is_any_due(tx: &Tx<'_>, now: Timestamp) -> Stored<bool> {
+    tx.value("SELECT EXISTS (SELECT 1 FROM incident WHERE next_at <= ?1)", params![now])
+}
+
 /// Looks at those that are due; what was told, and true when there may be more.
 pub fn look(tx: &Tx<'_>, procedure: &Procedure, now: Timestamp) -> Stored<(Vec<Announcement>, bool)> {
     let rows = tx.rows("SELECT id FROM incident WHERE next_at <= ?1 ORDER BY next_at LIMIT ?2", params![now, STEP])?;

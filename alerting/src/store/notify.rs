@@ -41,6 +41,15 @@ struct Standpoint {
     next_at: Option<Timestamp>,
 }
 
+/// True when [`advance`] or [`lease`] may find something; asked by readers, so that a quiet channel takes nobody's turn to write.
+pub fn is_any_due(tx: &Tx<'_>, channel: &Channel, now: Timestamp) -> Stored<bool> {
+    let known = "SELECT seen FROM notify_channel WHERE channel = ?1 AND (next_at IS NULL OR next_at > ?2)";
+    let Some(row) = tx.row(known, params![&channel.name, now])? else { return Ok(true) };
+    let waits = "SELECT EXISTS (SELECT 1 FROM notification WHERE channel = ?1 AND outcome = 'waiting' AND next_at <= ?2
+        AND leased_until <= ?2) OR EXISTS (SELECT 1 FROM change WHERE seq > ?3)";
+    tx.value(waits, params![&channel.name, now, row.first::<i64>()?])
+}
+
 /// Takes new changes into the channel's groups and writes down what they make due; true when there may be more changes.
 pub fn advance(tx: &Tx<'_>, channel: &Channel, now: Timestamp) -> Stored<bool> {
     let standpoint = standpoint(tx, channel)?;

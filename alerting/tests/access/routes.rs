@@ -37,6 +37,7 @@ pub const ROUTES: &[(&str, Asks)] = &[
     ("list_devices", Asks::Actions(&[Action::ReadDevices])),
     ("list_incidents", Asks::Actions(&[Action::ReadIncident])),
     ("list_rules", Asks::Actions(&[Action::ReadRules])),
+    ("list_statics", Asks::Actions(&[Action::ReadDevices])),
     ("make_note", Asks::Actions(&[Action::Supervise, Action::Acknowledge, Action::Comment])),
     ("report_incident", Asks::Actions(&[Action::ReportIncident])),
     ("sign_in", Asks::Public),
@@ -55,7 +56,7 @@ impl Asks {
 
 /// Each operation's id with its description.
 fn operations() -> BTreeMap<String, Value> {
-    let document = serde_json::to_value(xueliang_alerting::api::document()).unwrap();
+    let document = xueliang_alerting::api::document();
     let paths = document["paths"].as_object().unwrap().values();
     let operations = paths.flat_map(|path| path.as_object().unwrap().values().cloned().collect::<Vec<_>>());
     operations.filter_map(|found| Some((found.get("operationId")?.as_str()?.to_owned(), found))).collect()

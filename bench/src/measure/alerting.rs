@@ -1,5 +1,6 @@
-//! Alerting: events into effects in the store, how soon an incident is seen, and lists over a large store.
+//! Alerting: events into effects in the store, how soon an incident is seen, lists over a large store, decisions and the audit.
 
+mod decide;
 mod latency;
 mod lists;
 mod street;
@@ -19,7 +20,10 @@ pub fn run(bench: &Bench, args: &AlertingArgs) -> Result<Found> {
     let latencies = runs(bench, "incident latency", "ms", || latency::p99_ms(bench))?;
     let n_incidents = args.incidents.unwrap_or(if bench.common.quick { 20_000 } else { 1_000_000 });
     let lists = runs(bench, "lists", "ms", || lists::p95_ms(bench, n_incidents))?;
+    let decisions = runs(bench, "one decision", "µs", decide::authorize_us)?;
+    let verified = runs(bench, "audit rows verified", "a second", decide::audit_rows_per_s)?;
     found = found.with("incident_latency_p99_ms", &latencies);
+    found = found.with("authorize_us", &decisions).with("audit_rows_per_s", &verified);
     let of_lists = Found::default().with("list_p95_ms", &lists);
     let enough = n_incidents >= 1_000_000;
     let of_lists = if enough { of_lists } else { of_lists.unproven("fewer than 1,000,000 stored incidents") };

@@ -228,6 +228,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/statics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Static objects: what stood at one place of a zone for hours, is told once and then no more. */
+        get: operations["list_statics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/stream": {
         parameters: {
             query?: never;
@@ -384,21 +401,263 @@ export interface components {
         };
         /** @description A command. */
         CommandRequest: {
-            /** @description Its key. */
-            command: string;
+            /**
+             * @description Its key.
+             * @enum {string}
+             */
+            command: "discard";
+            /** @description The version that the person saw. */
+            version: number;
+            /** @description In words. */
+            comment?: string | null;
+            /**
+             * @description The reason's code.
+             * @enum {string}
+             */
+            reason: "nothing_there" | "wrong_class" | "permitted" | "repeated" | "test" | "other";
+        } | {
+            /**
+             * @description Its key.
+             * @enum {string}
+             */
+            command: "report";
+            /** @description The version that the person saw. */
+            version: number;
+            /** @description In words. */
+            comment?: string | null;
+        } | {
+            /**
+             * @description Its key.
+             * @enum {string}
+             */
+            command: "check";
+            /** @description The version that the person saw. */
+            version: number;
             /** @description In words. */
             comment?: string | null;
             /** @description What else it carries. */
-            fields?: {
-                [key: string]: string;
+            fields: {
+                checker: string;
             };
-            /** @description The reason's code. */
-            reason?: string | null;
+        } | {
             /**
-             * Format: int64
-             * @description The version that the person saw.
+             * @description Its key.
+             * @enum {string}
              */
+            command: "checked";
+            /** @description The version that the person saw. */
             version: number;
+            /** @description In words. */
+            comment?: string | null;
+            /** @description What else it carries. */
+            fields: {
+                result: string;
+            };
+        } | {
+            /**
+             * @description Its key.
+             * @enum {string}
+             */
+            command: "void";
+            /** @description The version that the person saw. */
+            version: number;
+            /** @description In words. */
+            comment?: string | null;
+            /**
+             * @description The reason's code.
+             * @enum {string}
+             */
+            reason: "not_on_list" | "other_region" | "repeated" | "other";
+        } | {
+            /**
+             * @description Its key.
+             * @enum {string}
+             */
+            command: "file";
+            /** @description The version that the person saw. */
+            version: number;
+            /** @description In words. */
+            comment?: string | null;
+        } | {
+            /**
+             * @description Its key.
+             * @enum {string}
+             */
+            command: "dispatch";
+            /** @description The version that the person saw. */
+            version: number;
+            /** @description In words. */
+            comment?: string | null;
+            /** @description What else it carries. */
+            fields: {
+                department: string;
+            };
+        } | {
+            /**
+             * @description Its key.
+             * @enum {string}
+             */
+            command: "return";
+            /** @description The version that the person saw. */
+            version: number;
+            /** @description In words. */
+            comment?: string | null;
+            /**
+             * @description The reason's code.
+             * @enum {string}
+             */
+            reason: "not_ours" | "wrong_place" | "needs_others" | "other";
+        } | {
+            /**
+             * @description Its key.
+             * @enum {string}
+             */
+            command: "redispatch";
+            /** @description The version that the person saw. */
+            version: number;
+            /** @description In words. */
+            comment?: string | null;
+            /** @description What else it carries. */
+            fields: {
+                department: string;
+            };
+        } | {
+            /**
+             * @description Its key.
+             * @enum {string}
+             */
+            command: "arbitrate";
+            /** @description The version that the person saw. */
+            version: number;
+            /** @description In words. */
+            comment?: string | null;
+        } | {
+            /**
+             * @description Its key.
+             * @enum {string}
+             */
+            command: "handle";
+            /** @description The version that the person saw. */
+            version: number;
+            /** @description In words. */
+            comment?: string | null;
+            /** @description What else it carries. */
+            fields: {
+                handler: string;
+            };
+        } | {
+            /**
+             * @description Its key.
+             * @enum {string}
+             */
+            command: "feedback";
+            /** @description The version that the person saw. */
+            version: number;
+            /** @description In words. */
+            comment?: string | null;
+            /** @description What else it carries. */
+            fields: {
+                result: string;
+            };
+        } | {
+            /**
+             * @description Its key.
+             * @enum {string}
+             */
+            command: "rework";
+            /** @description The version that the person saw. */
+            version: number;
+            /** @description In words. */
+            comment?: string | null;
+            /**
+             * @description The reason's code.
+             * @enum {string}
+             */
+            reason: "proof_missing" | "not_done" | "other";
+        } | {
+            /**
+             * @description Its key.
+             * @enum {string}
+             */
+            command: "verify";
+            /** @description The version that the person saw. */
+            version: number;
+            /** @description In words. */
+            comment?: string | null;
+            /** @description What else it carries. */
+            fields: {
+                verifier: string;
+            };
+        } | {
+            /**
+             * @description Its key.
+             * @enum {string}
+             */
+            command: "reject";
+            /** @description The version that the person saw. */
+            version: number;
+            /** @description In words. */
+            comment?: string | null;
+            /**
+             * @description The reason's code.
+             * @enum {string}
+             */
+            reason: "not_up_to_standard" | "came_back" | "other";
+        } | {
+            /**
+             * @description Its key.
+             * @enum {string}
+             */
+            command: "close";
+            /** @description The version that the person saw. */
+            version: number;
+            /** @description In words. */
+            comment?: string | null;
+        } | {
+            /**
+             * @description Its key.
+             * @enum {string}
+             */
+            command: "suspend";
+            /** @description The version that the person saw. */
+            version: number;
+            /** @description In words. */
+            comment?: string | null;
+            /**
+             * @description The reason's code.
+             * @enum {string}
+             */
+            reason: "weather" | "construction" | "waiting_for_parts" | "third_party" | "other";
+            /** @description What else it carries. */
+            fields: {
+                /** Format: date-time */
+                until: string;
+            };
+        } | {
+            /**
+             * @description Its key.
+             * @enum {string}
+             */
+            command: "resume";
+            /** @description The version that the person saw. */
+            version: number;
+            /** @description In words. */
+            comment?: string | null;
+        } | {
+            /**
+             * @description Its key.
+             * @enum {string}
+             */
+            command: "reopen";
+            /** @description The version that the person saw. */
+            version: number;
+            /** @description In words. */
+            comment?: string | null;
+            /**
+             * @description The reason's code.
+             * @enum {string}
+             */
+            reason: "new_evidence" | "came_back";
         };
         /** @description What is needed to sign in. */
         Credentials: {
@@ -599,14 +858,21 @@ export interface components {
         };
         /** @description A note beside an incident. */
         NoteRequest: {
-            /** @description What else it carries: `clock` for an acknowledgement. */
-            fields?: {
-                [key: string]: string;
-            };
-            /** @description `supervise`, `acknowledge` or `comment`. */
-            note: string;
-            /** @description In words; needed to supervise and to comment. */
+            /** @enum {string} */
+            note: "comment";
+            text: string;
+        } | {
+            /** @enum {string} */
+            note: "supervise";
+            text: string;
+        } | {
+            /** @enum {string} */
+            note: "acknowledge";
             text?: string | null;
+            fields: {
+                /** @enum {string} */
+                clock: "accept" | "check" | "handling";
+            };
         };
         /** @description What of that which machines raised was nothing. */
         NuisancePage: {
@@ -651,6 +917,19 @@ export interface components {
             reason: null | components["schemas"]["Bilingual"];
             suggestion: null | components["schemas"]["Bilingual"];
         };
+        /** @description A place on the map, WGS-84. */
+        Position: {
+            /**
+             * Format: double
+             * @description Degrees north.
+             */
+            latitude: number;
+            /**
+             * Format: double
+             * @description Degrees east.
+             */
+            longitude: number;
+        };
         /** @description An error (RFC 9457). */
         Problem: {
             /** @description What is wrong with this request. */
@@ -678,18 +957,22 @@ export interface components {
         Report: Record<string, never>;
         /** @description An incident that a person saw, or was told of. */
         ReportRequest: {
-            /** @description Its category. */
-            category: string;
-            /** @description `grid_worker`: seen on site; `hotline`: told by somebody who called. Nothing is kept of who called. */
-            entry: string;
+            /**
+             * @description Its category.
+             * @enum {string}
+             */
+            category: "zone_intrusion" | "line_crossed" | "crowding" | "over_capacity" | "dwelling" | "wrong_way_vehicle" | "nonmotor_on_motorway" | "fire_lane_blocked" | "motor_no_parking" | "nonmotor_parking" | "road_flood" | "underpass_flood" | "manhole_open" | "gas_leak" | "smoke_fire" | "camera_tampered" | "camera_offline";
+            /**
+             * @description `grid_worker`: seen on site; `hotline`: told by somebody who called. Nothing is kept of who called.
+             * @enum {string}
+             */
+            entry: "grid_worker" | "hotline";
             /** @description Its grid: 4 to 20 digits. */
             grid: string;
-            /** @description Where exactly: longitude and latitude, WGS-84 degrees. */
-            position?: number[] | null;
-            /** @description What it is, in words. */
+            position?: null | components["schemas"]["Position"];
             text: string;
-            /** @description How urgent it is, `A`, `B` or `C`; `B` when left out. */
-            urgency?: string | null;
+            /** @enum {string|null} */
+            urgency?: "A" | "B" | "C" | null;
         };
         /** @description A role in a region until a time. */
         RoleGrant: {
@@ -772,6 +1055,32 @@ export interface components {
              * @description Width in pixels.
              */
             width: number;
+        };
+        /** @description All static objects in scope. */
+        StaticList: {
+            /** @description By device. */
+            items: components["schemas"]["StaticObject"][];
+        };
+        /** @description Something that stood at one place for hours; nothing tells it from another object of its class. */
+        StaticObject: {
+            /** @description Where in the frame. */
+            bbox: components["schemas"]["Bbox"];
+            /** @description What it is taken for. */
+            class: string;
+            /** @description The camera. */
+            device: string;
+            /**
+             * Format: date-time
+             * @description When it was seen last.
+             */
+            seen_at: string;
+            /**
+             * Format: date-time
+             * @description Since when something stands there.
+             */
+            since: string;
+            /** @description The zone. */
+            zone: string;
         };
         /**
          * Format: binary
@@ -862,7 +1171,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             401: {
@@ -870,7 +1179,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             403: {
@@ -878,7 +1187,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -900,12 +1217,20 @@ export interface operations {
                     "application/json": components["schemas"]["DeviceList"];
                 };
             };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             403: {
@@ -913,7 +1238,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -957,7 +1290,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             401: {
@@ -965,7 +1298,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             403: {
@@ -973,7 +1306,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1007,7 +1348,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             401: {
@@ -1015,7 +1356,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             403: {
@@ -1023,7 +1364,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             409: {
@@ -1031,7 +1372,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             415: {
@@ -1039,7 +1388,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             422: {
@@ -1047,7 +1396,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1072,12 +1429,20 @@ export interface operations {
                     "application/json": components["schemas"]["Incident"];
                 };
             };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             403: {
@@ -1085,7 +1450,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             404: {
@@ -1093,7 +1458,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1132,7 +1505,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             401: {
@@ -1140,7 +1513,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             403: {
@@ -1148,7 +1521,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             404: {
@@ -1156,7 +1529,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             409: {
@@ -1164,7 +1537,23 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             503: {
@@ -1172,7 +1561,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1209,7 +1598,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             401: {
@@ -1217,7 +1606,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             403: {
@@ -1225,7 +1614,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             404: {
@@ -1233,7 +1622,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1270,7 +1667,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             401: {
@@ -1278,7 +1675,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             403: {
@@ -1286,7 +1683,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             404: {
@@ -1294,7 +1691,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             409: {
@@ -1302,7 +1699,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1339,7 +1760,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             401: {
@@ -1347,7 +1768,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             403: {
@@ -1355,7 +1776,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             404: {
@@ -1363,7 +1784,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             409: {
@@ -1371,7 +1792,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             415: {
@@ -1379,7 +1808,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             422: {
@@ -1387,7 +1816,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1424,7 +1861,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             401: {
@@ -1432,7 +1869,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             403: {
@@ -1440,7 +1877,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             404: {
@@ -1448,7 +1885,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1478,7 +1923,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             401: {
@@ -1486,7 +1931,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             403: {
@@ -1494,7 +1939,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1511,7 +1964,7 @@ export interface operations {
                 /** @description By how many digits of their codes grids are told apart; all when left out. */
                 digits?: number;
                 /** @description The length of a part of the day in the heat map, minutes: at least 15. 60 when left out. */
-                bin_min?: number;
+                bin_min?: 15 | 16 | 18 | 20 | 24 | 30 | 32 | 36 | 40 | 45 | 48 | 60 | 72 | 80 | 90 | 96 | 120 | 144 | 160 | 180 | 240 | 288 | 360 | 480 | 720 | 1440;
                 /** @description `zh` or `en`, for CSV and XLSX; `zh` when left out. */
                 language?: string;
                 /** @description One table of it by its key, for CSV; all when left out. */
@@ -1541,7 +1994,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             401: {
@@ -1549,7 +2002,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             403: {
@@ -1557,7 +2010,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1579,12 +2040,20 @@ export interface operations {
                     "application/json": components["schemas"]["RuleList"];
                 };
             };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             403: {
@@ -1592,7 +2061,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1614,12 +2091,36 @@ export interface operations {
                     "application/json": components["schemas"]["Session"];
                 };
             };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1645,12 +2146,52 @@ export interface operations {
                     "application/json": components["schemas"]["Session"];
                 };
             };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             429: {
@@ -1658,7 +2199,15 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1678,12 +2227,20 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             403: {
@@ -1691,7 +2248,66 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_statics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StaticList"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -1716,12 +2332,36 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             401: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Problem"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };

@@ -12,6 +12,7 @@ import { useLanguage } from "../i18n/language";
 import { dateTime, timeAgo } from "../i18n/time";
 import type { Translator } from "../i18n/translate";
 import { inOrder, isWell, merged } from "./devices";
+import { Statics } from "./Statics";
 import "./devices.css";
 
 export default function DevicesPage() {
@@ -37,6 +38,7 @@ export default function DevicesPage() {
         scroll={{ x: "max-content" }}
         onRow={({ id }) => ({ "data-device": id }) as object}
       />
+      <Statics />
     </div>
   );
 }

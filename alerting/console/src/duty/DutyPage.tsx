@@ -99,7 +99,7 @@ export default function DutyPage() {
 }
 
 /** How what this person reports comes in; null for those who report nothing (RULES C, edge 4). */
-function useEntry(): string | null {
+function useEntry(): "hotline" | "grid_worker" | null {
   const { state } = useSession();
   const roles = state.kind === "signed_in" ? state.session.roles.map(({ role }) => role) : [];
   if (roles.includes("operator")) return "hotline";

@@ -4,18 +4,13 @@ import { useState } from "react";
 
 import { ask, client, idempotencyKey } from "../api/client";
 import { asFailure, type Failure } from "../api/problem";
-import type { Incident } from "../api/types";
+import type { Incident, ReportRequest } from "../api/types";
 import { failureText } from "../i18n/failure";
 import { useLanguage } from "../i18n/language";
 import { zhTerms } from "../i18n/zh-terms";
 
-interface Entered {
-  entry: string;
-  category: string;
-  urgency: string;
-  grid: string;
-  text: string;
-}
+type Entered = Omit<ReportRequest, "entry">;
+type Entry = ReportRequest["entry"];
 
 /** What a person can see; that a camera is offline, or was tampered with, machines tell. */
 const CATEGORIES = Object.keys(zhTerms)
@@ -23,7 +18,7 @@ const CATEGORIES = Object.keys(zhTerms)
   .map((key) => key.slice("category.".length))
   .filter((key) => !["left_object", "camera_offline", "camera_tampered"].includes(key));
 
-export function ReportDialog({ entry, onDone, onClose }: { entry: string; onDone: (incident: Incident) => void; onClose: () => void }) {
+export function ReportDialog({ entry, onDone, onClose }: { entry: Entry; onDone: (incident: Incident) => void; onClose: () => void }) {
   const language = useLanguage();
   const { t, term } = language;
   const [form] = Form.useForm<Entered>();

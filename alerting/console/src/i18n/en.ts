@@ -183,4 +183,11 @@ export const en: Dictionary = {
   "counts.discarded": "Discarded",
   "counts.rate": "Rate",
   "counts.reason": "Most frequent reason",
+
+  "statics.title": "Static objects",
+  "statics.hint": "What stood at one place for hours: told once, then no more.",
+  "statics.zone": "Zone",
+  "statics.class": "Class",
+  "statics.since": "There since",
+  "statics.seen": "Seen last",
 };

@@ -182,6 +182,13 @@ export const zh = {
   "counts.discarded": "误报",
   "counts.rate": "误报率",
   "counts.reason": "主要原因",
+
+  "statics.title": "已识别的静物",
+  "statics.hint": "在同一位置停留数小时的目标：首次告警后不再重复告警。",
+  "statics.zone": "区域",
+  "statics.class": "类别",
+  "statics.since": "停留自",
+  "statics.seen": "最近一次看到",
 } as const;
 
 export type Key = keyof typeof zh;

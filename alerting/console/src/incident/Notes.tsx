@@ -6,7 +6,7 @@ import { useId, useRef, useState, type ChangeEvent } from "react";
 import { ask, client, idempotencyKey } from "../api/client";
 import { attachPicture } from "../api/images";
 import { asFailure, type Failure } from "../api/problem";
-import type { Incident } from "../api/types";
+import type { Incident, NoteRequest } from "../api/types";
 import { failureText } from "../i18n/failure";
 import { useLanguage } from "../i18n/language";
 
@@ -26,10 +26,9 @@ export function Notes({ incident, done }: NotesProps) {
   const write = (note: string, needsText: boolean) => {
     const key = idempotencyKey();
     const params = { path: { id: incident.id }, header: { "idempotency-key": key } };
-    const say = needsText ? { text } : {};
     const clocks = note === "acknowledge" ? incident.deadlines.filter(({ told, acknowledged }) => told !== null && !acknowledged) : [];
-    const fields = clocks.slice(0, 1).map(({ clock }) => ["clock", clock]);
-    const body = { note, ...say, fields: Object.fromEntries(fields) as Record<string, string> };
+    // The server offered this note, so it is one of its shapes.
+    const body = (needsText ? { note, text } : { note, fields: { clock: clocks[0]?.clock } }) as NoteRequest;
     attempt(() => ask(client.POST("/api/v1/incidents/{id}/notes", { params, body })), () => setText(""));
   };
 

@@ -1,7 +1,7 @@
 // Commands on incidents: what has to be asked for before one is sent, and the sending. A version says what the person saw;
 // a key makes a repeated try count once.
 import { ask, client, idempotencyKey } from "../api/client";
-import type { AllowedCommand, Incident } from "../api/types";
+import type { AllowedCommand, CommandRequest, Incident } from "../api/types";
 
 export const REPORT = "report";
 export const DISCARD = "discard";
@@ -37,7 +37,8 @@ export function send({ incidentId, command, version, key }: Order, input: Comman
   return ask(
     client.POST("/api/v1/incidents/{id}/commands", {
       params: { path: { id: incidentId }, header: { "idempotency-key": key } },
-      body: { command, version, ...input },
+      // The server offered this command with these reasons and fields, so it is one of its shapes.
+      body: { command, version, ...input } as CommandRequest,
     }),
   );
 }

@@ -22,13 +22,24 @@ pub struct ReportRequest {
     /// Its grid: 4 to 20 digits.
     #[schema(pattern = "^[0-9]{4,20}$")]
     pub grid: String,
-    /// Where exactly: longitude and latitude, WGS-84 degrees.
+    /// Where exactly.
     #[serde(default)]
-    #[schema(min_items = 2, max_items = 2)]
-    pub position: Option<Vec<f64>>,
+    pub position: Option<Position>,
     /// What it is, in words.
     #[schema(min_length = 1, max_length = 2000)]
     pub text: String,
+}
+
+/// A place on the map, WGS-84.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Position {
+    /// Degrees east.
+    #[schema(minimum = -180, maximum = 180)]
+    pub longitude: f64,
+    /// Degrees north.
+    #[schema(minimum = -90, maximum = 90)]
+    pub latitude: f64,
 }
 
 /// A note beside an incident.

@@ -1,10 +1,6 @@
 //! How soon an incident is in the console: from the moment when its rule's T is over to the event of the live stream.
 
-use std::{
-    collections::BTreeMap,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
@@ -47,9 +43,9 @@ async fn measure(folder: &Path, window: Duration) -> Result<Vec<f64>> {
         start(settings(folder)?, Some(one_box), prometheus::Registry::new(), shutdown.clone()).await?;
     let desk = Desk::sign_in(&format!("http://{}", started.listen_addr), folder).await?;
     let stream = desk.follow(None).await?;
-    let n_expected = window.as_millis() / EVERY.as_millis() * u128::from(INTRUDERS);
-    let seen = tokio::spawn(listen(desk, stream, usize::try_from(n_expected)?));
-    feed(&events, window).await?;
+    let n_portions = u64::try_from(window.as_millis() / EVERY.as_millis())?;
+    let seen = tokio::spawn(listen(desk, stream, usize::try_from(n_portions * INTRUDERS)?));
+    feed(&events, n_portions).await?;
     let seen = tokio::time::timeout(Duration::from_secs(20), seen).await;
     shutdown.cancel();
     running.ended().await;
@@ -58,16 +54,18 @@ async fn measure(folder: &Path, window: Duration) -> Result<Vec<f64>> {
     Ok(latencies)
 }
 
-/// Hands events over at the rate, the intruders' among them.
-async fn feed(events: &mpsc::Sender<Delivery>, window: Duration) -> Result<()> {
+/// Hands events over at the rate, or as fast as they are taken in, intruders' among the first so many portions; then others for
+/// four seconds, in which the last of them open incidents.
+async fn feed(events: &mpsc::Sender<Delivery>, n_portions: u64) -> Result<()> {
     let street = Street::new(CAMERAS, Timestamp::now());
     let per_portion = RATE * u64::try_from(EVERY.as_millis())? / 1000;
     let mut ticks = tokio::time::interval(EVERY);
-    let (begun, mut nth, mut position, mut intruder) = (Instant::now(), 0, 0, 0);
-    while begun.elapsed() < window + Duration::from_secs(4) {
+    let n_after = u64::try_from(Duration::from_secs(4).as_millis() / EVERY.as_millis())?;
+    let (mut nth, mut position, mut intruder) = (0, 0, 0);
+    for nth_portion in 0..n_portions + n_after {
         ticks.tick().await;
         let mut portion = Vec::new();
-        if begun.elapsed() < window {
+        if nth_portion < n_portions {
             for _ in 0..INTRUDERS {
                 portion.push(intrusion(intruder)?);
                 intruder += 1;
