@@ -28,10 +28,12 @@ mod assets;
 mod audit;
 mod commands;
 mod devices;
+mod grants;
 mod health;
 mod incidents;
 mod person;
 mod problem;
+mod sealed;
 mod session;
 pub mod shapes;
 mod snapshots;
@@ -132,6 +134,13 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(devices::list))
         .routes(routes!(devices::rules))
         .routes(routes!(audit::list))
+        .routes(routes!(grants::request, grants::list))
+        .routes(routes!(grants::decide))
+        .routes(routes!(grants::break_glass))
+        .routes(routes!(grants::review))
+        .routes(routes!(sealed::export))
+        .routes(routes!(sealed::release))
+        .routes(routes!(sealed::sealed))
 }
 
 async fn within_time(request: Request, next: Next) -> Response {

@@ -15,13 +15,16 @@ pub use sql::Tx;
 
 pub mod apply;
 pub mod audit;
+pub mod break_glass;
 pub mod changes;
 pub mod columns;
 pub mod commands;
 pub mod connection;
 pub mod deadlines;
 pub mod devices;
+pub mod grants;
 pub mod incidents;
+pub mod keys;
 pub(crate) mod migrate;
 pub mod notify;
 pub mod outbox;
@@ -29,6 +32,7 @@ pub mod owners;
 pub mod people;
 pub mod postgres;
 pub mod schema;
+pub mod sealed;
 pub mod sql;
 mod sqlite;
 #[cfg(test)]

@@ -64,11 +64,17 @@ pub(super) async fn give(
     detail(&api, &signed.person, IncidentId(id)).await.map(Json)
 }
 
-fn read(incident: IncidentId, headers: &HeaderMap, request: CommandRequest) -> Answer<Given> {
+/// The idempotency key of a request.
+pub(super) fn key_of(headers: &HeaderMap) -> Answer<String> {
     let key = headers.get(KEY_HEADER).and_then(|key| key.to_str().ok()).unwrap_or_default().to_owned();
     if !(8..=128).contains(&key.len()) {
         return Err(Problem::field(KEY_HEADER, "send the header idempotency-key with 8 to 128 characters"));
     }
+    Ok(key)
+}
+
+fn read(incident: IncidentId, headers: &HeaderMap, request: CommandRequest) -> Answer<Given> {
+    let key = key_of(headers)?;
     let CommandRequest { command, version, reason, comment, fields } = request;
     let Some(command) = Command::parse(&command) else {
         return Err(Problem::field(

@@ -8,6 +8,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::words;
 
+pub mod grants;
+
 /// An error (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]

@@ -71,7 +71,8 @@ pub(super) async fn serve(
     Ok(([(header::CONTENT_TYPE, "image/jpeg")], bytes))
 }
 
-fn key(purpose: Purpose) -> access::Purpose {
+/// A purpose as the policies know it.
+pub(super) fn key(purpose: Purpose) -> access::Purpose {
     match purpose {
         Purpose::PublicSafetyWatch => access::Purpose::PublicSafetyWatch,
         Purpose::IncidentHandling => access::Purpose::IncidentHandling,

@@ -80,6 +80,9 @@ fn fill(tx: &Tx<'_>) -> Stored<()> {
          INSERT INTO notify_group (channel, region, category, json) VALUES ('duty', '3402', 'crowding', '{{}}');
          INSERT INTO notification (id, channel, json, made_at, next_at, leased_until)
              VALUES ('n', 'duty', '{{}}', 1, 2, 77);
+         INSERT INTO grant_request (id, request_key, incident, region, action, purpose, reason, range_from, range_until,
+             minutes, terms, requester, requested_at, version)
+             VALUES ('g', 'k', '{incident}', '3402', 'export', 'incident_handling', 'r', 1, 2, 60, '{{}}', 'a', 1, 1);
          INSERT INTO outbox (topic, key, json, leased_until) VALUES ('t', 'k', '{{}}', 77)"
     ))?;
     let texts = ["plain", "a \"quoted\" \\ text\nof two lines\r\t", "\u{1}\u{7f}\u{2028}\u{feff}雪亮😀", ""];

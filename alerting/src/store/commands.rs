@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use sha2::{Digest as _, Sha256};
 use xueliang_events::IncidentId;
 
 use super::{
@@ -12,6 +11,7 @@ use super::{
     changes::{self, Announcement, NewChange},
     columns::to_json,
     incidents::{self, Incident},
+    keys,
     sql::params,
 };
 use crate::{
@@ -96,7 +96,7 @@ fn carry_out_permitted(
     (given, incident): (&Given, Incident),
     now: Timestamp,
 ) -> Stored<Result<Option<Announcement>, Rejection>> {
-    match known_request(tx, person, given)? {
+    match keys::known(tx, (&person.account, &given.key), &fingerprint(given)?)? {
         Some(true) => return Ok(Ok(None)),
         Some(false) => return Ok(Err(Rejection::KeyReused)),
         None => {}
@@ -142,25 +142,14 @@ fn store(tx: &Tx<'_>, by: Moved<'_>, mut incident: Incident, step: Step) -> Stor
         fields: fields.as_deref(),
     };
     changes::append(tx, change)?;
-    tx.execute(
-        "INSERT INTO idempotency (account, key, request, at) VALUES (?1, ?2, ?3, ?4)",
-        params![&person.account, &given.key, fingerprint(given)?, now],
-    )?;
+    keys::remember(tx, (&person.account, &given.key), &fingerprint(given)?, now)?;
     Ok(Announcement::new(&incident))
-}
-
-/// `Some(true)` for the same command again, `Some(false)` for another one under its key.
-fn known_request(tx: &Tx<'_>, person: &Person, given: &Given) -> Stored<Option<bool>> {
-    let known = tx
-        .row("SELECT request FROM idempotency WHERE account = ?1 AND key = ?2", params![&person.account, &given.key])?;
-    let request = fingerprint(given)?;
-    known.map(|known| Ok(known.first::<String>()? == request)).transpose()
 }
 
 fn fingerprint(given: &Given) -> Stored<String> {
     let Given { incident, key: _, command, version, reason, comment, fields } = given;
     let parts = (incident, command.as_str(), version, reason, comment, fields);
-    Ok(hex::encode(Sha256::digest(to_json("a command", &parts)?)))
+    keys::fingerprint(&parts)
 }
 
 /// The field that should name an account and doesn't.

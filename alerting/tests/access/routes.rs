@@ -24,15 +24,23 @@ pub enum Asks {
 
 /// By operation id, as in `openapi.json`.
 pub const ROUTES: &[(&str, Asks)] = &[
+    ("break_glass", Asks::Actions(&[Action::BreakGlass])),
     ("current_session", Asks::SignedIn),
+    ("decide_grant", Asks::Actions(&[Action::ApproveGrant, Action::RequestGrant])),
+    ("export_stills", Asks::Actions(&[Action::Export])),
     ("follow_changes", Asks::Actions(&[Action::ReadIncident, Action::ReadDevices])),
     ("get_incident", Asks::Actions(&[Action::ReadIncident])),
     ("get_snapshot", Asks::Actions(&[Action::ViewStill])),
     ("give_command", Asks::Commands),
     ("list_audit", Asks::Actions(&[Action::ReadAudit])),
     ("list_devices", Asks::Actions(&[Action::ReadDevices])),
+    ("list_grants", Asks::Actions(&[Action::ApproveGrant, Action::ReviewBreakGlass])),
     ("list_incidents", Asks::Actions(&[Action::ReadIncident])),
     ("list_rules", Asks::Actions(&[Action::ReadRules])),
+    ("open_sealed", Asks::Actions(&[Action::ViewOriginal])),
+    ("release_stills", Asks::Actions(&[Action::Release])),
+    ("request_grant", Asks::Actions(&[Action::RequestGrant])),
+    ("review_break_glass", Asks::Actions(&[Action::ReviewBreakGlass])),
     ("sign_in", Asks::Public),
     ("sign_out", Asks::SignedIn),
 ];
