@@ -30,6 +30,7 @@ mod commands;
 mod devices;
 mod grants;
 mod health;
+mod holds;
 mod incidents;
 mod person;
 mod problem;
@@ -138,6 +139,7 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(grants::decide))
         .routes(routes!(grants::break_glass))
         .routes(routes!(grants::review))
+        .routes(routes!(holds::place_one, holds::list))
         .routes(routes!(sealed::export))
         .routes(routes!(sealed::release))
         .routes(routes!(sealed::sealed))

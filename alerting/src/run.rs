@@ -28,15 +28,14 @@ use crate::{
     publish, register,
     rules_file::{self, Rulebook},
     settings::AlertingSettings,
-    store::{Store, StoreError, apply::Applier, changes, deadlines::look as look_at_due, sweep::sweep},
+    store::{Store, StoreError, apply::Applier, changes, deadlines::look as look_at_due},
+    sweeper::{self, Sweeper},
 };
 
 /// How often conditions that may have held long enough are looked at.
 const TICK: Duration = Duration::from_millis(100);
 /// How often incidents are looked at that time brings something to.
 const DEADLINES_EVERY: Duration = Duration::from_secs(5);
-/// How often old events are deleted.
-const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// How long shutdown waits for what was begun.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -143,6 +142,15 @@ pub async fn start(
         live: live.clone(),
         health: Health::starting("not connected yet"),
     };
+    let sweeper = Sweeper {
+        store: store.clone(),
+        evidence: evidence.clone(),
+        access: access.clone(),
+        region: settings.region.to_string(),
+        retention: settings.retention,
+        audit: settings.audit.clone(),
+        archives: settings.data_dir.join("audit-archive"),
+    };
     let register = Health::starting("no checkpoint was looked at yet");
     let deadlines = Arc::new(settings.deadlines);
     let publishes = settings.kafka.is_some();
@@ -180,7 +188,7 @@ pub async fn start(
     tasks.spawn(tick(intake, shutdown.clone()));
     tasks.spawn(rules_file::watch(rules, settings.file, metrics, shutdown.clone()));
     tasks.spawn(live.run(store.clone(), shutdown.clone()));
-    tasks.spawn(sweep_often(store, settings.retention, shutdown.clone()));
+    tasks.spawn(sweeper::run(sweeper, shutdown.clone()));
     tasks.spawn(serve(listener, api, shutdown));
     Ok((Started { listen_addr, initial_passwords, incidents }, Running { tasks }))
 }
@@ -248,26 +256,6 @@ async fn look_at_deadlines(
                 }
                 Err(error) => {
                     tracing::warn!(error = error_chain(&error), "deadlines not looked at, the next look tries again");
-                    break;
-                }
-            }
-        }
-    }
-}
-
-async fn sweep_often(store: Store, retention: Duration, shutdown: CancellationToken) {
-    let mut often = tokio::time::interval(SWEEP_EVERY);
-    loop {
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            _ = often.tick() => {}
-        }
-        loop {
-            match store.write(move |transaction| sweep(transaction, retention, Timestamp::now())).await {
-                Ok(true) => tokio::task::yield_now().await,
-                Ok(false) => break,
-                Err(error) => {
-                    tracing::warn!(error = error_chain(&error), "old events not deleted, tried again in an hour");
                     break;
                 }
             }

@@ -83,6 +83,10 @@ fn fill(tx: &Tx<'_>) -> Stored<()> {
          INSERT INTO grant_request (id, request_key, incident, region, action, purpose, reason, range_from, range_until,
              minutes, terms, requester, requested_at, version)
              VALUES ('g', 'k', '{incident}', '3402', 'export', 'incident_handling', 'r', 1, 2, 60, '{{}}', 'a', 1, 1);
+         INSERT INTO hold (id, incident, case_name, placed_by, placed_at, ends_at)
+             VALUES ('g', '{incident}', 'c', 'a', 1, 2);
+         INSERT INTO deletion (at, kind, object, n, rule, settings) VALUES (1, 'events', '', 3, 'unlinked', 's');
+         INSERT INTO doomed_still (sha256, since) VALUES ('x', 1);
          INSERT INTO outbox (topic, key, json, leased_until) VALUES ('t', 'k', '{{}}', 77)"
     ))?;
     let texts = ["plain", "a \"quoted\" \\ text\nof two lines\r\t", "\u{1}\u{7f}\u{2028}\u{feff}雪亮😀", ""];

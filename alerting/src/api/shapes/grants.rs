@@ -242,6 +242,40 @@ pub struct Sealed {
     pub text: super::Bilingual,
 }
 
+/// A hold to be placed.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HoldRequest {
+    /// The grant to hold; it names incident, case and days.
+    pub grant: Uuid,
+}
+
+/// Pictures that are kept beyond their end.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Hold {
+    /// The grant that it rests on.
+    pub grant: String,
+    /// The incident.
+    pub incident: String,
+    /// The case.
+    pub case: String,
+    /// Who placed it.
+    pub placed_by: String,
+    /// When.
+    pub placed_at: Timestamp,
+    /// When it ends; a new grant renews it.
+    pub ends_at: Timestamp,
+    /// True until then.
+    pub active: bool,
+}
+
+/// Holds of the last 90 days.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HoldList {
+    /// Newest first.
+    pub items: Vec<Hold>,
+}
+
 /// A ZIP file; only its description is used.
 #[derive(ToSchema)]
 #[schema(value_type = String, format = Binary)]
