@@ -285,11 +285,15 @@ pub fn load(tx: &Tx<'_>, id: Uuid) -> Stored<Option<Grant>> {
     row.as_ref().map(read).transpose()
 }
 
-/// The newest grants of the last 30 days; who may see which is the caller's to ask.
+/// Broken glass that nobody has reviewed, then the newest grants of the last 30 days; who may see which is the caller's to ask.
 pub fn newest(tx: &Tx<'_>, now: Timestamp) -> Stored<Vec<Grant>> {
+    const UNREVIEWED: &str = "is_break_glass = 1 AND reviewed_at IS NULL";
     let since = now.checked_sub(LISTED_FOR).unwrap_or(Timestamp::MIN);
-    let sql = "SELECT * FROM grant_request WHERE requested_at >= ?1 ORDER BY requested_at DESC, id DESC LIMIT ?2";
-    tx.rows(sql, params![since, LISTED])?.iter().map(read).collect()
+    let sql = format!(
+        "SELECT * FROM grant_request WHERE requested_at >= ?1 OR ({UNREVIEWED})
+         ORDER BY CASE WHEN {UNREVIEWED} THEN 0 ELSE 1 END, requested_at DESC, id DESC LIMIT ?2"
+    );
+    tx.rows(&sql, params![since, LISTED])?.iter().map(read).collect()
 }
 
 pub(super) fn insert(tx: &Tx<'_>, grant: &Grant, key: &str) -> Stored<()> {

@@ -47,9 +47,8 @@ pub fn place(tx: &Tx<'_>, asker: Asker<'_>, grant: Uuid, context: Context<'_>) -
     let Some(grant) = grants::load(tx, grant)? else { return Ok(Err(Rejection::Unknown)) };
     let Some(incident) = incidents::load(tx, grant.incident)? else { return Ok(Err(Rejection::Unknown)) };
     let account = &asker.person.account;
-    let sql = "SELECT * FROM hold WHERE id = ?1 AND placed_by = ?2";
-    if let Some(row) = tx.row(sql, params![grant.id.to_string(), account])? {
-        return Ok(Ok(read(&row)?));
+    if let Some(placed) = load(tx, grant.id, account)? {
+        return Ok(Ok(placed));
     }
     let (object, right) = (grant.incident.to_string(), grant.right());
     let context = Context { has_reason: true, range: Some(grant.request.range), grant: right.as_ref(), ..context }
@@ -69,19 +68,24 @@ fn placed(tx: &Tx<'_>, account: &str, grant: &Grant, now: Timestamp) -> Stored<R
     }
     let days = grant.request.terms.days.unwrap_or_default().min(MAX_DAYS);
     let ends_at = now.checked_add(Duration::from_secs(u64::from(days) * 86_400)).unwrap_or(Timestamp::MAX);
-    let hold = Hold {
-        grant: grant.id,
-        incident: grant.incident,
-        case: grant.request.terms.case.clone().unwrap_or_default(),
-        placed_by: account.to_owned(),
-        placed_at: now,
-        ends_at,
-    };
     tx.execute(
         "INSERT INTO hold (id, incident, case_name, placed_by, placed_at, ends_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![grant.id.to_string(), grant.incident.to_string(), &hold.case, account, now, ends_at],
+        params![
+            grant.id.to_string(),
+            grant.incident.to_string(),
+            grant.request.terms.case.as_deref().unwrap_or_default(),
+            account,
+            now,
+            ends_at,
+        ],
     )?;
-    Ok(Ok(hold))
+    Ok(load(tx, grant.id, account)?.ok_or(Rejection::Unknown))
+}
+
+/// The hold of a grant, by whom it was given to.
+fn load(tx: &Tx<'_>, grant: Uuid, account: &str) -> Stored<Option<Hold>> {
+    let row = tx.row("SELECT * FROM hold WHERE id = ?1 AND placed_by = ?2", params![grant.to_string(), account])?;
+    row.as_ref().map(read).transpose()
 }
 
 /// The newest holds of the last 90 days with their incidents; who may see which is the caller's to ask.

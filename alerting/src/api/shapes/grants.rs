@@ -202,10 +202,10 @@ pub struct GrantReview {
     pub note: String,
 }
 
-/// Grants of the last 30 days.
+/// Broken glass to be reviewed, and grants of the last 30 days.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct GrantList {
-    /// One's own, those one signed, and those one may decide on; newest first.
+    /// One's own, those one signed, and those one may decide on; broken glass to be reviewed first, then the newest.
     pub items: Vec<Grant>,
 }
 

@@ -239,7 +239,12 @@ fn broken_glass_lasts_a_quarter_of_an_hour_and_is_reviewed_before_the_next() {
         assert!(matches!(breaks(centre, ("chief", 1000)), Err(Rejection::Denied(_))), "the first is not reviewed");
         assert!(breaks(centre, ("second-chief", 1000)).is_ok(), "each answers for their own");
         assert!(matches!(reviews(centre, ("second-chief", 1001), grant), Err(Rejection::Denied(_))));
+        let listed = |second| centre.store.write_blocking(move |tx| newest(tx, at(second))).unwrap();
+        let later = centre.asks(("chief", 1001), wanted(Sealed::Export)).unwrap();
+        assert_eq!(listed(1001).last().map(|grant| grant.id), Some(later), "what is to be reviewed comes first");
+        assert!(listed(86_400 * 90).iter().any(|listed| listed.id == grant), "and until somebody did");
         reviews(centre, ("privacy", 1002), grant).unwrap();
+        assert!(listed(86_400 * 90).iter().all(|listed| listed.id != grant));
         assert!(centre.load(grant).review.unwrap().is_justified);
         assert!(breaks(centre, ("chief", 1003)).is_ok());
         let told: i64 = centre
