@@ -25,6 +25,7 @@ use crate::{
 };
 
 mod assets;
+mod attachments;
 mod audit;
 mod commands;
 mod devices;
@@ -32,8 +33,10 @@ mod grants;
 mod health;
 mod holds;
 mod incidents;
+mod notes;
 mod person;
 mod problem;
+mod reports;
 mod sealed;
 mod session;
 pub mod shapes;
@@ -104,6 +107,7 @@ pub fn router(api: Api) -> Router {
     routes
         .layer(middleware::from_fn(within_time))
         .merge(stream::route())
+        .merge(attachments::route())
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
@@ -120,18 +124,23 @@ pub fn router(api: Api) -> Router {
 /// The OpenAPI document of the surface, as it is committed.
 pub fn document() -> Document {
     let (_, mut document) = described().split_for_parts();
-    let stream = stream::document();
-    document.paths.paths.extend(stream.paths.paths);
+    for apart in [stream::document(), attachments::document()] {
+        document.paths.paths.extend(apart.paths.paths);
+    }
     document
 }
 
 fn described() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(Info::openapi())
         .routes(routes!(session::sign_in, session::current, session::sign_out))
-        .routes(routes!(incidents::list))
+        .routes(routes!(incidents::list, notes::enter))
         .routes(routes!(incidents::one))
         .routes(routes!(commands::give))
-        .routes(routes!(snapshots::serve))
+        .routes(routes!(notes::note))
+        .routes(routes!(snapshots::still))
+        .routes(routes!(snapshots::attachment))
+        .routes(routes!(reports::get))
+        .routes(routes!(reports::nuisance))
         .routes(routes!(devices::list))
         .routes(routes!(devices::rules))
         .routes(routes!(audit::list))

@@ -75,6 +75,12 @@ impl Evidence {
         Ok(found)
     }
 
+    /// Keeps a picture that people attached.
+    pub fn put(&self, digest: &Digest, bytes: &[u8]) -> io::Result<()> {
+        let kept = self.to.join(relative(digest));
+        if kept.exists() { Ok(()) } else { place(bytes, &kept) }
+    }
+
     /// The bytes of a kept still; `None` when it is gone or damaged.
     pub fn load(&self, digest: &Digest) -> Option<Vec<u8>> {
         read(&self.to.join(relative(digest)), digest).ok()
@@ -111,7 +117,10 @@ pub(crate) fn read(file: &Path, digest: &Digest) -> io::Result<Vec<u8>> {
 
 /// Puts a sound still at its place; half of one never has its name.
 pub(crate) fn copy(from: &Path, to: &Path, digest: &Digest) -> io::Result<()> {
-    let bytes = read(from, digest)?;
+    place(&read(from, digest)?, to)
+}
+
+fn place(bytes: &[u8], to: &Path) -> io::Result<()> {
     let folder = to.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let part = to.with_extension(format!("part{}", std::process::id()));

@@ -1,6 +1,8 @@
 //! All metrics of alerting, their names and help.
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{
+    GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
 
 use crate::store::apply::Effects;
 
@@ -43,6 +45,8 @@ pub struct Metrics {
     pub notifications: IntCounterVec,
     /// Requests that could not be decided, and were denied.
     pub access_alarms: IntCounter,
+    /// Discarded by raised, by category, rule or device.
+    pub nuisance: GaugeVec,
 }
 
 impl Metrics {
@@ -72,7 +76,16 @@ impl Metrics {
         registry.register(Box::new(notifications.clone()))?;
         let position = IntGaugeVec::new(Opts::new("xueliang_log_position", "Next position by log"), &["log"])?;
         registry.register(Box::new(position.clone()))?;
+        let nuisance = GaugeVec::new(
+            Opts::new(
+                "xueliang_nuisance_ratio",
+                "Incidents of the last 30 days that a person discarded, by all that were raised; the 50 worst of each kind",
+            ),
+            &["by", "key"],
+        )?;
+        registry.register(Box::new(nuisance.clone()))?;
         Ok(Self {
+            nuisance,
             events: counters("xueliang_consumed_events_total", "New events taken in", "type")?,
             repeated: counter("xueliang_repeated_events_total", "Events that were delivered again")?,
             late: counter("xueliang_late_events_total", "Events that came too late for the rules")?,

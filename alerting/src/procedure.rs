@@ -22,7 +22,8 @@ pub struct Procedure {
 impl Procedure {
     /// The limits of an incident.
     pub fn deadline(&self, incident: &Incident) -> DeadlineRule {
-        let rule = self.engine.rules().iter().find(|rule| rule.id == incident.rule.0);
+        let raised_by = incident.rule.as_ref().map(|(rule, _)| rule);
+        let rule = self.engine.rules().iter().find(|rule| Some(&rule.id) == raised_by);
         self.deadlines.of(rule.and_then(|rule| rule.governance.as_ref()), incident.category)
     }
 

@@ -12,7 +12,7 @@ mod figures;
 mod heat;
 pub mod json;
 mod network;
-mod nuisance;
+pub mod nuisance;
 mod period;
 mod table;
 mod tables;

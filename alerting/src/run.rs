@@ -26,9 +26,10 @@ use crate::{
     notify::{Courier, CourierError},
     procedure::Procedure,
     publish, register,
+    report::nuisance::{By, count},
     rules_file::{self, Rulebook},
     settings::AlertingSettings,
-    store::{Store, StoreError, apply::Applier, changes, deadlines::look as look_at_due},
+    store::{Store, StoreError, apply::Applier, changes, deadlines::look as look_at_due, facts},
     sweeper::{self, Sweeper},
 };
 
@@ -36,6 +37,10 @@ use crate::{
 const TICK: Duration = Duration::from_millis(100);
 /// How often incidents are looked at that time brings something to.
 const DEADLINES_EVERY: Duration = Duration::from_secs(5);
+/// How often nuisance is counted for the metrics.
+const NUISANCE_EVERY: Duration = Duration::from_secs(600);
+/// How far back it is counted.
+const NUISANCE_FOR: Duration = Duration::from_secs(30 * 86_400);
 /// How long shutdown waits for what was begun.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -186,6 +191,7 @@ pub async fn start(
         shutdown.clone(),
     ));
     tasks.spawn(tick(intake, shutdown.clone()));
+    tasks.spawn(count_nuisance(store.clone(), metrics.clone(), shutdown.clone()));
     tasks.spawn(rules_file::watch(rules, settings.file, metrics, shutdown.clone()));
     tasks.spawn(live.run(store.clone(), shutdown.clone()));
     tasks.spawn(sweeper::run(sweeper, shutdown.clone()));
@@ -259,6 +265,30 @@ async fn look_at_deadlines(
                     break;
                 }
             }
+        }
+    }
+}
+
+/// Counts what people discarded of that which machines raised.
+async fn count_nuisance(store: Store, metrics: Metrics, shutdown: CancellationToken) {
+    let mut often = tokio::time::interval(NUISANCE_EVERY);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = often.tick() => {}
+        }
+        let since = Timestamp::now().checked_sub(NUISANCE_FOR).unwrap_or(Timestamp::MIN);
+        match store.read(move |tx| facts::raised(tx, None, since)).await {
+            Ok(raised) => {
+                metrics.nuisance.reset();
+                for by in By::ALL {
+                    for nuisance in count(&raised, by) {
+                        let rate = nuisance.rate().unwrap_or_default();
+                        metrics.nuisance.with_label_values(&[by.as_str(), nuisance.key.as_str()]).set(rate);
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(error = error_chain(&error), "nuisance not counted, tried again later"),
         }
     }
 }

@@ -16,6 +16,7 @@ pub use sql::Tx;
 pub mod apply;
 pub mod audit;
 pub mod break_glass;
+pub mod cases;
 pub mod changes;
 pub mod columns;
 pub mod commands;
@@ -23,11 +24,14 @@ pub mod connection;
 pub mod deadlines;
 pub mod deletions;
 pub mod devices;
+pub mod entries;
+pub mod facts;
 pub mod grants;
 pub mod holds;
+mod idempotency;
 pub mod incidents;
-pub mod keys;
 pub(crate) mod migrate;
+pub mod notes;
 pub mod notify;
 pub mod outbox;
 pub mod owners;
@@ -42,6 +46,7 @@ mod storms;
 pub mod sweep;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod uptime;
 
 /// Why the store did not do it.
 #[derive(Debug, thiserror::Error)]

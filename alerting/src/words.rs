@@ -6,7 +6,7 @@ use xueliang_events::{
 };
 use xueliang_rules::{Kind, Measure, Rule};
 
-use crate::workflow::Command;
+use crate::workflow::{Command, Entry, Note};
 
 /// One text in both languages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +72,25 @@ fn measure(measure: &Measure) -> Bilingual {
             let unit = measure.unit.as_deref().map(|unit| format!(" {unit}")).unwrap_or_default();
             both(format!("{name} {number}{unit}"), format!("{name} {number}{unit}"))
         }
+    }
+}
+
+/// What a person reported: by whom, for want of a device.
+pub fn reporter(entry: Entry) -> Bilingual {
+    match entry {
+        Entry::Rule => both("", ""),
+        Entry::GridWorker => both("网格员上报", "reported by a grid worker"),
+        Entry::Hotline => both("热线来电", "reported to the hotline"),
+    }
+}
+
+/// A note's button.
+pub fn note(note: Note) -> Bilingual {
+    match note {
+        Note::Supervise => both("督办", "Supervise"),
+        Note::Acknowledge => both("已知悉", "Acknowledge"),
+        Note::Comment => both("备注", "Comment"),
+        Note::Attach => both("附图", "Attach a picture"),
     }
 }
 

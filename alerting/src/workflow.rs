@@ -10,7 +10,6 @@ mod command;
 mod course;
 mod edge;
 mod entry;
-mod evaluation;
 mod guard;
 mod note;
 
@@ -20,6 +19,5 @@ pub use command::{Command, FieldSpec, Role, State};
 pub use course::{Course, DueNow, Step, advance};
 pub use edge::{ClockEffect, Edge, edge};
 pub use entry::{Entry, enter};
-pub use evaluation::{Evaluation, Rate, Rates};
 pub use guard::{Actor, Facts, Input, Kind, REOPEN_WITHIN, RefusedCommand, Transition, allowed, transition};
 pub use note::{Note, NoteInput, note, notes_allowed};

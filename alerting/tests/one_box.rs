@@ -74,6 +74,13 @@ use grants::{
     mistakes_in_a_request_name_their_field, p19_audit_store_down_means_no_imagery,
     two_people_open_an_export_and_its_use_is_registered,
 };
+#[path = "one_box/people.rs"]
+mod people;
+
+use people::{
+    c04_what_the_hotline_hears_is_an_incident_without_a_device, notes_and_pictures_stand_beside_an_incident,
+    reports_and_nuisance_come_from_what_people_did,
+};
 
 /// Where a box keeps its things: everything in a folder, or the store in a database.
 struct Site {
@@ -143,6 +150,9 @@ on_both!(
     broken_glass_says_where_the_originals_are_and_is_reviewed,
     p19_audit_store_down_means_no_imagery,
     a_hold_is_placed_by_its_grant_and_listed,
+    c04_what_the_hotline_hears_is_an_incident_without_a_device,
+    notes_and_pictures_stand_beside_an_incident,
+    reports_and_nuisance_come_from_what_people_did,
 );
 
 struct Box {

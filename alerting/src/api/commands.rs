@@ -24,6 +24,7 @@ use crate::{
         changes,
         commands::{Given, carry_out},
     },
+    text::FreeText,
     workflow::Command,
 };
 
@@ -64,17 +65,17 @@ pub(super) async fn give(
     detail(&api, &signed.person, IncidentId(id)).await.map(Json)
 }
 
-/// The idempotency key of a request.
-pub(super) fn key_of(headers: &HeaderMap) -> Answer<String> {
-    let key = headers.get(KEY_HEADER).and_then(|key| key.to_str().ok()).unwrap_or_default().to_owned();
-    if !(8..=128).contains(&key.len()) {
-        return Err(Problem::field(KEY_HEADER, "send the header idempotency-key with 8 to 128 characters"));
+/// The key under which a changing request may be repeated.
+pub(super) fn read_key(headers: &HeaderMap) -> Answer<String> {
+    let key = headers.get(KEY_HEADER).and_then(|key| key.to_str().ok()).unwrap_or_default();
+    if (8..=128).contains(&key.len()) {
+        return Ok(key.to_owned());
     }
-    Ok(key)
+    Err(Problem::field(KEY_HEADER, "send the header idempotency-key with 8 to 128 characters"))
 }
 
 fn read(incident: IncidentId, headers: &HeaderMap, request: CommandRequest) -> Answer<Given> {
-    let key = key_of(headers)?;
+    let key = read_key(headers)?;
     let CommandRequest { command, version, reason, comment, fields } = request;
     let Some(command) = Command::parse(&command) else {
         return Err(Problem::field(
@@ -89,8 +90,7 @@ fn read(incident: IncidentId, headers: &HeaderMap, request: CommandRequest) -> A
     if fields.values().any(|value| value.chars().count() > 500) {
         return Err(Problem::field("fields", "a field has at most 500 characters"));
     }
-    if comment.as_ref().is_some_and(|comment| comment.chars().count() > 2000) {
-        return Err(Problem::field("comment", "at most 2000 characters"));
-    }
+    let comment = comment.map(FreeText::try_from).transpose();
+    let comment = comment.map_err(|invalid| Problem::field("comment", invalid.to_string()))?.map(String::from);
     Ok(Given { incident, key, command, version, reason, comment, fields })
 }

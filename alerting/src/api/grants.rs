@@ -13,7 +13,7 @@ use xueliang_events::IncidentId;
 
 use super::{
     Api,
-    commands::key_of,
+    commands::read_key,
     person::{Signed, asked_now},
     problem::{Answer, Problem},
     shapes::{
@@ -44,7 +44,7 @@ pub(super) async fn request(
     headers: HeaderMap,
     body: Result<Json<GrantRequest>, JsonRejection>,
 ) -> Answer<Json<Grant>> {
-    let given = read(key_of(&headers)?, body?.0)?;
+    let given = read(read_key(&headers)?, body?.0)?;
     let (person, access) = (signed.person.clone(), api.access.clone());
     let made = api.store.write(move |tx| {
         let asker = Asker { access: &access, person: &person };
@@ -85,7 +85,7 @@ pub(super) async fn decide(
 ) -> Answer<Json<Grant>> {
     let Path((grant, step)) = path?;
     let Some(step) = Step::parse(&step) else { return Err(Problem::not_found()) };
-    let (key, StepRequest { version, note }) = (key_of(&headers)?, body?.0);
+    let (key, StepRequest { version, note }) = (read_key(&headers)?, body?.0);
     note.as_deref().map_or(Ok(()), check_note)?;
     let given = grants::GivenStep { grant, key, version, step, note };
     let (person, access) = (signed.person.clone(), api.access.clone());
@@ -110,7 +110,7 @@ pub(super) async fn break_glass(
     headers: HeaderMap,
     body: Result<Json<BreakGlassRequest>, JsonRejection>,
 ) -> Answer<Json<Grant>> {
-    let (key, BreakGlassRequest { incident, reason, minutes }) = (key_of(&headers)?, body?.0);
+    let (key, BreakGlassRequest { incident, reason, minutes }) = (read_key(&headers)?, body?.0);
     let given = break_glass::Given { incident: IncidentId(incident), key, reason, minutes };
     given.check().map_err(grants::Rejection::from)?;
     let (person, access) = (signed.person.clone(), api.access.clone());
@@ -139,7 +139,7 @@ pub(super) async fn review(
     headers: HeaderMap,
     body: Result<Json<ReviewRequest>, JsonRejection>,
 ) -> Answer<Json<Grant>> {
-    let (Path(grant), key) = (path?, key_of(&headers)?);
+    let (Path(grant), key) = (path?, read_key(&headers)?);
     let ReviewRequest { version, justified: is_justified, note } = body?.0;
     check_note(&note)?;
     let given = break_glass::GivenReview { grant, key, version, is_justified, note };

@@ -19,8 +19,9 @@ use super::{
     person::{Signed, asked_now},
     problem::{Answer, Problem},
     shapes::{
-        Actor, AllowedCommand, Bbox, CommandField, Deadline, DeviceRef, EventRow, Incident, IncidentPage,
-        IncidentSummary, ListQuery, MeasuredValue, ProblemBody, ReasonOption, RuleRef, Snapshot, TimelineRow, Urgency,
+        Actor, AllowedCommand, AllowedNote, Attachment, Bbox, CommandField, Deadline, DeviceRef, EventRow, Incident,
+        IncidentPage, IncidentSummary, ListQuery, MeasuredValue, ProblemBody, ReasonOption, RuleRef, Snapshot,
+        TimelineRow, Urgency,
     },
 };
 use crate::{
@@ -30,9 +31,10 @@ use crate::{
     store::{
         changes::{self, Change},
         incidents::{self, Filter},
+        notes::{self, Attached},
     },
     words,
-    workflow::{self, ClockName, Command, Kind, State as Stand},
+    workflow::{self, ClockName, Command, Kind, Note, State as Stand},
 };
 
 /// Finished incidents are counted when they were opened within this time.
@@ -63,6 +65,7 @@ pub(super) async fn list(
         })?,
         region: query.region.map(|region| read_code("region", region)).transpose()?,
         device: query.device.map(|device| read_code("device", device)).transpose()?,
+        code: query.code.map(|code| read_code("code", code)).transpose()?,
         before: query.before.as_deref().map(read_cursor).transpose()?,
         limit: limit + 1,
     };
@@ -101,9 +104,10 @@ pub(super) async fn detail(api: &Api, person: &Person, id: IncidentId) -> Answer
     let found = api.store.read(move |transaction| {
         let Some(incident) = incidents::load(transaction, id)? else { return Ok(None) };
         let stills: BTreeSet<String> = incidents::stills(transaction, id)?.into_iter().collect();
-        Ok(Some((incident, incidents::events(transaction, id)?, changes::timeline(transaction, id)?, stills)))
+        let told = (incidents::events(transaction, id)?, changes::timeline(transaction, id)?);
+        Ok(Some((incident, told, stills, notes::attachments(transaction, id)?)))
     });
-    let (incident, events, timeline, stills) = found.await?.ok_or_else(Problem::not_found)?;
+    let (incident, (events, timeline), stills, attachments) = found.await?.ok_or_else(Problem::not_found)?;
     let (asked, procedure) = (handling(), api.procedure());
     let calendar = procedure.calendar();
     api.access.authorize(person, Action::ReadIncident, incident.resource(), asked)?;
@@ -115,6 +119,8 @@ pub(super) async fn detail(api: &Api, person: &Person, id: IncidentId) -> Answer
         timeline: timeline.into_iter().map(timeline_row).collect(),
         deadlines: deadlines(&incident, asked.now, calendar),
         commands: allowed(&api.access, person, &incident, asked),
+        notes: allowed_notes(&api.access, person, &incident, asked),
+        attachments: attachments.into_iter().map(attachment).collect(),
         attempts: incident.facts.attempt,
     })
 }
@@ -144,8 +150,11 @@ fn deadlines(incident: &incidents::Incident, now: Timestamp, calendar: &Calendar
 /// An incident as a list shows it.
 pub(super) fn summary(incident: &incidents::Incident, calendar: &Calendar) -> IncidentSummary {
     let place = incident.place.id();
-    let device = incident.device.as_str();
-    let name = words::device(device, &incident.device_names);
+    let name = match &incident.device {
+        Some(device) => words::device(device.as_str(), &incident.device_names),
+        None => words::reporter(incident.entry),
+    };
+    let rule = incident.rule.as_ref();
     IncidentSummary {
         id: incident.id.to_string(),
         category: incident.category.as_str().to_owned(),
@@ -158,10 +167,12 @@ pub(super) fn summary(incident: &incidents::Incident, calendar: &Calendar) -> In
         version: incident.version,
         opened_at: incident.opened_at,
         updated_at: incident.updated_at,
-        device: DeviceRef { id: device.to_owned(), name: name.clone().into() },
+        entry: incident.entry.as_str().to_owned(),
+        code: incident.code.clone(),
+        device: incident.device.as_ref().map(|id| DeviceRef { id: id.to_string(), name: name.clone().into() }),
         place: place.map(str::to_owned),
         grid: incident.grid.as_ref().map(ToString::to_string),
-        rule: RuleRef { id: incident.rule.0.to_string(), version: incident.rule.1 },
+        rule: rule.map(|(id, version)| RuleRef { id: id.to_string(), version: *version }),
         n_events: incident.n_events,
         n_firings: incident.n_firings,
         n_devices: incident.n_devices,
@@ -211,6 +222,38 @@ fn allowed(
         });
     }
     commands
+}
+
+fn allowed_notes(
+    access: &Access,
+    person: &Person,
+    incident: &incidents::Incident,
+    asked: Context<'_>,
+) -> Vec<AllowedNote> {
+    let asked = Context { has_reason: true, ..asked };
+    let may = |note: &Note| {
+        let permit = access.authorize(person, notes::action(*note), incident.resource(), asked);
+        permit.is_ok_and(|permit| {
+            let actor = workflow::Actor { kind: Kind::Person, name: &person.account, roles: permit.roles() };
+            workflow::notes_allowed(incident.state, actor).contains(note)
+        })
+    };
+    let is_answerable = |note: &Note| {
+        let mut clocks = ClockName::ALL.iter().filter_map(|name| incident.clocks.of(*name));
+        *note != Note::Acknowledge || clocks.any(|clock| clock.told().is_unanswered())
+    };
+    let possible = Note::ALL.iter().filter(|note| is_answerable(note) && may(note));
+    let shown = possible.map(|note| AllowedNote {
+        note: note.as_str().to_owned(),
+        label: words::note(*note).into(),
+        needs_text: matches!(note, Note::Supervise | Note::Comment),
+    });
+    shown.collect()
+}
+
+fn attachment(attached: Attached) -> Attachment {
+    let Attached { sha256, account, at, width, height } = attached;
+    Attachment { sha256: sha256.as_str().to_owned(), account, at, width, height }
 }
 
 fn value(measure: xueliang_rules::Measure) -> MeasuredValue {
@@ -270,7 +313,7 @@ fn keys<T>(field: &str, list: Option<&str>, parse: impl Fn(&str) -> Option<T>) -
 }
 
 /// A code or id: what is longer names nothing.
-fn read_code(field: &str, code: String) -> Answer<String> {
+pub(super) fn read_code(field: &str, code: String) -> Answer<String> {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     if (1..=64).contains(&code.len()) && code.bytes().all(known) {
         return Ok(code);

@@ -9,6 +9,11 @@ use utoipa::{IntoParams, ToSchema};
 use crate::words;
 
 pub mod grants;
+mod notes;
+mod reports;
+
+pub use notes::{AllowedNote, Attachment, NoteRequest, ReportRequest};
+pub use reports::{NuisancePage, NuisanceQuery, NuisanceRow, Report, ReportQuery};
 
 /// An error (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
@@ -140,16 +145,23 @@ pub struct IncidentSummary {
     pub opened_at: Timestamp,
     /// When anything last happened to it.
     pub updated_at: Timestamp,
-    /// The device.
-    pub device: DeviceRef,
+    /// Where it comes from: `rule`, `grid_worker` or `hotline`.
+    pub entry: String,
+    /// Its code, once it is a case.
+    #[schema(required)]
+    pub code: Option<String>,
+    /// The device; null when a person reported it.
+    #[schema(required)]
+    pub device: Option<DeviceRef>,
     /// The zone or line.
     #[schema(required)]
     pub place: Option<String>,
     /// The grid.
     #[schema(required)]
     pub grid: Option<String>,
-    /// The rule that opened it.
-    pub rule: RuleRef,
+    /// The rule that opened it; null when a person reported it.
+    #[schema(required)]
+    pub rule: Option<RuleRef>,
     /// How many events are linked.
     pub n_events: u64,
     /// How many firings it holds.
@@ -200,6 +212,10 @@ pub struct Incident {
     pub timeline: Vec<TimelineRow>,
     /// What this session may do now.
     pub commands: Vec<AllowedCommand>,
+    /// What this session may write beside it now.
+    pub notes: Vec<AllowedNote>,
+    /// What people attached, oldest first.
+    pub attachments: Vec<Attachment>,
     /// Its deadlines.
     pub deadlines: Vec<Deadline>,
     /// Which attempt this is, from 1.
@@ -485,6 +501,9 @@ pub struct ListQuery {
     /// Only what is named for this device.
     #[param(max_length = 64)]
     pub device: Option<String>,
+    /// Only the case with this code.
+    #[param(max_length = 64)]
+    pub code: Option<String>,
     /// How many, at most 200.
     pub limit: Option<usize>,
     /// The `next` of the page before.

@@ -1,4 +1,5 @@
-//! Redacted stills, through their incident only: purpose and reason first, written down before anything is served.
+//! Redacted stills and what people attached, through their incident only: purpose and reason first, written down before anything
+//! is served.
 
 use axum::{
     extract::{
@@ -18,12 +19,42 @@ use super::{
     shapes::{ProblemBody, Purpose, Still, ViewQuery},
 };
 use crate::{
-    access::{self, Action, Context},
+    access::{self, Action, Context, Kind, Resource},
     store::{
         audit::{Asked, register},
-        incidents,
+        incidents, notes,
     },
 };
+
+/// What kind of picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Picture {
+    Still,
+    Attachment,
+}
+
+impl Picture {
+    fn action(self) -> Action {
+        match self {
+            Picture::Still => Action::ViewStill,
+            Picture::Attachment => Action::ReadAttachment,
+        }
+    }
+
+    fn kind(self) -> Kind {
+        match self {
+            Picture::Still => Kind::Incident,
+            Picture::Attachment => Kind::Attachment,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Picture::Still => "still",
+            Picture::Attachment => "attachment",
+        }
+    }
+}
 
 /// A redacted still of an incident.
 #[utoipa::path(
@@ -33,13 +64,38 @@ use crate::{
     responses((status = 200, content_type = "image/jpeg", body = Still), (status = 400, body = ProblemBody),
               (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody))
 )]
-pub(super) async fn serve(
+pub(super) async fn still(
     State(api): State<Api>,
     signed: Signed,
     path: Result<Path<(Uuid, String)>, PathRejection>,
     query: Result<Query<ViewQuery>, QueryRejection>,
 ) -> Answer<impl IntoResponse> {
-    let (Path((id, sha256)), Query(ViewQuery { purpose, reason })) = (path?, query?);
+    serve(api, signed, (Picture::Still, path?.0), query?.0).await
+}
+
+/// A picture that somebody attached to an incident.
+#[utoipa::path(
+    get, path = "/api/v1/incidents/{id}/attachments/{sha256}", operation_id = "get_attachment", tag = "incidents",
+    params(("id" = String, Path, description = "The incident."), ("sha256" = String, Path, description = "The picture."),
+           ViewQuery),
+    responses((status = 200, content_type = "image/jpeg", body = Still), (status = 400, body = ProblemBody),
+              (status = 401, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody))
+)]
+pub(super) async fn attachment(
+    State(api): State<Api>,
+    signed: Signed,
+    path: Result<Path<(Uuid, String)>, PathRejection>,
+    query: Result<Query<ViewQuery>, QueryRejection>,
+) -> Answer<impl IntoResponse> {
+    serve(api, signed, (Picture::Attachment, path?.0), query?.0).await
+}
+
+async fn serve(
+    api: Api,
+    signed: Signed,
+    (picture, (id, sha256)): (Picture, (Uuid, String)),
+    ViewQuery { purpose, reason }: ViewQuery,
+) -> Answer<impl IntoResponse + use<>> {
     let id = IncidentId(id);
     let sha256 = Digest::try_from(sha256).map_err(|_| Problem::not_found())?;
     if reason.trim().is_empty() || reason.chars().count() > 200 {
@@ -49,17 +105,22 @@ pub(super) async fn serve(
     let (person, access, still) = (signed.person, api.access.clone(), sha256.clone());
     let permit = api.store.write(move |tx| {
         let Some(incident) = incidents::load(tx, id)? else { return Ok(None) };
-        if !incidents::shows(tx, id, &still)? {
+        let shows = match picture {
+            Picture::Still => incidents::shows(tx, id, &still)?,
+            Picture::Attachment => notes::attachments(tx, id)?.iter().any(|attached| attached.sha256 == still),
+        };
+        if !shows {
             return Ok(None);
         }
-        let permit = access.authorize(&person, Action::ViewStill, incident.resource(), asked);
+        let resource = Resource { kind: picture.kind(), ..incident.resource() };
+        let permit = access.authorize(&person, picture.action(), resource, asked);
         let viewed = Asked {
             person: &person,
             at: asked.now,
             purpose: asked.purpose,
             reason: Some(&reason),
-            action: Action::ViewStill.as_str(),
-            resource: &format!("incident/{id}/still/{}", still.as_str()),
+            action: picture.action().as_str(),
+            resource: &format!("incident/{id}/{}/{}", picture.as_str(), still.as_str()),
         };
         register(tx, &access, viewed, permit.as_ref())?;
         Ok(Some(permit))

@@ -87,6 +87,9 @@ fn fill(tx: &Tx<'_>) -> Stored<()> {
              VALUES ('g', '{incident}', 'c', 'a', 1, 2);
          INSERT INTO deletion (at, kind, object, n, rule, settings) VALUES (1, 'events', '', 3, 'unlinked', 's');
          INSERT INTO doomed_still (sha256, since) VALUES ('x', 1);
+         INSERT INTO case_number (county, day, last) VALUES ('340203', '20261127', 7);
+         INSERT INTO attachment (incident, sha256, account, at, width, height) VALUES ('{incident}', '{still}', 'a', 1, 2, 3);
+         INSERT INTO device_day (device, day, observed_us, live_us, good_us) VALUES ('cam', '2026-11-27', 3, 2, 1);
          INSERT INTO outbox (topic, key, json, leased_until) VALUES ('t', 'k', '{{}}', 77)"
     ))?;
     let texts = ["plain", "a \"quoted\" \\ text\nof two lines\r\t", "\u{1}\u{7f}\u{2028}\u{feff}雪亮😀", ""];

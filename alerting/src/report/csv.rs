@@ -4,7 +4,12 @@
 
 use ::csv::{Terminator, WriterBuilder};
 
-use super::table::{Cell, Language, Table, in_language};
+use super::{
+    Report,
+    table::{Cell, Language, Table, in_language},
+};
+
+const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// Why no CSV came out.
 #[derive(Debug, thiserror::Error)]
@@ -15,10 +20,23 @@ pub struct NotWritten {
     cause: ::csv::Error,
 }
 
+/// All tables one below the other, each with its title, and an empty line between them.
+pub fn write_all(report: &Report, language: Language) -> Result<Vec<u8>, NotWritten> {
+    let mut all = BYTE_ORDER_MARK.as_bytes().to_vec();
+    for table in &report.tables {
+        let written = write(table, language)?;
+        all.extend_from_slice(in_language(&table.title, language).as_bytes());
+        all.extend_from_slice(b"\r\n");
+        all.extend_from_slice(written.strip_prefix(BYTE_ORDER_MARK.as_bytes()).unwrap_or(&written));
+        all.extend_from_slice(b"\r\n");
+    }
+    Ok(all)
+}
+
 /// One table with a line of headings.
 pub fn write(table: &Table, language: Language) -> Result<Vec<u8>, NotWritten> {
     let refuse = |cause| NotWritten { table: table.key, cause };
-    let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer("\u{feff}".as_bytes().to_vec());
+    let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(BYTE_ORDER_MARK.as_bytes().to_vec());
     let headings = table.columns.iter().map(|column| inert(in_language(&column.heading, language).to_owned()));
     writer.write_record(headings).map_err(refuse)?;
     for row in &table.rows {

@@ -2,7 +2,10 @@
 //!
 //! Only what a rule raised counts here. Shown to people in scope only: rows of single cameras are never published.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
+
+use xueliang_events::{DeviceId, payload::Category};
+use xueliang_rules::RuleId;
 
 use super::{
     CaseFact,
@@ -19,52 +22,92 @@ const MIN_JUDGED: u64 = 10;
 /// Rows of one table, those with most discarded first.
 const MAX_ROWS: usize = 50;
 
-/// What came of that which one rule, camera or category raised.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Nuisance {
-    n_raised: u64,
+/// Incidents that one rule raised at one device and that were judged alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Raised {
+    /// Their category.
+    pub category: Category,
+    /// The rule.
+    pub rule: RuleId,
+    /// The device.
+    pub device: Option<DeviceId>,
+    /// True when a person said that it is so, or that it was nothing.
+    pub is_judged: bool,
+    /// Why it was nothing.
+    pub discarded: Option<String>,
+    /// How many.
+    pub n: u64,
+}
+
+/// By what nuisance is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// The category.
+    Category,
+    /// The rule.
+    Rule,
+    /// The camera or sensor.
+    Device,
+}
+
+/// What came of that which one rule, device or category raised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Nuisance {
+    /// Its key or id.
+    pub key: String,
+    /// What people read.
+    pub name: Bilingual,
+    /// All of them.
+    pub n_raised: u64,
     /// A person said that it is so, or that it was nothing.
-    n_judged: u64,
-    n_discarded: u64,
+    pub n_judged: u64,
+    /// A person said that it was nothing.
+    pub n_discarded: u64,
     n_by_reason: BTreeMap<String, u64>,
+}
+
+/// Counts; those with most discarded first, at most 50.
+pub fn count(raised: &[Raised], by: By) -> Vec<Nuisance> {
+    let mut groups: BTreeMap<String, Nuisance> = BTreeMap::new();
+    for raised in raised {
+        if let Some((key, name)) = by.group(raised) {
+            groups.entry(key.clone()).or_insert_with(|| Nuisance::new(key, name)).add(raised);
+        }
+    }
+    let mut groups: Vec<Nuisance> = groups.into_values().collect();
+    groups.sort_by_key(|nuisance| Reverse((nuisance.n_discarded, nuisance.n_raised)));
+    groups.truncate(MAX_ROWS);
+    groups
 }
 
 /// The three tables: by category, by rule, by camera.
 pub(super) fn tables(cases: &[&CaseFact]) -> [Table; 3] {
-    let category = |case: &CaseFact| {
-        let (zh, en) = words::category_name(case.category);
-        Some((case.category.as_str().to_owned(), Cell::Words(words(zh, en))))
-    };
-    let text = |id: &str| (id.to_owned(), Cell::Text(id.to_owned()));
-    let rule = |case: &CaseFact| case.rule.as_ref().map(|rule| text(rule.as_str()));
-    let camera = |case: &CaseFact| case.camera.as_ref().map(|camera| text(camera.as_str()));
+    let raised: Vec<Raised> = cases.iter().filter_map(|case| of_case(case)).collect();
     [
-        table("nuisance_by_category", words("各类别误报", "False alarms by category"), cases, category),
-        table("nuisance_by_rule", words("各规则误报", "False alarms by rule"), cases, rule),
-        table("nuisance_by_camera", words("各设备误报", "False alarms by camera"), cases, camera),
+        table("nuisance_by_category", words("各类别误报", "False alarms by category"), &raised, By::Category),
+        table("nuisance_by_rule", words("各规则误报", "False alarms by rule"), &raised, By::Rule),
+        table("nuisance_by_camera", words("各设备误报", "False alarms by camera"), &raised, By::Device),
     ]
 }
 
-fn table(
-    key: &'static str,
-    title: Bilingual,
-    cases: &[&CaseFact],
-    group: impl Fn(&CaseFact) -> Option<(String, Cell)>,
-) -> Table {
-    let mut groups: BTreeMap<String, (Cell, Nuisance)> = BTreeMap::new();
-    for case in cases.iter().filter(|case| case.rule.is_some()) {
-        if let Some((key, name)) = group(case) {
-            groups.entry(key).or_insert_with(|| (name, Nuisance::default())).1.add(case);
-        }
-    }
-    let mut groups: Vec<(Cell, Nuisance)> = groups.into_values().collect();
-    groups.sort_by_key(|(_, nuisance)| std::cmp::Reverse((nuisance.n_discarded, nuisance.n_raised)));
-    let suggests = key == "nuisance_by_rule";
-    let rows = groups.into_iter().take(MAX_ROWS).map(|(name, nuisance)| nuisance.row(name, suggests)).collect();
-    Table { key, title, columns: columns(suggests), rows }
+/// Only what a rule raised.
+fn of_case(case: &CaseFact) -> Option<Raised> {
+    Some(Raised {
+        category: case.category,
+        rule: case.rule.clone()?,
+        device: case.camera.clone(),
+        is_judged: case.discarded.is_some() || case.reported_at.is_some(),
+        discarded: case.discarded.clone(),
+        n: 1,
+    })
 }
 
-fn columns(suggests: bool) -> Vec<Column> {
+fn table(key: &'static str, title: Bilingual, raised: &[Raised], by: By) -> Table {
+    let rows = count(raised, by).into_iter().map(|nuisance| nuisance.row(by)).collect();
+    Table { key, title, columns: columns(by), rows }
+}
+
+fn columns(by: By) -> Vec<Column> {
     let counts = [
         column("name", "名称", "Name"),
         raised_column(),
@@ -72,43 +115,83 @@ fn columns(suggests: bool) -> Vec<Column> {
         column("discarded", "误报", "Discarded"),
     ];
     let reason = [column("reason", "主要原因", "Most frequent reason")];
-    let suggestion = suggests.then(|| column("suggestion", "建议", "Suggestion"));
+    let suggestion = (by == By::Rule).then(|| column("suggestion", "建议", "Suggestion"));
     counts.into_iter().chain(false_alarm_columns()).chain(reason).chain(suggestion).collect()
 }
 
-impl Nuisance {
-    fn add(&mut self, case: &CaseFact) {
-        self.n_raised += 1;
-        self.n_judged += u64::from(case.discarded.is_some() || case.reported_at.is_some());
-        if let Some(reason) = &case.discarded {
-            self.n_discarded += 1;
-            *self.n_by_reason.entry(reason.clone()).or_default() += 1;
+impl By {
+    /// All of them.
+    pub const ALL: [By; 3] = [By::Category, By::Rule, By::Device];
+
+    /// The key in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            By::Category => "category",
+            By::Rule => "rule",
+            By::Device => "device",
         }
     }
 
-    fn row(&self, name: Cell, suggests: bool) -> Vec<Cell> {
-        let reason = self.reason();
+    fn group(self, raised: &Raised) -> Option<(String, Bilingual)> {
+        let text = |id: &str| (id.to_owned(), words(id, id));
+        match self {
+            By::Category => {
+                let (zh, en) = words::category_name(raised.category);
+                Some((raised.category.as_str().to_owned(), words(zh, en)))
+            }
+            By::Rule => Some(text(raised.rule.as_str())),
+            By::Device => raised.device.as_ref().map(|device| text(device.as_str())),
+        }
+    }
+}
+
+impl Nuisance {
+    fn new(key: String, name: Bilingual) -> Self {
+        Self { key, name, n_raised: 0, n_judged: 0, n_discarded: 0, n_by_reason: BTreeMap::new() }
+    }
+
+    fn add(&mut self, raised: &Raised) {
+        self.n_raised += raised.n;
+        self.n_judged += if raised.is_judged { raised.n } else { 0 };
+        if let Some(reason) = &raised.discarded {
+            self.n_discarded += raised.n;
+            *self.n_by_reason.entry(reason.clone()).or_default() += raised.n;
+        }
+    }
+
+    /// Discarded by raised, 0 to 1; `None` of nothing.
+    pub fn rate(&self) -> Option<f64> {
+        Rate::new(self.n_discarded, self.n_raised).map(Rate::share)
+    }
+
+    fn row(&self, by: By) -> Vec<Cell> {
+        let name = if by == By::Category { Cell::Words(self.name.clone()) } else { Cell::Text(self.key.clone()) };
         let counts = [self.n_raised, self.n_judged, self.n_discarded].map(Cell::Count);
         let rate = Rate::cells(Rate::new(self.n_discarded, self.n_raised));
         let in_words = |words: Option<Bilingual>| words.map_or(Cell::Empty, Cell::Words);
-        let suggestion = suggests.then(|| in_words(self.suggestion()));
+        let suggestion = (by == By::Rule).then(|| in_words(self.suggestion()));
         let row = [name].into_iter().chain(counts).chain(rate);
-        row.chain([in_words(reason.map(words::reason))]).chain(suggestion).collect()
+        row.chain([in_words(self.reason())]).chain(suggestion).collect()
+    }
+
+    /// The most frequent reason to discard, in words.
+    pub fn reason(&self) -> Option<Bilingual> {
+        self.reason_code().map(words::reason)
     }
 
     /// The most frequent reason to discard; of two, the one that people are offered first.
-    fn reason(&self) -> Option<&'static str> {
+    fn reason_code(&self) -> Option<&'static str> {
         let n = |reason: &str| self.n_by_reason.get(reason).copied().unwrap_or_default();
         let reasons = Command::Discard.reasons().iter().copied();
         reasons.rev().max_by_key(|reason| n(reason)).filter(|reason| n(reason) > 0)
     }
 
     /// What to change, when at least half of what was judged was discarded.
-    fn suggestion(&self) -> Option<Bilingual> {
+    pub fn suggestion(&self) -> Option<Bilingual> {
         if self.n_judged < MIN_JUDGED || self.n_discarded * 2 < self.n_judged {
             return None;
         }
-        Some(match self.reason()? {
+        Some(match self.reason_code()? {
             "nothing_there" | "wrong_class" => words(
                 "提高 min_confidence 或延长规则的持续时间",
                 "raise min_confidence, or let it hold for longer before the rule fires",

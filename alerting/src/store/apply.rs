@@ -21,7 +21,7 @@ use xueliang_rules::{Engine, Memory, Observed, RuleId};
 use super::{
     StoreError, Stored, Tx,
     columns::{json, key, to_json},
-    devices::Devices,
+    devices::{Devices, Here},
     outbox,
     owners::Owners,
     sql::{Value, params},
@@ -207,8 +207,9 @@ impl<'r> Run<'r> {
     /// Before the rules: what fires asks where its device is.
     fn note_devices(&self, events: &[&Event]) -> Stored<()> {
         let mut devices = Devices::load(self.tx, events.iter().copied())?;
+        let here = Here { root: &self.applier.root_region, zone: self.engine.rules().calendar().zone(), now: self.now };
         for event in events {
-            devices.note(event, &self.applier.root_region, self.now);
+            devices.note(event, here);
         }
         devices.store(self.tx)
     }

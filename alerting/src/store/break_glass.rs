@@ -13,8 +13,8 @@ use super::{
     Stored, Tx,
     changes::{self, NewChange},
     grants::{Grant, Registered, Rejection, Review, insert, load, made_before, through_door, update},
+    idempotency::{Keyed, Used},
     incidents::{self, Incident},
-    keys,
     sql::params,
 };
 use crate::{
@@ -67,10 +67,10 @@ pub fn break_glass(
 ) -> Stored<Result<Uuid, Rejection>> {
     let Some(incident) = incidents::load(tx, given.incident)? else { return Ok(Err(Rejection::Unknown)) };
     let account = &asker.person.account;
-    let said = keys::fingerprint(&(given.incident, &given.reason, given.minutes))?;
-    let known = keys::known(tx, (account, &given.key), &said)?;
+    let keyed = Keyed::new(account, &given.key, &(given.incident, &given.reason, given.minutes))?;
+    let used = keyed.used(tx)?;
     // A repetition must not be held up by what it did itself.
-    if known == Some(true) {
+    if used == Used::ForThis {
         return made_before(tx, (account, &given.key));
     }
     let unreviewed_break_glass = has_unreviewed(tx, account)?;
@@ -80,11 +80,11 @@ pub fn break_glass(
     let resource = format!("incident/{}/break_glass", given.incident);
     let registered = Registered { action: Action::BreakGlass, resource: &resource, reason: Some(&given.reason) };
     through_door(tx, (asker, context), (registered, permit), |_| {
-        if known.is_some() {
+        if used == Used::ForAnother {
             return Ok(Err(Rejection::KeyReused));
         }
         let id = broken(tx, account, (given, &incident), context.now)?;
-        keys::remember(tx, (account, &given.key), &said, context.now)?;
+        keyed.remember(tx, context.now)?;
         Ok(Ok(id))
     })
 }
@@ -156,9 +156,9 @@ pub fn review(
     context: Context<'_>,
 ) -> Stored<Result<(), Rejection>> {
     let account = &asker.person.account;
-    let said = keys::fingerprint(&(given.grant, given.version, given.is_justified, &given.note))?;
-    let known = keys::known(tx, (account, &given.key), &said)?;
-    if known == Some(true) {
+    let keyed = Keyed::new(account, &given.key, &(given.grant, given.version, given.is_justified, &given.note))?;
+    let used = keyed.used(tx)?;
+    if used == Used::ForThis {
         return Ok(Ok(()));
     }
     let Some(mut grant) = load(tx, given.grant)?.filter(|grant| grant.is_break_glass) else {
@@ -169,7 +169,7 @@ pub fn review(
     let resource = format!("grant/{}/review", grant.id);
     let registered = Registered { action: Action::ReviewBreakGlass, resource: &resource, reason: Some(&given.note) };
     through_door(tx, (asker, context), (registered, permit), |_| {
-        if known.is_some() {
+        if used == Used::ForAnother {
             return Ok(Err(Rejection::KeyReused));
         }
         if grant.version != given.version {
@@ -182,7 +182,7 @@ pub fn review(
         grant.review = Some(Review { by, at: context.now, is_justified: given.is_justified, note });
         grant.version += 1;
         update(tx, &grant)?;
-        keys::remember(tx, (account, &given.key), &said, context.now)?;
+        keyed.remember(tx, context.now)?;
         Ok(Ok(()))
     })
 }

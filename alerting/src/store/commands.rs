@@ -8,10 +8,11 @@ use xueliang_events::IncidentId;
 use super::{
     Stored, Tx,
     audit::{self, Asked},
+    cases,
     changes::{self, Announcement, NewChange},
     columns::to_json,
+    idempotency::{Keyed, Used},
     incidents::{self, Incident},
-    keys,
     sql::params,
 };
 use crate::{
@@ -63,10 +64,11 @@ pub enum Rejection {
 /// Carries the command out, or says why not, and registers which; a repetition moves nothing and gives `None`.
 pub fn carry_out(
     tx: &Tx<'_>,
-    (Asker { access, person }, procedure): (Asker<'_>, &Procedure),
+    (asker, procedure): (Asker<'_>, &Procedure),
     given: &Given,
     asked: Context<'_>,
 ) -> Stored<Result<Option<Announcement>, Rejection>> {
+    let Asker { access, person } = asker;
     let Some(incident) = incidents::load(tx, given.incident)? else { return Ok(Err(Rejection::Unknown)) };
     let action = Action::Command(given.command);
     let permit = access.authorize(person, action, incident.resource(), asked);
@@ -79,7 +81,7 @@ pub fn carry_out(
         resource: &format!("incident/{}", given.incident),
     };
     let done = match &permit {
-        Ok(permit) => carry_out_permitted(tx, (person, permit, procedure), (given, incident), asked.now)?,
+        Ok(permit) => carry_out_permitted(tx, (asker, permit, procedure), (given, incident), asked.now)?,
         Err(denied) => Err(denied.clone().into()),
     };
     match (&permit, &done) {
@@ -92,14 +94,16 @@ pub fn carry_out(
 
 fn carry_out_permitted(
     tx: &Tx<'_>,
-    (person, permit, procedure): (&Person, &Permit, &Procedure),
+    (asker, permit, procedure): (Asker<'_>, &Permit, &Procedure),
     (given, incident): (&Given, Incident),
     now: Timestamp,
 ) -> Stored<Result<Option<Announcement>, Rejection>> {
-    match keys::known(tx, (&person.account, &given.key), &fingerprint(given)?)? {
-        Some(true) => return Ok(Ok(None)),
-        Some(false) => return Ok(Err(Rejection::KeyReused)),
-        None => {}
+    let person = asker.person;
+    let keyed = keyed(person, given)?;
+    match keyed.used(tx)? {
+        Used::ForThis => return Ok(Ok(None)),
+        Used::ForAnother => return Ok(Err(Rejection::KeyReused)),
+        Used::Never => {}
     }
     if incident.version != given.version {
         return Ok(Err(Rejection::Version(incident.version)));
@@ -111,22 +115,29 @@ fn carry_out_permitted(
     let input = Input { command: given.command, reason: given.reason.as_deref(), fields: &given.fields, now };
     let deadline = procedure.deadline(&incident);
     match advance(&incident.course(), procedure.terms(&deadline, &incident), actor, input) {
-        Ok(step) => store(tx, Moved { person, procedure, given, now }, incident, step).map(|moved| Ok(Some(moved))),
+        Ok(step) => {
+            keyed.remember(tx, now)?;
+            store(tx, Moved { asker, procedure, given, now }, incident, step).map(|moved| Ok(Some(moved)))
+        }
         Err(refused) => Ok(Err(refused.into())),
     }
 }
 
 struct Moved<'m> {
-    person: &'m Person,
+    asker: Asker<'m>,
     procedure: &'m Procedure,
     given: &'m Given,
     now: Timestamp,
 }
 
 fn store(tx: &Tx<'_>, by: Moved<'_>, mut incident: Incident, step: Step) -> Stored<Announcement> {
-    let Moved { person, procedure, given, now } = by;
+    let Moved { asker: Asker { access, person }, procedure, given, now } = by;
     let from = incident.state;
     incident.follow(step.course, now);
+    if given.command == Command::File && incident.code.is_none() {
+        let zone = procedure.calendar().zone();
+        incident.code = Some(cases::next_code(tx, (access.regions(), &incident.region), (now, zone))?);
+    }
     incidents::update(tx, &incident, procedure.calendar())?;
     let fields = if given.fields.is_empty() { None } else { Some(to_json("fields", &given.fields)?) };
     let change = NewChange {
@@ -142,14 +153,12 @@ fn store(tx: &Tx<'_>, by: Moved<'_>, mut incident: Incident, step: Step) -> Stor
         fields: fields.as_deref(),
     };
     changes::append(tx, change)?;
-    keys::remember(tx, (&person.account, &given.key), &fingerprint(given)?, now)?;
     Ok(Announcement::new(&incident))
 }
 
-fn fingerprint(given: &Given) -> Stored<String> {
-    let Given { incident, key: _, command, version, reason, comment, fields } = given;
-    let parts = (incident, command.as_str(), version, reason, comment, fields);
-    keys::fingerprint(&parts)
+fn keyed(person: &Person, given: &Given) -> Stored<Keyed> {
+    let Given { incident, key, command, version, reason, comment, fields } = given;
+    Keyed::new(&person.account, key, &(incident, command.as_str(), version, reason, comment, fields))
 }
 
 /// The field that should name an account and doesn't.

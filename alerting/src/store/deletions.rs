@@ -22,6 +22,8 @@ vocabulary! {
     Deleted {
         /// A still that an incident showed, or that none did.
         Still => "still",
+        /// A picture that somebody attached.
+        Attachment => "attachment",
         /// What a crash left of copying a still.
         TornStill => "torn_still",
         /// Events.
@@ -100,7 +102,7 @@ pub fn hash(tx: &Tx<'_>, (after, last): (u64, u64)) -> Stored<String> {
     Ok(hex::encode(hasher.finalize()))
 }
 
-/// Notes that a still's file is to go, unless an incident shows it.
+/// Notes that the file of a still or an attachment is to go, unless an incident shows it.
 pub fn doom(tx: &Tx<'_>, still: &str, now: Timestamp) -> Stored<bool> {
     if is_shown(tx, still)? {
         return Ok(false);
@@ -130,5 +132,9 @@ pub fn remove_files(tx: &Tx<'_>, after: &str, remove: impl Fn(&Digest) -> io::Re
 }
 
 fn is_shown(tx: &Tx<'_>, still: &str) -> Stored<bool> {
-    tx.value("SELECT EXISTS (SELECT 1 FROM incident_snapshot WHERE sha256 = ?1)", params![still])
+    tx.value(
+        "SELECT EXISTS (SELECT 1 FROM incident_snapshot WHERE sha256 = ?1)
+             OR EXISTS (SELECT 1 FROM attachment WHERE sha256 = ?1)",
+        params![still],
+    )
 }

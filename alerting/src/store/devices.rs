@@ -5,13 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use xueliang_events::{DeviceId, Event, Payload, Source, payload::DeviceState};
 
 use super::{
     Stored, Tx,
     columns::key,
     sql::{Row, params},
+    uptime::{self, Day},
 };
 
 /// A last word from further ahead than this is of a clock that was wrong.
@@ -44,6 +45,8 @@ pub struct Device {
     pub revision: i64,
     /// The run of its pipeline that spoke last; empty before the first.
     session: String,
+    /// How long it was well on the day that runs.
+    pub today: Day,
 }
 
 /// All devices with a revision after this one, by revision; 0 gives all.
@@ -62,6 +65,19 @@ pub fn newest(tx: &Tx<'_>) -> Stored<i64> {
 pub struct Devices {
     before: HashMap<DeviceId, Device>,
     now: BTreeMap<DeviceId, Device>,
+    /// Days that ended meanwhile.
+    ended: Vec<(String, Day)>,
+}
+
+/// Where and when a deployment is.
+#[derive(Debug, Clone, Copy)]
+pub struct Here<'h> {
+    /// The region of devices without a grid.
+    pub root: &'h str,
+    /// The time zone, in which days begin.
+    pub zone: &'h TimeZone,
+    /// The time.
+    pub now: Timestamp,
 }
 
 impl Devices {
@@ -71,28 +87,44 @@ impl Devices {
         let keys: Vec<_> = ids.iter().map(|id| params![id.as_str()].to_vec()).collect();
         let rows = tx.rows_each("SELECT * FROM device WHERE id = ?1", &keys)?;
         let before = rows.iter().map(|row| read(row).map(|device| (device.id.clone(), device)));
-        Ok(Self { before: before.collect::<Stored<_>>()?, now: BTreeMap::new() })
+        Ok(Self { before: before.collect::<Stored<_>>()?, now: BTreeMap::new(), ended: Vec::new() })
     }
 
-    /// Takes note of what an event says of its device; `root` is the region of devices without a grid.
-    pub fn note(&mut self, event: &Event, root: &str, now: Timestamp) {
+    /// Takes note of what an event says of its device.
+    pub fn note(&mut self, event: &Event, here: Here<'_>) {
         let Some((id, kind)) = subject(event) else { return };
         let known = self.now.remove(&id).or_else(|| self.before.get(&id).cloned());
-        let device = known.unwrap_or_else(|| unheard(id.clone(), kind, event, root));
-        self.now.insert(id, noted(device, event, now));
+        let before = known.unwrap_or_else(|| unheard(id.clone(), kind, event, here.root));
+        let (state, heard) = (before.state.clone(), before.last_seen);
+        let mut device = noted(before, event, here.now);
+        let ended = device.today.count(&state, (heard, device.last_seen), here.zone);
+        self.ended.extend(ended.into_iter().map(|day| (id.to_string(), day)));
+        self.now.insert(id, device);
     }
 
     /// Writes them down; those that look otherwise than before get a new revision.
     pub fn store(self, tx: &Tx<'_>) -> Stored<()> {
-        let looks =
-            |device: &Device| Device { last_seen: Timestamp::UNIX_EPOCH, session: String::new(), ..device.clone() };
+        let looks = |device: &Device| Device {
+            last_seen: Timestamp::UNIX_EPOCH,
+            session: String::new(),
+            today: Day::default(),
+            ..device.clone()
+        };
+        uptime::store(tx, &self.ended)?;
         let (seen, mut changed): (Vec<Device>, Vec<Device>) = self
             .now
             .into_values()
             .partition(|device| self.before.get(&device.id).is_some_and(|before| looks(before) == looks(device)));
-        let seen: Vec<_> =
-            seen.iter().map(|device| params![device.id.as_str(), device.last_seen, &device.session].to_vec()).collect();
-        tx.execute_each("UPDATE device SET last_seen = ?2, session = ?3 WHERE id = ?1", &seen)?;
+        let seen = seen.iter().map(|device| {
+            let Day { date, observed_us, live_us, good_us } = &device.today;
+            let (id, session) = (device.id.as_str(), &device.session);
+            params![id, device.last_seen, session, date, *observed_us, *live_us, *good_us].to_vec()
+        });
+        tx.execute_each(
+            "UPDATE device SET last_seen = ?2, session = ?3, counted_day = ?4, observed_us = ?5, live_us = ?6,
+             good_us = ?7 WHERE id = ?1",
+            &seen.collect::<Vec<_>>(),
+        )?;
         if !changed.is_empty() {
             let newest = newest(tx)?;
             for (device, revision) in changed.iter_mut().zip(newest + 1..) {
@@ -118,6 +150,7 @@ fn unheard(id: DeviceId, kind: &str, event: &Event, root: &str) -> Device {
         position: None,
         revision: 0,
         session: String::new(),
+        today: Day::default(),
     }
 }
 
@@ -171,7 +204,7 @@ fn subject(event: &Event) -> Option<(DeviceId, &'static str)> {
     }
 }
 
-fn wire_key(state: DeviceState) -> String {
+pub(super) fn wire_key(state: DeviceState) -> String {
     match state {
         DeviceState::Connecting => "connecting",
         DeviceState::Live => "live",
@@ -207,16 +240,22 @@ fn write(tx: &Tx<'_>, devices: &[Device]) -> Stored<()> {
             &device.session,
             device.position.map(|position| position[0]),
             device.position.map(|position| position[1]),
+            &device.today.date,
+            device.today.observed_us,
+            device.today.live_us,
+            device.today.good_us,
         ]
         .to_vec()
     });
     tx.execute_each(
         "INSERT INTO device (id, kind, name_zh, name_en, state, cause, since, last_seen, grid, region, revision, session,
-         longitude, latitude) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+         longitude, latitude, counted_day, observed_us, live_us, good_us)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
          ON CONFLICT (id) DO UPDATE SET name_zh = excluded.name_zh, name_en = excluded.name_en, state = excluded.state,
          cause = excluded.cause, since = excluded.since, last_seen = excluded.last_seen, grid = excluded.grid,
          region = excluded.region, revision = excluded.revision, session = excluded.session,
-         longitude = excluded.longitude, latitude = excluded.latitude",
+         longitude = excluded.longitude, latitude = excluded.latitude, counted_day = excluded.counted_day,
+         observed_us = excluded.observed_us, live_us = excluded.live_us, good_us = excluded.good_us",
         &rows.collect::<Vec<_>>(),
     )?;
     Ok(())
@@ -239,6 +278,12 @@ fn read(row: &Row) -> Stored<Device> {
         },
         revision: row.get("revision")?,
         session: row.get("session")?,
+        today: Day {
+            date: row.get("counted_day")?,
+            observed_us: row.get("observed_us")?,
+            live_us: row.get("live_us")?,
+            good_us: row.get("good_us")?,
+        },
     })
 }
 
@@ -279,7 +324,8 @@ mod tests {
             .write_blocking(move |tx| {
                 for (second, event) in &events {
                     let mut devices = Devices::load(tx, std::iter::once(event))?;
-                    devices.note(event, "3402", Timestamp::from_second(NOON + second).unwrap());
+                    let now = Timestamp::from_second(NOON + second).unwrap();
+                    devices.note(event, Here { root: "3402", zone: &TimeZone::UTC, now });
                     devices.store(tx)?;
                 }
                 Ok(since(tx, 0)?.remove(0))

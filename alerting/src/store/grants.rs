@@ -13,7 +13,8 @@ use super::{
     Stored, Tx,
     audit::{self, Asked},
     columns::{json, key, to_json},
-    incidents, keys,
+    idempotency::{Keyed, Used},
+    incidents,
     sql::{Row, params},
 };
 use crate::{
@@ -189,9 +190,10 @@ pub(super) fn through_door<T>(
 
 /// Asks for a grant; its id.
 pub fn request(tx: &Tx<'_>, asker: Asker<'_>, given: &Given, context: Context<'_>) -> Stored<Result<Uuid, Rejection>> {
-    let (account, said) = (&asker.person.account, fingerprint_of(given)?);
-    let known = keys::known(tx, (account, &given.key), &said)?;
-    if known == Some(true) {
+    let account = &asker.person.account;
+    let keyed = keyed(account, given)?;
+    let used = keyed.used(tx)?;
+    if used == Used::ForThis {
         return made_before(tx, (account, &given.key));
     }
     let Some(incident) = incidents::load(tx, given.incident)? else { return Ok(Err(Rejection::Unknown)) };
@@ -201,7 +203,7 @@ pub fn request(tx: &Tx<'_>, asker: Asker<'_>, given: &Given, context: Context<'_
     let resource = format!("incident/{}/{}", given.incident, given.request.action.as_str());
     let registered = Registered { action: Action::RequestGrant, resource: &resource, reason: Some(reason) };
     through_door(tx, (asker, context), (registered, permit), |_| {
-        if known.is_some() {
+        if used == Used::ForAnother {
             return Ok(Err(Rejection::KeyReused));
         }
         if let Err(unfit) = given.request.check(context.now) {
@@ -220,7 +222,7 @@ pub fn request(tx: &Tx<'_>, asker: Asker<'_>, given: &Given, context: Context<'_
             review: None,
         };
         insert(tx, &grant, &given.key)?;
-        keys::remember(tx, (account, &given.key), &said, context.now)?;
+        keyed.remember(tx, context.now)?;
         Ok(Ok(grant.id))
     })
 }
@@ -243,10 +245,10 @@ pub fn take_step(
     context: Context<'_>,
 ) -> Stored<Result<(), Rejection>> {
     let account = &asker.person.account;
-    let said = keys::fingerprint(&(given.grant, given.step.as_str(), given.version, &given.note))?;
-    let known = keys::known(tx, (account, &given.key), &said)?;
+    let keyed = Keyed::new(account, &given.key, &(given.grant, given.step.as_str(), given.version, &given.note))?;
+    let used = keyed.used(tx)?;
     // Before the policies, who deny a second approval by the same person.
-    if known == Some(true) {
+    if used == Used::ForThis {
         return Ok(Ok(()));
     }
     let Some(mut grant) = load(tx, given.grant)? else { return Ok(Err(Rejection::Unknown)) };
@@ -261,7 +263,7 @@ pub fn take_step(
     let resource = format!("grant/{}/{}", grant.id, given.step.as_str());
     let registered = Registered { action, resource: &resource, reason: given.note.as_deref() };
     through_door(tx, (asker, context), (registered, permit), |permit| {
-        if known.is_some() {
+        if used == Used::ForAnother {
             return Ok(Err(Rejection::KeyReused));
         }
         if grant.version != given.version {
@@ -274,7 +276,7 @@ pub fn take_step(
         }
         grant.version += 1;
         update(tx, &grant)?;
-        keys::remember(tx, (account, &given.key), &said, context.now)?;
+        keyed.remember(tx, context.now)?;
         Ok(Ok(()))
     })
 }
@@ -350,9 +352,10 @@ pub(super) fn update(tx: &Tx<'_>, grant: &Grant) -> Stored<()> {
     Ok(())
 }
 
-fn fingerprint_of(given: &Given) -> Stored<String> {
+fn keyed(account: &str, given: &Given) -> Stored<Keyed> {
     let Request { action, purpose, reason, range, minutes, terms } = &given.request;
-    keys::fingerprint(&(given.incident, action.as_str(), purpose.as_str(), reason, range, minutes, terms))
+    let said = (given.incident, action.as_str(), purpose.as_str(), reason, range, minutes, terms);
+    Keyed::new(account, &given.key, &said)
 }
 
 pub(super) fn id(row: &Row, column: &'static str) -> Stored<Uuid> {

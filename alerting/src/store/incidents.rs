@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     access::{Kind, Resource, Scope},
-    workflow::{Clocks, Course, Facts, REOPEN_WITHIN, State},
+    workflow::{Clocks, Course, Entry, Facts, REOPEN_WITHIN, State},
 };
 
 /// One incident.
@@ -37,8 +37,12 @@ pub struct Incident {
     pub opened_at: Timestamp,
     /// When anything last happened to it.
     pub updated_at: Timestamp,
-    /// The device.
-    pub device: DeviceId,
+    /// Where it comes from.
+    pub entry: Entry,
+    /// Its code, once it is a case.
+    pub code: Option<String>,
+    /// The device; `None` when a person reported it.
+    pub device: Option<DeviceId>,
     /// The device's name by language, when the registry gave one.
     pub device_names: (Option<String>, Option<String>),
     /// Where on the device.
@@ -47,8 +51,8 @@ pub struct Incident {
     pub grid: Option<GridCode>,
     /// The region that decides who may see it.
     pub region: String,
-    /// The rule that opened it, and its version.
-    pub rule: (RuleId, u32),
+    /// The rule that opened it, and its version; `None` when a person reported it.
+    pub rule: Option<(RuleId, u32)>,
     /// How many events are linked.
     pub n_events: u64,
     /// How many firings it holds.
@@ -111,8 +115,8 @@ pub fn update(tx: &Tx<'_>, incident: &Incident, calendar: &Calendar) -> Stored<(
     tx.execute(
         "UPDATE incident SET state = ?2, is_open = ?3, version = ?4, updated_at = ?5, reporter = ?6, checker = ?7,
              department = ?8, handler = ?9, verifier = ?10, n_returns = ?11, arbitrated = ?12, attempt = ?13,
-             closed_at = ?14, suspended_until = ?15, clocks = ?16, next_at = ?17, supervised = ?18, n_escalated = ?19
-             WHERE id = ?1",
+             closed_at = ?14, suspended_until = ?15, clocks = ?16, next_at = ?17, supervised = ?18, n_escalated = ?19,
+             code = ?20 WHERE id = ?1",
         params![
             incident.id.to_string(),
             State::as_str(*state),
@@ -133,6 +137,7 @@ pub fn update(tx: &Tx<'_>, incident: &Incident, calendar: &Calendar) -> Stored<(
             next_at,
             incident.supervised,
             incident.n_escalated,
+            &incident.code,
         ],
     )?;
     Ok(())
@@ -151,6 +156,8 @@ pub struct Filter {
     pub region: Option<String>,
     /// Only what is named for this device.
     pub device: Option<String>,
+    /// Only the case with this code.
+    pub code: Option<String>,
     /// Only what comes after this one.
     pub before: Option<(Timestamp, IncidentId)>,
     /// At most so many.
@@ -164,6 +171,12 @@ const COLUMNS: &str =
 pub fn load(tx: &Tx<'_>, id: IncidentId) -> Stored<Option<Incident>> {
     let row = tx.row(&format!("SELECT {COLUMNS} WHERE incident.id = ?1"), params![id.to_string()])?;
     row.as_ref().map(read).transpose()
+}
+
+/// All incidents that were opened in a span, oldest first.
+pub fn opened_within(tx: &Tx<'_>, (from, until): (Timestamp, Timestamp)) -> Stored<Vec<Incident>> {
+    let condition = "incident.opened_at >= ?1 AND incident.opened_at < ?2 ORDER BY incident.opened_at, incident.id";
+    tx.rows(&format!("SELECT {COLUMNS} WHERE {condition}"), params![from, until])?.iter().map(read).collect()
 }
 
 /// The newest incidents within the scope.
@@ -278,6 +291,10 @@ impl Query {
             let device = self.add(device);
             self.conditions.push(format!("device = {device}"));
         }
+        if let Some(code) = &filter.code {
+            let code = self.add(code);
+            self.conditions.push(format!("code = {code}"));
+        }
         if let Some((at, id)) = filter.before {
             let (at, id) = (self.add(at), self.add(id.to_string()));
             self.conditions.push(format!("(opened_at, id) < ({at}, {id})"));
@@ -315,12 +332,17 @@ fn read(row: &Row) -> Stored<Incident> {
         version: row.get("version")?,
         opened_at: row.get("opened_at")?,
         updated_at: row.get("updated_at")?,
-        device: key(row, "device", |text| text.parse().ok())?,
+        entry: key(row, "entry", Entry::parse)?,
+        code: row.get("code")?,
+        device: named(row, "device")?,
         device_names: (row.get("name_zh")?, row.get("name_en")?),
         place: key(row, "place", place)?,
         grid: grid.and_then(|grid| grid.parse().ok()),
         region: row.get("region")?,
-        rule: (key(row, "rule", |text| text.parse().ok())?, row.get("rule_version")?),
+        rule: match named(row, "rule")? {
+            Some(rule) => Some((rule, row.get("rule_version")?)),
+            None => None,
+        },
         n_events: row.get("n_events")?,
         n_firings: row.get("n_firings")?,
         n_devices: row.get("n_devices")?,
@@ -331,6 +353,14 @@ fn read(row: &Row) -> Stored<Incident> {
         supervised: row.get("supervised")?,
         n_escalated: row.get("n_escalated")?,
     })
+}
+
+/// An id; `None` for the empty text.
+fn named<T: std::str::FromStr>(row: &Row, column: &'static str) -> Stored<Option<T>> {
+    match row.get::<String>(column)?.as_str() {
+        "" => Ok(None),
+        _ => key(row, column, |text| text.parse().ok()).map(Some),
+    }
 }
 
 fn read_facts(row: &Row) -> Stored<Facts> {

@@ -192,7 +192,10 @@ fn subjects(tx: &Tx<'_>, ids: impl Iterator<Item = IncidentId>) -> Stored<BTreeM
     let mut subjects = BTreeMap::new();
     for id in ids {
         if let Some(incident) = incidents::load(tx, id)? {
-            let device = words::device(incident.device.as_str(), &incident.device_names);
+            let device = match &incident.device {
+                Some(device) => words::device(device.as_str(), &incident.device_names),
+                None => words::reporter(incident.entry),
+            };
             subjects.insert(id, Subject { opened_at: incident.opened_at, device });
         }
     }

@@ -96,6 +96,7 @@ fn stills(tx: &Tx<'_>, incident: IncidentId, (from, until): (Timestamp, Timestam
 }
 
 fn devices(tx: &Tx<'_>, incident: IncidentId) -> Stored<Vec<String>> {
-    let sql = "SELECT DISTINCT device FROM incident_device WHERE incident = ?1 ORDER BY device LIMIT 1000";
+    let sql =
+        "SELECT DISTINCT device FROM incident_device WHERE incident = ?1 AND device <> '' ORDER BY device LIMIT 1000";
     tx.rows(sql, params![incident.to_string()])?.iter().map(Row::first).collect()
 }

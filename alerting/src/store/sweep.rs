@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::{
     Stored, Tx,
     deletions::{Deleted, Receipt, Rule, doom, receipt},
-    sql::{Row, params},
+    sql::params,
 };
 use crate::{
     audit::retention::{ARCHIVE_MONTHS, months_before},
@@ -95,14 +95,20 @@ impl Sweep<'_> {
         Ok(rows.len() as u64)
     }
 
-    fn empty(&self, incident: &str) -> Stored<()> {
-        let stills = self.tx.rows("SELECT sha256 FROM incident_snapshot WHERE incident = ?1", params![incident])?;
-        let stills: Vec<String> = stills.iter().map(Row::first).collect::<Stored<_>>()?;
-        self.tx.execute("DELETE FROM incident_snapshot WHERE incident = ?1", params![incident])?;
-        for still in &stills {
-            self.receipt((Deleted::Still, &format!("incident/{incident}/still/{still}")), 1, Rule::Closed)?;
-            doom(self.tx, still, self.now)?;
+    fn pictures(&self, incident: &str, (kind, table): (Deleted, &str)) -> Stored<()> {
+        let rows = self.tx.rows(&format!("SELECT sha256 FROM {table} WHERE incident = ?1"), params![incident])?;
+        self.tx.execute(&format!("DELETE FROM {table} WHERE incident = ?1"), params![incident])?;
+        for row in &rows {
+            let picture: String = row.first()?;
+            self.receipt((kind, &format!("incident/{incident}/{}/{picture}", kind.as_str())), 1, Rule::Closed)?;
+            doom(self.tx, &picture, self.now)?;
         }
+        Ok(())
+    }
+
+    fn empty(&self, incident: &str) -> Stored<()> {
+        self.pictures(incident, (Deleted::Still, "incident_snapshot"))?;
+        self.pictures(incident, (Deleted::Attachment, "attachment"))?;
         // Another incident may show the same event.
         let n_events = self.tx.execute(
             "DELETE FROM event WHERE id IN (SELECT event FROM incident_event WHERE incident = ?1)

@@ -24,12 +24,16 @@ pub enum Asks {
 
 /// By operation id, as in `openapi.json`.
 pub const ROUTES: &[(&str, Asks)] = &[
+    ("attach_picture", Asks::Actions(&[Action::Attach])),
     ("break_glass", Asks::Actions(&[Action::BreakGlass])),
     ("current_session", Asks::SignedIn),
     ("decide_grant", Asks::Actions(&[Action::ApproveGrant, Action::RequestGrant])),
     ("export_stills", Asks::Actions(&[Action::Export])),
     ("follow_changes", Asks::Actions(&[Action::ReadIncident, Action::ReadDevices])),
+    ("get_attachment", Asks::Actions(&[Action::ReadAttachment])),
     ("get_incident", Asks::Actions(&[Action::ReadIncident])),
+    ("get_nuisance", Asks::Actions(&[Action::ReadRules, Action::ReadIncident])),
+    ("get_report", Asks::Actions(&[Action::ReadStatistics])),
     ("get_snapshot", Asks::Actions(&[Action::ViewStill])),
     ("give_command", Asks::Commands),
     ("list_audit", Asks::Actions(&[Action::ReadAudit])),
@@ -38,6 +42,8 @@ pub const ROUTES: &[(&str, Asks)] = &[
     ("list_holds", Asks::Actions(&[Action::ReadIncident, Action::SetRetention])),
     ("list_incidents", Asks::Actions(&[Action::ReadIncident])),
     ("list_rules", Asks::Actions(&[Action::ReadRules])),
+    ("make_note", Asks::Actions(&[Action::Supervise, Action::Acknowledge, Action::Comment])),
+    ("report_incident", Asks::Actions(&[Action::ReportIncident])),
     ("open_sealed", Asks::Actions(&[Action::ViewOriginal])),
     ("place_hold", Asks::Actions(&[Action::Hold])),
     ("release_stills", Asks::Actions(&[Action::Release])),

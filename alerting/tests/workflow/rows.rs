@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use xueliang_alerting::{
     deadline::ClockState::{Paused, Running, Stopped},
-    workflow::{
-        Actor, Command, Entry, Evaluation, Kind, Note, NoteInput, Rate, Rates, RefusedCommand, Role, State, enter,
-        note, notes_allowed,
-    },
+    workflow::{Actor, Command, Entry, Kind, Note, NoteInput, RefusedCommand, Role, State, enter, note, notes_allowed},
 };
 
 use crate::play::Play;
@@ -293,31 +290,6 @@ fn c20_a_job_counts_what_can_not_be_reopened_any_more() {
     assert_eq!((step.edge, step.course.state), (20, State::Evaluated));
     play.course = step.course;
     assert!(is_the_end(&play));
-}
-
-#[test]
-fn c20_four_rates_are_counted() {
-    use Command::{Close, Discard, Dispatch, Feedback, File, Handle, Redispatch, Report, Return, Rework, Verify, Void};
-    let play = Play::at(State::Closed);
-    let in_time = play.course.clocks.handling.as_ref();
-    let mut late = Play::at(State::Handling);
-    late.wait(120);
-    late.goes("handler", Role::DeptLiaison, Feedback, &[("result", "done")]);
-    late.goes("dispatcher", Role::Dispatcher, Verify, &[("verifier", "verifier")]);
-    let late = late.course.clocks.handling.as_ref();
-    let mut rates = Rates::default();
-    for evaluation in [
-        Evaluation::of(&[Discard], None),
-        Evaluation::of(&[Report, Void], None),
-        Evaluation::of(&[Report, File, Dispatch, Handle, Feedback, Verify, Close], in_time),
-        Evaluation::of(&[File, Dispatch, Return, Redispatch, Handle, Feedback, Rework, Feedback, Verify, Close], late),
-    ] {
-        rates.count(evaluation);
-    }
-    let rate = |n, of| Rate { n, of };
-    let expected = Rates { false_alarm: rate(1, 3), on_time: rate(1, 2), rework: rate(1, 2), returned: rate(1, 2) };
-    assert_eq!(rates, expected);
-    assert_eq!((rates.on_time.share(), Rate::default().share()), (Some(0.5), None));
 }
 
 #[test]

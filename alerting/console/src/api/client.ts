@@ -30,6 +30,11 @@ export function onSessionEnded(listener: () => void): () => void {
   return () => endedListeners.delete(listener);
 }
 
+/** The same token for requests whose body is a file. */
+export function csrfHeader(): Record<string, string> {
+  return csrfToken === null ? {} : { "x-csrf-token": csrfToken };
+}
+
 export function reportSessionEnded(): void {
   for (const listener of endedListeners) listener();
 }

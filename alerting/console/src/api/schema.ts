@@ -21,6 +21,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/break-glass": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Break the glass: a short grant alone, in an emergency, that is reviewed afterwards. */
+        post: operations["break_glass"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices": {
         parameters: {
             query?: never;
@@ -38,6 +55,76 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One's own grants, and those one may decide on. */
+        get: operations["list_grants"];
+        put?: never;
+        /** Ask for a grant. */
+        post: operations["request_grant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/grants/{id}/review": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say whether breaking the glass was right. */
+        post: operations["review_break_glass"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/grants/{id}/{step}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Approve, refuse or withdraw a request. */
+        post: operations["decide_grant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/holds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Holds of the last 90 days, for who may see the incident or says how long things are kept. */
+        get: operations["list_holds"];
+        put?: never;
+        /** Keep an incident's pictures beyond their end; with a grant to hold. */
+        post: operations["place_hold"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/incidents": {
         parameters: {
             query?: never;
@@ -48,7 +135,8 @@ export interface paths {
         /** The incidents in scope, newest first. */
         get: operations["list_incidents"];
         put?: never;
-        post?: never;
+        /** Report an incident that a person saw. */
+        post: operations["report_incident"];
         delete?: never;
         options?: never;
         head?: never;
@@ -64,6 +152,40 @@ export interface paths {
         };
         /** One incident. */
         get: operations["get_incident"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}/attachments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Attach a picture: a JPEG, PNG or WebP of at most 10 MB. Nothing of the file but its pixels is kept. */
+        post: operations["attach_picture"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}/attachments/{sha256}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A picture that somebody attached to an incident. */
+        get: operations["get_attachment"];
         put?: never;
         post?: never;
         delete?: never;
@@ -89,6 +211,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/incidents/{id}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** An incident's redacted stills with a manifest, as a ZIP file; with a grant to export. */
+        get: operations["export_stills"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}/notes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Write beside an incident: supervise it, acknowledge that it is due, comment on it. */
+        post: operations["make_note"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same to be published; with a grant to release. */
+        get: operations["release_stills"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}/sealed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where what was not redacted is, with a grant to see it: nothing of it is kept here. */
+        get: operations["open_sealed"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/incidents/{id}/snapshots/{sha256}": {
         parameters: {
             query?: never;
@@ -98,6 +288,40 @@ export interface paths {
         };
         /** A redacted still of an incident. */
         get: operations["get_snapshot"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nuisance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which categories, rules and devices raise what people then discard, and what to change. */
+        get: operations["get_nuisance"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/reports/{period}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A report of a week (`2026-W40`) or a month (`2026-10`) of the deployer's calendar. */
+        get: operations["get_report"];
         put?: never;
         post?: never;
         delete?: never;
@@ -185,6 +409,37 @@ export interface components {
             /** @description Where it leads. */
             to: string;
         };
+        /** @description A note that this session may make now. */
+        AllowedNote: {
+            /** @description The button's text. */
+            label: components["schemas"]["Bilingual"];
+            /** @description True when it must say something. */
+            needs_text: boolean;
+            /** @description Its key. */
+            note: string;
+        };
+        /** @description A picture that somebody attached; nothing in it is covered, so it is shown like a still: for a purpose and a reason. */
+        Attachment: {
+            /** @description The account. */
+            account: string;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /**
+             * Format: int32
+             * @description Height in pixels.
+             */
+            height: number;
+            /** @description SHA-256 of the JPEG. */
+            sha256: string;
+            /**
+             * Format: int32
+             * @description Width in pixels.
+             */
+            width: number;
+        };
         /** @description Rows of the audit. */
         AuditPage: {
             /** @description Newest first. */
@@ -257,6 +512,21 @@ export interface components {
             en: string;
             /** @description 中文 */
             zh: string;
+        };
+        /** @description Glass to be broken. */
+        BreakGlassRequest: {
+            /**
+             * Format: uuid
+             * @description The incident.
+             */
+            incident: string;
+            /**
+             * Format: int32
+             * @description For how many minutes, at most 15.
+             */
+            minutes?: number;
+            /** @description Why, in words. */
+            reason: string;
         };
         /** @description Something that a command must carry. */
         CommandField: {
@@ -377,8 +647,210 @@ export interface components {
             /** @description The zone. */
             zone: string | null;
         };
+        /** @description A grant, or a request for one. */
+        Grant: {
+            /** @description What it is for: `view_original`, `export`, `release` or `hold`. */
+            action: string;
+            /** @description True for broken glass, which nobody approved. */
+            break_glass: boolean;
+            /** @description The case of a hold. */
+            case: string | null;
+            /** @description The responsible unit's consent. */
+            consent: string | null;
+            /**
+             * Format: int32
+             * @description The days of a hold.
+             */
+            days: number | null;
+            document: null | components["schemas"]["GrantDocument"];
+            /** @description Who refused it or took it back. */
+            ended_by: string | null;
+            /** @description Why, in words. */
+            ended_note: string | null;
+            /**
+             * Format: date-time
+             * @description Until when it holds.
+             */
+            expires_at: string | null;
+            /**
+             * Format: date-time
+             * @description From when the pictures are.
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description Since when it is granted.
+             */
+            granted_at: string | null;
+            /** @description Its id. */
+            id: string;
+            /** @description The incident. */
+            incident: string;
+            /** @description What this session may do with it: `approve`, `refuse`, `withdraw`, `review`. */
+            may: string[];
+            /**
+             * Format: int32
+             * @description For how many minutes it holds once given.
+             */
+            minutes: number;
+            /** @description The privacy officer who approved. */
+            privacy_officer: string | null;
+            /** @description What for. */
+            purpose: string;
+            /** @description Why, in words. */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            requested_at: string;
+            /** @description Who asked. */
+            requester: string;
+            review: null | components["schemas"]["GrantReview"];
+            /**
+             * Format: date-time
+             * @description Until when broken glass is to be reviewed.
+             */
+            review_due_at: string | null;
+            /** @description `requested`, `approved` (once), `granted`, `refused`, `withdrawn`, `lapsed` or `expired`. */
+            state: string;
+            /** @description The supervisor who approved. */
+            supervisor: string | null;
+            /**
+             * Format: date-time
+             * @description Until when they are.
+             */
+            until: string;
+            /**
+             * Format: int64
+             * @description Counts its steps from 1; steps name the one they saw.
+             */
+            version: number;
+        };
+        /** @description A document by which an organ of state asks. */
+        GrantDocument: {
+            /** @description The law and article that it rests on. */
+            basis: string;
+            /**
+             * Format: date-time
+             * @description From when it asks for pictures.
+             */
+            from: string;
+            /** @description Its number. */
+            number: string;
+            /** @description The two officers who show it. */
+            officers: components["schemas"]["GrantOfficer"][];
+            /**
+             * Format: date-time
+             * @description Until when.
+             */
+            until: string;
+        };
+        /** @description Broken glass to be reviewed, and grants of the last 30 days. */
+        GrantList: {
+            /** @description One's own, those one signed, and those one may decide on; broken glass to be reviewed first, then the newest. */
+            items: components["schemas"]["Grant"][];
+        };
+        /** @description An officer of an organ of state. */
+        GrantOfficer: {
+            /** @description The number of the officer's own document. */
+            document: string;
+            /** @description The unit. */
+            unit: string;
+        };
+        /** @description A request for a grant. */
+        GrantRequest: {
+            /** @description What needs the grant: `view_original`, `export`, `release` or `hold`. */
+            action: string;
+            /** @description The case that pictures are held for; with a hold, and only then. */
+            case?: string | null;
+            /** @description Where the consent of the responsible unit stands in its files; with `data_subject_access`, and only then. */
+            consent?: string | null;
+            /**
+             * Format: int32
+             * @description For how many days they are held, at most 30.
+             */
+            days?: number | null;
+            document?: null | components["schemas"]["GrantDocument"];
+            /**
+             * Format: date-time
+             * @description From when the pictures are.
+             */
+            from: string;
+            /**
+             * Format: uuid
+             * @description The incident whose pictures it is about.
+             */
+            incident: string;
+            /**
+             * Format: int32
+             * @description For how many minutes it is to hold, at most 240.
+             */
+            minutes?: number;
+            /** @description What for. */
+            purpose: components["schemas"]["Purpose"];
+            /** @description Why, in words. */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description Until when they are.
+             */
+            until: string;
+        };
+        /** @description What somebody said of broken glass. */
+        GrantReview: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description Who. */
+            by: string;
+            /** @description Whether it was right. */
+            justified: boolean;
+            /** @description Why, in words. */
+            note: string;
+        };
+        /** @description Pictures that are kept beyond their end. */
+        Hold: {
+            /** @description True until then. */
+            active: boolean;
+            /** @description The case. */
+            case: string;
+            /**
+             * Format: date-time
+             * @description When it ends; a new grant renews it.
+             */
+            ends_at: string;
+            /** @description The grant that it rests on. */
+            grant: string;
+            /** @description The incident. */
+            incident: string;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            placed_at: string;
+            /** @description Who placed it. */
+            placed_by: string;
+        };
+        /** @description Holds of the last 90 days. */
+        HoldList: {
+            /** @description Newest first. */
+            items: components["schemas"]["Hold"][];
+        };
+        /** @description A hold to be placed. */
+        HoldRequest: {
+            /**
+             * Format: uuid
+             * @description The grant to hold; it names incident, case and days.
+             */
+            grant: string;
+        };
         /** @description An incident with all that belongs to it. */
         Incident: components["schemas"]["IncidentSummary"] & {
+            /** @description What people attached, oldest first. */
+            attachments: components["schemas"]["Attachment"][];
             /**
              * Format: int32
              * @description Which attempt this is, from 1.
@@ -390,6 +862,8 @@ export interface components {
             deadlines: components["schemas"]["Deadline"][];
             /** @description The newest linked events. */
             events: components["schemas"]["EventRow"][];
+            /** @description What this session may write beside it now. */
+            notes: components["schemas"]["AllowedNote"][];
             /** @description What happened to it, oldest first. */
             timeline: components["schemas"]["TimelineRow"][];
             /** @description What made it fire. */
@@ -410,13 +884,16 @@ export interface components {
         IncidentSummary: {
             /** @description Its category. */
             category: string;
-            /** @description The device. */
-            device: components["schemas"]["DeviceRef"];
+            /** @description Its code, once it is a case. */
+            code: string | null;
+            device: null | components["schemas"]["DeviceRef"];
             /**
              * Format: date-time
              * @description When the clock that runs is used up.
              */
             due_at: string | null;
+            /** @description Where it comes from: `rule`, `grid_worker` or `hotline`. */
+            entry: string;
             /** @description A detection is a lead, not evidence: always false. */
             evidentiary: boolean;
             /** @description The grid. */
@@ -452,8 +929,7 @@ export interface components {
             opened_at: string;
             /** @description The zone or line. */
             place: string | null;
-            /** @description The rule that opened it. */
-            rule: components["schemas"]["RuleRef"];
+            rule: null | components["schemas"]["RuleRef"];
             snapshot: null | components["schemas"]["Snapshot"];
             /** @description Where it stands. */
             state: string;
@@ -474,6 +950,65 @@ export interface components {
              */
             version: number;
         };
+        /** @description A note beside an incident. */
+        NoteRequest: {
+            /** @description What else it carries: `clock` for an acknowledgement. */
+            fields?: {
+                [key: string]: string;
+            };
+            /** @description `supervise`, `acknowledge` or `comment`. */
+            note: string;
+            /** @description In words; needed to supervise and to comment. */
+            text?: string | null;
+        };
+        /** @description What of that which machines raised was nothing. */
+        NuisancePage: {
+            /** @description Per category, those with most discarded first. */
+            categories: components["schemas"]["NuisanceRow"][];
+            /**
+             * Format: int32
+             * @description How many days back it was counted.
+             */
+            days: number;
+            /** @description Per camera or sensor. */
+            devices: components["schemas"]["NuisanceRow"][];
+            /** @description Per rule. */
+            rules: components["schemas"]["NuisanceRow"][];
+        };
+        /** @description Of one category, rule or device. */
+        NuisanceRow: {
+            /** @description Its key or id. */
+            key: string;
+            /**
+             * Format: int64
+             * @description How many of them a person discarded.
+             */
+            n_discarded: number;
+            /**
+             * Format: int64
+             * @description How many of them a person judged.
+             */
+            n_judged: number;
+            /**
+             * Format: int64
+             * @description How many incidents it raised.
+             */
+            n_raised: number;
+            /** @description What people read. */
+            name: components["schemas"]["Bilingual"];
+            /**
+             * Format: double
+             * @description Discarded by raised, 0 to 1.
+             */
+            rate: number;
+            reason: null | components["schemas"]["Bilingual"];
+            suggestion: null | components["schemas"]["Bilingual"];
+        };
+        /**
+         * Format: binary
+         * @description A ZIP file; only its description is used.
+         */
+        Package: string;
         /** @description An error (RFC 9457). */
         Problem: {
             /** @description What is wrong with this request. */
@@ -490,12 +1025,46 @@ export interface components {
             /** @description Always `about:blank`. */
             type: string;
         };
+        /**
+         * @description What a still is looked at for (RULES P07); closed.
+         * @enum {string}
+         */
+        Purpose: "public_safety_watch" | "incident_handling" | "emergency_response" | "statutory_request" | "data_subject_access" | "device_maintenance" | "compliance_audit" | "aggregate_statistics";
         /** @description A reason to choose. */
         ReasonOption: {
             /** @description Its code. */
             code: string;
             /** @description In words. */
             label: components["schemas"]["Bilingual"];
+        };
+        /** @description A report; each row is an object by column keys. */
+        Report: Record<string, never>;
+        /** @description An incident that a person saw, or was told of. */
+        ReportRequest: {
+            /** @description Its category. */
+            category: string;
+            /** @description `grid_worker`: seen on site; `hotline`: told by somebody who called. Nothing is kept of who called. */
+            entry: string;
+            /** @description Its grid: 4 to 20 digits. */
+            grid: string;
+            /** @description Where exactly: longitude and latitude, WGS-84 degrees. */
+            position?: number[] | null;
+            /** @description What it is, in words. */
+            text: string;
+            /** @description How urgent it is, `A`, `B` or `C`; `B` when left out. */
+            urgency?: string | null;
+        };
+        /** @description What somebody says of broken glass. */
+        ReviewRequest: {
+            /** @description Whether it was right. */
+            justified: boolean;
+            /** @description Why, in words. */
+            note: string;
+            /**
+             * Format: int64
+             * @description The version that the person saw.
+             */
+            version: number;
         };
         /** @description A role in a region until a time. */
         RoleGrant: {
@@ -551,6 +1120,32 @@ export interface components {
              */
             version: number;
         };
+        /** @description What a grant to see what was not redacted opens. Nothing of that is kept here: the recorders have it. */
+        Sealed: {
+            /** @description To whom it is open. */
+            account: string;
+            /** @description The devices whose recorder has the pictures. */
+            devices: string[];
+            /**
+             * Format: date-time
+             * @description Until when it is open.
+             */
+            expires_at: string | null;
+            /**
+             * Format: date-time
+             * @description From when.
+             */
+            from: string;
+            /** @description Always false: no picture that was not redacted is kept here. */
+            kept_here: boolean;
+            /** @description What to do with this. */
+            text: components["schemas"]["Bilingual"];
+            /**
+             * Format: date-time
+             * @description Until when.
+             */
+            until: string;
+        };
         /** @description Who is signed in. */
         Session: {
             /** @description The account. */
@@ -578,6 +1173,16 @@ export interface components {
              * @description Width in pixels.
              */
             width: number;
+        };
+        /** @description A step of a request. */
+        StepRequest: {
+            /** @description In words. */
+            note?: string | null;
+            /**
+             * Format: int64
+             * @description The version that the person saw.
+             */
+            version: number;
         };
         /**
          * Format: binary
@@ -689,6 +1294,72 @@ export interface operations {
             };
         };
     };
+    break_glass: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The same for each repetition of one request. */
+                "idempotency-key": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BreakGlassRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Grant"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_devices: {
         parameters: {
             query?: never;
@@ -724,6 +1395,329 @@ export interface operations {
             };
         };
     };
+    list_grants: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrantList"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    request_grant: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The same for each repetition of one request. */
+                "idempotency-key": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GrantRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Grant"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    review_break_glass: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The same for each repetition of one request. */
+                "idempotency-key": string;
+            };
+            path: {
+                /** @description The grant. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReviewRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Grant"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    decide_grant: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The same for each repetition of one request. */
+                "idempotency-key": string;
+            };
+            path: {
+                /** @description The grant. */
+                id: string;
+                /** @description `approve`, `refuse` or `withdraw`. */
+                step: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StepRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Grant"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_holds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HoldList"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    place_hold: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HoldRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hold"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_incidents: {
         parameters: {
             query?: {
@@ -737,6 +1731,8 @@ export interface operations {
                 region?: string;
                 /** @description Only what is named for this device. */
                 device?: string;
+                /** @description Only the case with this code. */
+                code?: string;
                 /** @description How many, at most 200. */
                 limit?: number;
                 /** @description The `next` of the page before. */
@@ -782,6 +1778,80 @@ export interface operations {
             };
         };
     };
+    report_incident: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The same for each repetition of one report. */
+                "idempotency-key": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReportRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Incident"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_incident: {
         parameters: {
             query?: never;
@@ -800,6 +1870,146 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Incident"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    attach_picture: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The same for each repetition of one picture. */
+                "idempotency-key": string;
+            };
+            path: {
+                /** @description The incident. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "image/jpeg": components["schemas"]["Still"];
+                "image/png": components["schemas"]["Still"];
+                "image/webp": components["schemas"]["Still"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Incident"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_attachment: {
+        parameters: {
+            query: {
+                /** @description The purpose. */
+                purpose: "public_safety_watch" | "incident_handling" | "emergency_response" | "statutory_request" | "data_subject_access" | "device_maintenance" | "compliance_audit" | "aggregate_statistics";
+                /** @description The reason, in words. */
+                reason: string;
+            };
+            header?: never;
+            path: {
+                /** @description The incident. */
+                id: string;
+                /** @description The picture. */
+                sha256: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": components["schemas"]["Still"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
             401: {
@@ -897,6 +2107,274 @@ export interface operations {
             };
         };
     };
+    export_stills: {
+        parameters: {
+            query: {
+                /** @description The grant. */
+                grant: string;
+                /** @description From when; left out, from the grant's beginning on. */
+                from?: string;
+                /** @description Until when; left out, until the grant's end. */
+                until?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The incident. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": components["schemas"]["Package"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    make_note: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The same for each repetition of one note. */
+                "idempotency-key": string;
+            };
+            path: {
+                /** @description The incident. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NoteRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Incident"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    release_stills: {
+        parameters: {
+            query: {
+                /** @description The grant. */
+                grant: string;
+                /** @description From when; left out, from the grant's beginning on. */
+                from?: string;
+                /** @description Until when; left out, until the grant's end. */
+                until?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The incident. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": components["schemas"]["Package"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    open_sealed: {
+        parameters: {
+            query: {
+                /** @description The grant. */
+                grant: string;
+                /** @description From when; left out, from the grant's beginning on. */
+                from?: string;
+                /** @description Until when; left out, until the grant's end. */
+                until?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The incident. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sealed"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_snapshot: {
         parameters: {
             query: {
@@ -949,6 +2427,115 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_nuisance: {
+        parameters: {
+            query?: {
+                /** @description How many days back, 1 to 92; 30 when left out. */
+                days?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NuisancePage"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_report: {
+        parameters: {
+            query?: {
+                /** @description `json`, `csv` or `xlsx`; `json` when left out. */
+                format?: string;
+                /** @description `in_scope` for people who may see each incident; `published` for anybody: small counts are withheld. `in_scope` when left out. */
+                audience?: string;
+                /** @description Only what lies in this region: the beginning of its code. */
+                region?: string;
+                /** @description By how many digits of their codes grids are told apart; all when left out. */
+                digits?: number;
+                /** @description The length of a part of the day in the heat map, minutes: at least 15. 60 when left out. */
+                bin_min?: number;
+                /** @description `zh` or `en`, for CSV and XLSX; `zh` when left out. */
+                language?: string;
+                /** @description One table of it by its key, for CSV; all when left out. */
+                table?: string;
+            };
+            header?: never;
+            path: {
+                /** @description A week such as 2026-W40 or a month such as 2026-10. */
+                period: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Report"];
+                    "text/csv": string;
+                    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": string;
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

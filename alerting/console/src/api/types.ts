@@ -14,6 +14,9 @@ export type Snapshot = Schemas["Snapshot"];
 export type Device = Schemas["Device"];
 export type Bilingual = Schemas["Bilingual"];
 export type Value = Schemas["Value"];
+export type Attachment = Schemas["Attachment"];
+export type NuisancePage = Schemas["NuisancePage"];
+export type NuisanceRow = Schemas["NuisanceRow"];
 
 export type Urgency = "A" | "B" | "C";
 

@@ -16,6 +16,7 @@ import { darkTheme, lightTheme } from "./theme";
 
 const DutyPage = lazy(() => import("../duty/DutyPage"));
 const IncidentPage = lazy(() => import("../incident/IncidentPage"));
+const CountsPage = lazy(() => import("../counts/CountsPage"));
 const DevicesPage = lazy(() => import("../devices/DevicesPage"));
 
 export function App() {
@@ -73,6 +74,8 @@ function Page() {
       return <IncidentPage key={route.id} id={route.id} />;
     case "devices":
       return <DevicesPage />;
+    case "counts":
+      return <CountsPage />;
     case "unknown":
       return <Notice icon="empty" title={t("app.not_found")} action={<Link to={{ page: "duty" }}>{t("app.to_duty")}</Link>} />;
   }

@@ -19,6 +19,7 @@ import { useSession } from "./session";
 const PAGES: readonly { route: Route; label: Key }[] = [
   { route: { page: "duty" }, label: "nav.duty" },
   { route: { page: "devices" }, label: "nav.devices" },
+  { route: { page: "counts" }, label: "nav.counts" },
 ];
 
 export function Frame({ session, children }: { session: Session; children: ReactNode }) {

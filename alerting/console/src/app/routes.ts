@@ -4,6 +4,7 @@ export type Route =
   | { page: "duty" }
   | { page: "incident"; id: string }
   | { page: "devices" }
+  | { page: "counts" }
   | { page: "unknown" };
 
 export function routeOf(path: string): Route {
@@ -11,6 +12,7 @@ export function routeOf(path: string): Route {
   const [first, second] = parts;
   if (first === undefined) return { page: "duty" };
   if (first === "devices" && parts.length === 1) return { page: "devices" };
+  if (first === "counts" && parts.length === 1) return { page: "counts" };
   if (first === "incidents" && second !== undefined && parts.length === 2) return incidentRoute(second);
   return { page: "unknown" };
 }
@@ -21,6 +23,8 @@ export function pathOf(route: Route): string {
       return `/incidents/${encodeURIComponent(route.id)}`;
     case "devices":
       return "/devices";
+    case "counts":
+      return "/counts";
     case "duty":
     case "unknown":
       return "/";

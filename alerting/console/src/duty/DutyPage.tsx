@@ -5,6 +5,7 @@ import { useEffect, useRef, useState } from "react";
 import { SUSPECTED, type Incident } from "../api/types";
 import { SIDE_BY_SIDE, useMedia } from "../app/media";
 import { go } from "../app/navigation";
+import { useSession } from "../app/session";
 import { FailureNotice, Loading, Notice } from "../app/states";
 import { useLanguage } from "../i18n/language";
 import { DISCARD, REPORT } from "../incident/commands";
@@ -15,6 +16,7 @@ import { IncidentRows } from "./IncidentRows";
 import { dutyKey, keyPress } from "./keys";
 import { neighbour, successor } from "./list";
 import { Preview } from "./Preview";
+import { ReportDialog } from "./ReportDialog";
 import { useDutyList, type DutyListAccess } from "./useDutyList";
 import "../incident/incident.css";
 import "./duty.css";
@@ -25,6 +27,8 @@ export default function DutyPage() {
   const [filter, setFilter] = useState<Filter>("suspected");
   const [selected, setSelected] = useState<string | null>(null);
   const [scrolled, setScrolled] = useState(false);
+  const [reporting, setReporting] = useState(false);
+  const entry = useEntry();
   const access = useDutyList(filter, selected !== null || scrolled);
   const { list } = access;
   const rows = useRef<HTMLDivElement>(null);
@@ -68,7 +72,14 @@ export default function DutyPage() {
     <div className={wide ? "duty duty-wide" : "duty"}>
       <section className="duty-list" aria-label={t("duty.list")}>
         <h1 className="unseen">{t("duty.title")}</h1>
-        <FilterBar filter={filter} counts={access.counts} choose={narrow} />
+        <div className="duty-head">
+          <FilterBar filter={filter} counts={access.counts} choose={narrow} />
+          {entry !== null && (
+            <Button size="small" data-testid="report" onClick={() => setReporting(true)}>
+              {t("report.open")}
+            </Button>
+          )}
+        </div>
         {list.waiting.length > 0 && (
           <button type="button" className="new-bar" onClick={showNew} aria-live="polite">
             {t("duty.new_items", { n: list.waiting.length })} <kbd>N</kbd>
@@ -80,8 +91,19 @@ export default function DutyPage() {
       </section>
       {wide && <Preview id={selected} commands={commands} />}
       {commands.dialog}
+      {reporting && entry !== null && (
+        <ReportDialog entry={entry} onDone={({ id }) => go({ page: "incident", id })} onClose={() => setReporting(false)} />
+      )}
     </div>
   );
+}
+
+/** How what this person reports comes in; null for those who report nothing (RULES C, edge 4). */
+function useEntry(): string | null {
+  const { state } = useSession();
+  const roles = state.kind === "signed_in" ? state.session.roles.map(({ role }) => role) : [];
+  if (roles.includes("operator")) return "hotline";
+  return roles.includes("grid_worker") ? "grid_worker" : null;
 }
 
 interface RowsProps {

@@ -55,12 +55,13 @@ const Row = memo(function Row({ incident, showState }: { incident: IncidentSumma
           <UrgencyMark urgency={incident.urgency} />
           <strong>{term("category", incident.category)}</strong>
           {showState && <StateTag state={incident.state} />}
+          {incident.supervised && <span className="state state-supervised">{t("incident.supervised")}</span>}
         </p>
         <p className="row-summary">{pick(incident.summary)}</p>
       </div>
       <div className="row-where">
         <p>{incident.place ?? incident.grid ?? "—"}</p>
-        <p className="quiet">{pick(incident.device.name)}</p>
+        <p className="quiet">{incident.device === null ? term("entry", incident.entry) : pick(incident.device.name)}</p>
       </div>
       <p className="row-count" title={t("duty.events_label", { n: incident.n_events })}>
         {t("duty.events", { n: incident.n_events })}

@@ -6,14 +6,15 @@ import { useLanguage } from "../i18n/language";
 import { dateTime } from "../i18n/time";
 
 export function Facts({ incident }: { incident: Incident }) {
-  const { t, pick } = useLanguage();
+  const { t, term, pick } = useLanguage();
   const facts: [string, ReactNode][] = [
     [t("incident.place"), incident.place ?? "—"],
-    [t("incident.device"), pick(incident.device.name)],
+    [t("incident.device"), incident.device === null ? term("entry", incident.entry) : pick(incident.device.name)],
+    [t("incident.code"), incident.code ?? "—"],
     [t("incident.grid"), incident.grid ?? "—"],
     [t("incident.opened"), dateTime(incident.opened_at)],
     [t("incident.updated"), dateTime(incident.updated_at)],
-    [t("incident.rule"), t("incident.rule_version", { id: incident.rule.id, version: incident.rule.version })],
+    [t("incident.rule"), incident.rule === null ? "—" : t("incident.rule_version", { id: incident.rule.id, version: incident.rule.version })],
     [t("incident.attempts"), incident.attempts],
     [t("incident.id"), <code key="id">{incident.id}</code>],
   ];
@@ -49,12 +50,13 @@ export function Values({ values }: { values: readonly Value[] }) {
 
 /** Category, urgency and state: the same head over the preview and the page. */
 export function Head({ incident }: { incident: IncidentSummary }) {
-  const { term, pick } = useLanguage();
+  const { t, term, pick } = useLanguage();
   return (
     <div className="incident-head">
       <UrgencyMark urgency={incident.urgency} />
       <h2>{term("category", incident.category)}</h2>
       <StateTag state={incident.state} />
+      {incident.supervised && <span className="state state-supervised">{t("incident.supervised")}</span>}
       <p>{pick(incident.summary)}</p>
     </div>
   );

@@ -6,10 +6,13 @@ import type { Incident } from "../api/types";
 import { Link } from "../app/navigation";
 import { FailureNotice, Loading } from "../app/states";
 import { useLanguage } from "../i18n/language";
+import { Attachments } from "./Attachments";
 import { CommandBar } from "./CommandBar";
+import { Deadlines } from "./Deadlines";
 import { Events } from "./Events";
 import { Facts, Head, Values } from "./Facts";
 import { Lead } from "./Lead";
+import { Notes } from "./Notes";
 import { shownOf } from "./shown";
 import { Snapshot } from "./Snapshot";
 import { Timeline } from "./Timeline";
@@ -51,9 +54,16 @@ function Loaded({ incident, load }: { incident: Incident; load: IncidentLoad }) 
           </Section>
           <Section title={t("incident.timeline")}>
             <Timeline rows={incident.timeline} />
+            <Notes incident={incident} done={load.replace} />
+          </Section>
+          <Section title={`${t("attachments.title")} · ${incident.attachments.length}`}>
+            <Attachments incidentId={incident.id} attachments={incident.attachments} />
           </Section>
         </div>
         <div>
+          <Section title={t("deadlines.title")}>
+            <Deadlines incident={incident} />
+          </Section>
           <Section title={t("incident.values")}>
             <Values values={incident.values} />
           </Section>

@@ -73,7 +73,8 @@ interface ImageLoad {
 
 const NOTHING: ImageLoad = { url: null, image: null, failure: null };
 
-function useImage(url: string | null): ImageLoad {
+/** A picture as an address of this page; fetched, so that the server's reason is seen when it refuses. */
+export function useImage(url: string | null): ImageLoad {
   const [load, setLoad] = useState<ImageLoad>(NOTHING);
   useEffect(() => {
     if (url === null) return;

@@ -17,7 +17,7 @@ export function Timeline({ rows }: { rows: readonly TimelineRow[] }) {
           <time>{clockTime(row.at, now)}</time>
           <div>
             <p>
-              <StateTag state={row.to} />
+              {row.from === row.to ? <span className="state">{language.term("action", row.action)}</span> : <StateTag state={row.to} />}
               <strong>{actorName(row, language)}</strong>
             </p>
             {row.reason != null && (

@@ -114,6 +114,9 @@ fn p16_what_a_closed_incident_showed_goes_once_with_receipts() {
             open(tx, 1)?;
             open(tx, 2)?;
             link(tx, 2, 1)?;
+            let sql = "INSERT INTO attachment (incident, sha256, account, at, width, height)
+                VALUES (?1, ?2, 'a', 0, 1, 1)";
+            tx.execute(sql, params![id(1), still(9)])?;
             end(tx, 1, ("closed", 0))
         };
         store.write_blocking(fill).unwrap();
@@ -121,23 +124,25 @@ fn p16_what_a_closed_incident_showed_goes_once_with_receipts() {
         assert_eq!((shown(store, 1), receipts(store).len()), ((1, 1), 0));
         sweep_all(store, KEEP_DAYS * DAY + 1);
         assert_eq!((shown(store, 1), shown(store, 2)), ((0, 0), (2, 2)), "the other one is open");
-        assert_eq!(receipts(store), [format!("still incident/{}/still/{} 1 closed", id(1), still(1))]);
+        let told = ["still", "attachment"].into_iter().zip([still(1), still(9)]);
+        let told = told.map(|(kind, picture)| format!("{kind} incident/{}/{kind}/{picture} 1 closed", id(1)));
+        assert_eq!(receipts(store), told.collect::<Vec<_>>());
         let told = store.write_blocking(|tx| {
             let doomed: i64 = tx.value("SELECT count(*) FROM doomed_still", &[])?;
             let snapshot: Option<String> = tx.value("SELECT snapshot FROM incident WHERE id = ?1", params![id(1)])?;
             Ok((doomed, snapshot))
         });
-        assert_eq!(told.unwrap(), (0, None), "no file goes while an incident shows it");
+        assert_eq!(told.unwrap(), (1, None), "no file goes while an incident shows it");
 
         store.write_blocking(|tx| end(tx, 2, ("closed", DAY))).unwrap();
         sweep_all(store, (KEEP_DAYS + 1) * DAY + 1);
         sweep_all(store, (KEEP_DAYS + 9) * DAY);
         assert_eq!(shown(store, 2), (0, 0));
         let told = receipts(store);
-        assert_eq!(told.len(), 4, "{told:?}");
-        assert_eq!(told[3], format!("events incident/{} 2 closed", id(2)));
+        assert_eq!(told.len(), 5, "{told:?}");
+        assert_eq!(told[4], format!("events incident/{} 2 closed", id(2)));
         let n_doomed = store.write_blocking(|tx| tx.value::<i64>("SELECT count(*) FROM doomed_still", &[]));
-        assert_eq!(n_doomed.unwrap(), 2);
+        assert_eq!(n_doomed.unwrap(), 3);
     });
 }
 

@@ -111,8 +111,9 @@ pub struct IncidentChanged {
     /// Counts its changes from 1.
     #[schemars(range(min = 1))]
     pub version: u64,
-    /// Where it happens.
-    pub device: DeviceId,
+    /// The device that saw it; none when a person reported it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceId>,
     /// A detection is a lead, not evidence: always false.
     #[serde(deserialize_with = "only_false")]
     #[schemars(extend("const" = false))]

@@ -27,8 +27,9 @@ CREATE TABLE hold (
 CREATE INDEX hold_of_incident ON hold (incident, ends_at);
 CREATE INDEX hold_newest ON hold (placed_at DESC);
 
--- When an incident's stills and events were deleted.
+-- When an incident's stills, attachments and events were deleted.
 ALTER TABLE incident ADD COLUMN emptied_at INTEGER;
 CREATE INDEX incident_to_empty ON incident (id) WHERE is_open = 0 AND emptied_at IS NULL;
 CREATE INDEX incident_snapshot_of ON incident_snapshot (sha256);
+CREATE INDEX attachment_of ON attachment (sha256);
 CREATE INDEX incident_event_of ON incident_event (event);
