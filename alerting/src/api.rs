@@ -31,12 +31,15 @@ mod audit;
 mod commands;
 mod described;
 mod devices;
+mod grants;
 mod health;
+mod holds;
 mod incidents;
 mod notes;
 mod person;
 mod problem;
 mod reports;
+mod sealed;
 mod session;
 pub mod shapes;
 mod snapshots;
@@ -147,6 +150,14 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(devices::rules))
         .routes(routes!(devices::statics))
         .routes(routes!(audit::list))
+        .routes(routes!(grants::request, grants::list))
+        .routes(routes!(grants::decide))
+        .routes(routes!(grants::break_glass))
+        .routes(routes!(grants::review))
+        .routes(routes!(holds::place_one, holds::list))
+        .routes(routes!(sealed::export))
+        .routes(routes!(sealed::release))
+        .routes(routes!(sealed::sealed))
 }
 
 async fn within_time(request: Request, next: Next) -> Response {

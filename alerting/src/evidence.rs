@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use xueliang_events::values::Digest;
 
@@ -43,6 +44,37 @@ impl Evidence {
         }
     }
 
+    /// Removes a kept still.
+    pub fn remove(&self, digest: &Digest) -> io::Result<()> {
+        fs::remove_file(self.to.join(relative(digest)))
+    }
+
+    /// What was put on one of the 256 shelves before a time.
+    pub fn older_than(&self, shelf: u8, old: Timestamp) -> io::Result<Found> {
+        let name = hex::encode([shelf]);
+        let folder = self.to.join(&name);
+        let mut found = Found::default();
+        if !folder.exists() {
+            return Ok(found);
+        }
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            let put_at = entry.metadata().and_then(|metadata| metadata.modified())?;
+            if Timestamp::try_from(put_at).is_ok_and(|put_at| put_at >= old) {
+                continue;
+            }
+            let file = entry.path();
+            let (stem, extension) = (file.file_stem(), file.extension().map(|extension| extension.to_string_lossy()));
+            let digest = stem.and_then(|rest| Digest::try_from(format!("{name}{}", rest.to_string_lossy())).ok());
+            match (digest, extension.as_deref()) {
+                (Some(digest), Some("jpg")) => found.stills.push(digest),
+                (Some(_), Some(extension)) if extension.starts_with("part") => found.torn.push(file),
+                _ => tracing::warn!(file = %file.display(), "this is no still of ours, it stays"),
+            }
+        }
+        Ok(found)
+    }
+
     /// Keeps a picture that people attached.
     pub fn put(&self, digest: &Digest, bytes: &[u8]) -> io::Result<()> {
         let kept = self.to.join(relative(digest));
@@ -53,6 +85,15 @@ impl Evidence {
     pub fn load(&self, digest: &Digest) -> Option<Vec<u8>> {
         read(&self.to.join(relative(digest)), digest).ok()
     }
+}
+
+/// What lies on a shelf.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Stills.
+    pub stills: Vec<Digest>,
+    /// What a crash left of copying one.
+    pub torn: Vec<PathBuf>,
 }
 
 /// Where a still stands in a folder of stills.

@@ -93,7 +93,7 @@ impl Grouping<'_> {
             params![firing.id.to_string(), incident.to_string(), firing.at],
         )?;
         if let Some(snapshot) = &firing.snapshot {
-            self.keep_still(incident, snapshot)?;
+            self.keep_still(incident, snapshot, firing.at)?;
         }
         for event in &firing.events {
             self.link(incident, *event)?;
@@ -207,17 +207,17 @@ impl Grouping<'_> {
         self.tx.execute("UPDATE incident SET n_events = n_events + 1 WHERE id = ?1", params![&incident_key])?;
         let event = Event::from_json(row.first::<String>()?.as_bytes())
             .map_err(|refused| StoreError::Corrupt { what: "an event", value: refused.to_string() })?;
-        snapshot_of(&event.payload).map_or(Ok(()), |snapshot| self.keep_still(incident, snapshot))
+        snapshot_of(&event.payload).map_or(Ok(()), |snapshot| self.keep_still(incident, snapshot, event.time))
     }
 
     /// The first still that can be kept becomes the incident's own.
-    fn keep_still(&self, incident: IncidentId, snapshot: &SnapshotRef) -> Stored<()> {
+    fn keep_still(&self, incident: IncidentId, snapshot: &SnapshotRef, taken_at: Timestamp) -> Stored<()> {
         if !self.applier.evidence.keep(&snapshot.sha256) {
             return Ok(());
         }
         self.tx.execute(
-            "INSERT INTO incident_snapshot (incident, sha256) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-            params![incident.to_string(), snapshot.sha256.as_str()],
+            "INSERT INTO incident_snapshot (incident, sha256, taken_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            params![incident.to_string(), snapshot.sha256.as_str(), taken_at],
         )?;
         self.tx.execute(
             "UPDATE incident SET snapshot = ?2 WHERE id = ?1 AND snapshot IS NULL",

@@ -35,8 +35,8 @@ use crate::{
         changes,
         deadlines::{is_any_due, look as look_at_due},
         facts,
-        sweep::sweep,
     },
+    sweeper::{self, Sweeper},
 };
 
 /// How often conditions that may have held long enough are looked at.
@@ -47,8 +47,6 @@ const DEADLINES_EVERY: Duration = Duration::from_secs(5);
 const NUISANCE_EVERY: Duration = Duration::from_secs(600);
 /// How far back it is counted.
 const NUISANCE_FOR: Duration = Duration::from_secs(30 * 86_400);
-/// How often old events are deleted.
-const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// How long shutdown waits for what was begun.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -155,6 +153,15 @@ pub async fn start(
         live: live.clone(),
         health: Health::starting("not connected yet"),
     };
+    let sweeper = Sweeper {
+        store: store.clone(),
+        evidence: evidence.clone(),
+        access: access.clone(),
+        region: settings.region.to_string(),
+        retention: settings.retention,
+        audit: settings.audit.clone(),
+        archives: settings.data_dir.join("audit-archive"),
+    };
     let register = Health::starting("no checkpoint was looked at yet");
     let deadlines = Arc::new(settings.deadlines);
     let publishes = settings.kafka.is_some();
@@ -193,7 +200,7 @@ pub async fn start(
     tasks.spawn(count_nuisance(store.clone(), metrics.clone(), shutdown.clone()));
     tasks.spawn(rules_file::watch(rules, settings.file, metrics, shutdown.clone()));
     tasks.spawn(live.run(store.clone(), shutdown.clone()));
-    tasks.spawn(sweep_often(store, settings.retention, shutdown.clone()));
+    tasks.spawn(sweeper::run(sweeper, shutdown.clone()));
     tasks.spawn(serve(listener, api, shutdown));
     Ok((Started { listen_addr, initial_passwords, incidents }, Running { tasks }))
 }
@@ -291,26 +298,6 @@ async fn count_nuisance(store: Store, metrics: Metrics, shutdown: CancellationTo
                 }
             }
             Err(error) => tracing::warn!(error = error_chain(&error), "nuisance not counted, tried again later"),
-        }
-    }
-}
-
-async fn sweep_often(store: Store, retention: Duration, shutdown: CancellationToken) {
-    let mut often = tokio::time::interval(SWEEP_EVERY);
-    loop {
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            _ = often.tick() => {}
-        }
-        loop {
-            match store.write(move |transaction| sweep(transaction, retention, Timestamp::now())).await {
-                Ok(true) => tokio::task::yield_now().await,
-                Ok(false) => break,
-                Err(error) => {
-                    tracing::warn!(error = error_chain(&error), "old events not deleted, tried again in an hour");
-                    break;
-                }
-            }
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use xueliang_events::GridCode;
@@ -16,6 +15,7 @@ use crate::{
     deadline::Deadlines,
     notify::settings::{Channel, read_channels},
     region::RegionScheme,
+    retention::Retention,
     store::{Place, postgres::PostgresSettings},
 };
 
@@ -39,8 +39,8 @@ pub struct AlertingSettings {
     pub region: GridCode,
     /// The lengths of region codes; city 4, county 6, township 9, community 12, grid 15 digits by default.
     pub region_scheme: RegionScheme,
-    /// How long events without an incident are kept.
-    pub retention: Duration,
+    /// How long things are kept.
+    pub retention: Retention,
     /// True behind TLS: the session cookie is then marked so.
     pub behind_tls: bool,
     /// Where the audit's checkpoints go, and how long its rows stay.
@@ -84,7 +84,7 @@ impl AlertingSettings {
         if let Some(Err(error)) = region.as_ref().map(|region| region_scheme.level(region.as_str())) {
             alerting.refuse("region", error.to_string(), "write a region's code, or its length into region_scheme");
         }
-        let retention = alerting.or("retention", Duration::from_secs(7 * 86_400));
+        let retention = Retention::read(&mut alerting);
         let behind_tls = alerting.or("behind_tls", false);
         let postgres = if alerting.has("postgres") { Some(read_postgres(&mut alerting)) } else { None };
         let kafka = if alerting.has("kafka") { read_kafka(&mut alerting) } else { None };

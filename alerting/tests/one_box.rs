@@ -67,6 +67,13 @@ deadline = "2h"
 
 #[path = "shared/databases.rs"]
 mod databases;
+#[path = "one_box/grants.rs"]
+mod grants;
+use grants::{
+    a_hold_is_placed_by_its_grant_and_listed, broken_glass_says_where_the_originals_are_and_is_reviewed,
+    mistakes_in_a_request_name_their_field, p19_audit_store_down_means_no_imagery,
+    two_people_open_an_export_and_its_use_is_registered,
+};
 #[path = "one_box/people.rs"]
 mod people;
 
@@ -138,6 +145,11 @@ on_both!(
     crowd_fires_by_the_clock_and_the_stream_says_so,
     refused_messages_never_block_and_late_ones_change_nothing,
     nothing_is_served_before_sign_in,
+    two_people_open_an_export_and_its_use_is_registered,
+    mistakes_in_a_request_name_their_field,
+    broken_glass_says_where_the_originals_are_and_is_reviewed,
+    p19_audit_store_down_means_no_imagery,
+    a_hold_is_placed_by_its_grant_and_listed,
     c04_what_the_hotline_hears_is_an_incident_without_a_device,
     notes_and_pictures_stand_beside_an_incident,
     reports_and_nuisance_come_from_what_people_did,

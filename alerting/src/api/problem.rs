@@ -10,7 +10,8 @@ use crate::{
     access::Denied,
     accounts::AccountError,
     error_chain,
-    store::{StoreError, commands::Rejection},
+    grant::{Refused, Unfit},
+    store::{StoreError, commands::Rejection, grants},
     workflow::RefusedCommand,
 };
 
@@ -130,6 +131,24 @@ impl From<Rejection> for Problem {
                 RefusedCommand::Reason(_) => Self::field("reason", detail),
                 RefusedCommand::Field(field, _) => Self::field(&format!("fields.{field}"), detail),
             },
+        }
+    }
+}
+
+impl From<grants::Rejection> for Problem {
+    fn from(rejection: grants::Rejection) -> Self {
+        let detail = rejection.to_string();
+        match rejection {
+            grants::Rejection::Unknown => Self::not_found(),
+            grants::Rejection::Denied(denied) => denied.into(),
+            grants::Rejection::Unfit(Unfit { field, cure }) => Self::field(field, cure),
+            grants::Rejection::Version(_) => Self::new(StatusCode::CONFLICT, "changed meanwhile", detail),
+            grants::Rejection::KeyReused => Self::new(StatusCode::CONFLICT, "key used before", detail),
+            grants::Rejection::NotNow(_) => Self::new(StatusCode::CONFLICT, "not possible now", detail),
+            grants::Rejection::Refused(Refused::NotNow(_) | Refused::SeatTaken(_)) => {
+                Self::new(StatusCode::CONFLICT, "not possible now", detail)
+            }
+            grants::Rejection::Refused(_) => Self::forbidden(&detail),
         }
     }
 }

@@ -8,6 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::words;
 
+pub mod grants;
 mod notes;
 mod reports;
 

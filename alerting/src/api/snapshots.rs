@@ -131,7 +131,8 @@ async fn serve(
     Ok(([(header::CONTENT_TYPE, "image/jpeg")], bytes))
 }
 
-fn key(purpose: Purpose) -> access::Purpose {
+/// A purpose as the policies know it.
+pub(super) fn key(purpose: Purpose) -> access::Purpose {
     match purpose {
         Purpose::PublicSafetyWatch => access::Purpose::PublicSafetyWatch,
         Purpose::IncidentHandling => access::Purpose::IncidentHandling,

@@ -21,8 +21,6 @@ use super::{
 };
 use crate::files::{keep, sync_folder};
 
-/// The file's name in its folder.
-const FILE: &str = "checkpoints.jsonl";
 /// Longer than two lines.
 const TAIL: u64 = 4096;
 
@@ -70,9 +68,12 @@ pub struct CheckpointLog {
 }
 
 impl CheckpointLog {
+    /// The file's name in its folder.
+    pub const FILE: &str = "checkpoints.jsonl";
+
     /// Opens the file, or makes it and the key at the first start; the public key is put beside the checkpoints.
     pub fn open(settings: &AuditSettings, key_file: &Path) -> Result<Self, CheckpointError> {
-        let file = settings.checkpoints.join(FILE);
+        let file = settings.checkpoints.join(Self::FILE);
         let wrong = |error| CheckpointError::File(file.clone(), error);
         if !file.exists() {
             if key_file.exists() {

@@ -80,6 +80,13 @@ fn fill(tx: &Tx<'_>) -> Stored<()> {
          INSERT INTO notify_group (channel, region, category, json) VALUES ('duty', '3402', 'crowding', '{{}}');
          INSERT INTO notification (id, channel, json, made_at, next_at, leased_until)
              VALUES ('n', 'duty', '{{}}', 1, 2, 77);
+         INSERT INTO grant_request (id, request_key, incident, region, action, purpose, reason, range_from, range_until,
+             minutes, terms, requester, requested_at, version)
+             VALUES ('g', 'k', '{incident}', '3402', 'export', 'incident_handling', 'r', 1, 2, 60, '{{}}', 'a', 1, 1);
+         INSERT INTO hold (id, incident, case_name, placed_by, placed_at, ends_at)
+             VALUES ('g', '{incident}', 'c', 'a', 1, 2);
+         INSERT INTO deletion (at, kind, object, n, rule, settings) VALUES (1, 'events', '', 3, 'unlinked', 's');
+         INSERT INTO doomed_still (sha256, since) VALUES ('x', 1);
          INSERT INTO case_number (county, day, last) VALUES ('340203', '20261127', 7);
          INSERT INTO attachment (incident, sha256, account, at, width, height) VALUES ('{incident}', '{still}', 'a', 1, 2, 3);
          INSERT INTO device_day (device, day, observed_us, live_us, good_us) VALUES ('cam', '2026-11-27', 3, 2, 1);

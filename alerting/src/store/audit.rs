@@ -117,6 +117,26 @@ pub fn reasons_after(tx: &Tx<'_>, seq: u64, limit: usize) -> Stored<Vec<(u64, Re
     rows.iter().map(|row| Ok((row.get("seq")?, reason(row)?))).collect()
 }
 
+/// Reasons of records of provision up to this number: what was handed out, published, or asked for by an organ of state.
+pub fn provision_reasons(tx: &Tx<'_>, last: u64) -> Stored<Vec<(u64, Reason)>> {
+    let rows = tx.rows(
+        "SELECT audit_reason.seq, salt, text FROM audit_reason JOIN audit ON audit.seq = audit_reason.seq
+         WHERE audit.seq <= ?1 AND (audit.action IN ('export', 'release') OR audit.purpose = 'statutory_request')
+         ORDER BY audit_reason.seq",
+        params![last],
+    )?;
+    rows.iter().map(|row| Ok((row.get("seq")?, reason(row)?))).collect()
+}
+
+/// Deletes the rows up to one that is in an archive, with their reasons; how many. A row that isn't the archived one stops it.
+pub fn cut(tx: &Tx<'_>, last: Head) -> Stored<u64> {
+    if hash_of(tx, last.seq)? != Some(last.hash) {
+        return Ok(0);
+    }
+    tx.execute("DELETE FROM audit_reason WHERE seq <= ?1", params![last.seq])?;
+    tx.execute("DELETE FROM audit WHERE seq <= ?1", params![last.seq])
+}
+
 /// The newest rows that are looked for, each with its reason while that is kept.
 pub fn search(tx: &Tx<'_>, search: &Search) -> Stored<Vec<(AuditRow, Option<String>)>> {
     let mut conditions = vec!["1 = 1".to_owned()];

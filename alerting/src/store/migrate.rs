@@ -10,7 +10,7 @@ use super::{
     sql::{Row, params},
 };
 
-const MIGRATIONS: [&str; 9] = [
+const MIGRATIONS: [&str; 11] = [
     include_str!("migrations/001_first.sql"),
     include_str!("migrations/002_owner.sql"),
     include_str!("migrations/003_device_session.sql"),
@@ -20,6 +20,8 @@ const MIGRATIONS: [&str; 9] = [
     include_str!("migrations/007_notify.sql"),
     include_str!("migrations/008_clocks.sql"),
     include_str!("migrations/009_cases.sql"),
+    include_str!("migrations/010_grants.sql"),
+    include_str!("migrations/011_deletions.sql"),
 ];
 
 /// The schema that this program knows.

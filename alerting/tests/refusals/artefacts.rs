@@ -97,11 +97,16 @@ pub fn content_types() -> Names {
 
 /// Operations that answer with an image.
 pub fn image_operations() -> Vec<Value> {
+    operations_answering(|kind| kind.starts_with("image/"))
+}
+
+/// Operations that answer with such a content type.
+pub fn operations_answering(is_such: impl Fn(&str) -> bool) -> Vec<Value> {
     let mut found = Vec::new();
     visit(&openapi(), &mut |node| {
         let responses = node["responses"].as_object().into_iter().flat_map(|responses| responses.values());
         let mut kinds = responses.filter_map(|response| response["content"].as_object()).flat_map(|kinds| kinds.keys());
-        if kinds.any(|kind| kind.starts_with("image/")) {
+        if kinds.any(|kind| is_such(kind)) {
             found.push(node.clone());
         }
     });

@@ -1,0 +1,102 @@
+//! Uses a grant: the policies are asked with it, the use is registered, and what lies in its range is told (RULES P19, P21–P23).
+//!
+//! Only stills that the incident may show are told, and these are redacted; what people attached is never among them.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+use xueliang_events::{IncidentId, values::Digest};
+
+use super::{
+    Stored, Tx,
+    columns::key,
+    grants::{self, Grant, Registered, Rejection, through_door},
+    incidents::{self, Incident},
+    sql::{Row, params},
+};
+use crate::{
+    access::{Asker, Context, Resource},
+    grant::{Sealed, Unfit},
+};
+
+/// Most stills that are handed out at once.
+pub const MAX_STILLS: usize = 200;
+
+/// What is wanted with a grant.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Of which incident.
+    pub incident: IncidentId,
+    /// By which grant.
+    pub grant: Uuid,
+    /// To do what.
+    pub action: Sealed,
+    /// From when to when; all of the grant's range when it isn't said.
+    pub range: (Option<Timestamp>, Option<Timestamp>),
+}
+
+/// What a grant opened.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// The grant.
+    pub grant: Grant,
+    /// The incident.
+    pub incident: Incident,
+    /// The devices that it is about.
+    pub devices: Vec<String>,
+    /// From when to when it was opened.
+    pub range: (Timestamp, Timestamp),
+    /// The redacted stills in that range, oldest first.
+    pub stills: Vec<Still>,
+}
+
+/// A redacted still.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Still {
+    /// Its digest.
+    pub sha256: Digest,
+    /// When it was taken.
+    pub taken_at: Timestamp,
+}
+
+/// Opens what a grant covers.
+pub fn open(tx: &Tx<'_>, asker: Asker<'_>, wanted: &Wanted, context: Context<'_>) -> Stored<Result<Opened, Rejection>> {
+    let (Some(incident), Some(grant)) = (incidents::load(tx, wanted.incident)?, grants::load(tx, wanted.grant)?) else {
+        return Ok(Err(Rejection::Unknown));
+    };
+    let range = (wanted.range.0.unwrap_or(grant.request.range.0), wanted.range.1.unwrap_or(grant.request.range.1));
+    let (object, right) = (wanted.incident.to_string(), grant.right());
+    let context = Context { has_reason: true, range: Some(range), grant: right.as_ref(), ..context }
+        .for_purpose(grant.request.purpose);
+    let (action, resource) = (wanted.action.action(), Resource { id: &object, ..incident.resource() });
+    let permit = asker.access.authorize(asker.person, action, resource, context);
+    let named = format!("incident/{object}/{}/{}", wanted.action.as_str(), grant.id);
+    let registered = Registered { action, resource: &named, reason: Some(&grant.request.reason) };
+    let opened = through_door(tx, (asker, context), (registered, permit), |_| {
+        let stills = stills(tx, wanted.incident, range)?;
+        if stills.len() > MAX_STILLS {
+            let cure = format!("more than {MAX_STILLS} stills lie in this range; ask for a part of it");
+            return Ok(Err(Unfit { field: "until", cure }.into()));
+        }
+        Ok(Ok((stills, devices(tx, wanted.incident)?)))
+    });
+    Ok(opened?.map(|(stills, devices)| Opened { grant: grant.clone(), incident, devices, range, stills }))
+}
+
+fn stills(tx: &Tx<'_>, incident: IncidentId, (from, until): (Timestamp, Timestamp)) -> Stored<Vec<Still>> {
+    let rows = tx.rows(
+        "SELECT sha256, taken_at FROM incident_snapshot WHERE incident = ?1 AND taken_at >= ?2 AND taken_at <= ?3
+         ORDER BY taken_at, sha256 LIMIT ?4",
+        params![incident.to_string(), from, until, MAX_STILLS + 1],
+    )?;
+    let still = |row| {
+        let sha256 = key(row, "sha256", |text| Digest::try_from(text.to_owned()).ok())?;
+        Ok(Still { sha256, taken_at: row.get("taken_at")? })
+    };
+    rows.iter().map(still).collect()
+}
+
+fn devices(tx: &Tx<'_>, incident: IncidentId) -> Stored<Vec<String>> {
+    let sql =
+        "SELECT DISTINCT device FROM incident_device WHERE incident = ?1 AND device <> '' ORDER BY device LIMIT 1000";
+    tx.rows(sql, params![incident.to_string()])?.iter().map(Row::first).collect()
+}
