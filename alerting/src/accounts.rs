@@ -29,6 +29,9 @@ use crate::{
 /// How long a session lasts.
 pub const SESSION_FOR: Duration = Duration::from_secs(12 * 3600);
 
+/// How long the first accounts work before somebody has recorded their training (RULES P20).
+const FIRST_TRAINING_FOR: Duration = Duration::from_secs(30 * 86_400);
+
 const FAILURES: u32 = 5;
 const FAILURES_WITHIN: Duration = Duration::from_secs(15 * 60);
 const MAX_THROTTLED: usize = 10_000;
@@ -92,14 +95,16 @@ impl Accounts {
         if !self.store.read(people::is_empty).await? {
             return Ok(None);
         }
-        let mut lines = String::from("# First passwords. Sign in, then delete this file.\n");
+        let training_valid_until = Timestamp::now().checked_add(FIRST_TRAINING_FOR).ok();
+        let mut lines = first_lines(training_valid_until);
         let mut accounts = Vec::new();
         for (account, display_name, role) in FIRST {
             let password = random_text(16);
             lines.push_str(&format!("{account} {password}\n"));
             let assignments = vec![Assignment { role, region: region.to_owned(), valid_until: None }];
             let (account, display_name) = (account.to_owned(), display_name.to_owned());
-            accounts.push((Person { account, display_name, department: None, assignments }, hash(password).await?));
+            let person = Person { account, display_name, department: None, assignments, training_valid_until };
+            accounts.push((person, hash(password).await?));
         }
         let file = data_dir.join("initial-passwords.txt");
         let written = file.clone();
@@ -162,6 +167,16 @@ impl Accounts {
         let token_sha256 = session.token_sha256.clone();
         Ok(self.store.write(move |transaction| people::end(transaction, &token_sha256)).await?)
     }
+}
+
+/// The head of the file of first passwords.
+fn first_lines(training_valid_until: Option<Timestamp>) -> String {
+    let until = training_valid_until.map(|until| until.strftime("%Y-%m-%d %H:%M UTC").to_string()).unwrap_or_default();
+    format!(
+        "# First passwords. Sign in, then delete this file.\n\
+         # Nobody has recorded training and confidentiality of these accounts yet: they work until {until}.\n\
+         # Before that: xueliang account train NAME --until DATE --signed-on DATE\n"
+    )
 }
 
 /// Compares secrets without telling by the time where they differ.

@@ -4,12 +4,12 @@ use axum::{Json, extract::State};
 
 use super::{
     Api,
-    person::{Signed, asked_now},
+    person::{Signed, asked_now, nothing_in_scope},
     problem::Answer,
     shapes::{Bilingual, Device, DeviceList, ProblemBody, Rule, RuleList},
 };
 use crate::{
-    access::{Action, Denied, Kind, Purpose, Resource},
+    access::{Action, Kind, Purpose, Resource},
     store::devices,
     words,
 };
@@ -20,10 +20,10 @@ use crate::{
     responses((status = 200, body = DeviceList), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody))
 )]
 pub(super) async fn list(State(api): State<Api>, signed: Signed) -> Answer<Json<DeviceList>> {
-    let scope =
-        api.access.scope(&signed.person, Action::ReadDevices, asked_now().for_purpose(Purpose::DeviceMaintenance));
+    let asked = asked_now(&signed.person).for_purpose(Purpose::DeviceMaintenance);
+    let scope = api.access.scope(&signed.person, Action::ReadDevices, asked);
     if scope.0.is_empty() {
-        return Err(Denied::NotPermitted.into());
+        return Err(nothing_in_scope(&signed.person).into());
     }
     let mut found = api.store.read(|transaction| devices::since(transaction, 0)).await?;
     found.retain(|device| scope.covers(resource(device)));
@@ -37,9 +37,9 @@ pub(super) async fn list(State(api): State<Api>, signed: Signed) -> Answer<Json<
     responses((status = 200, body = RuleList), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody))
 )]
 pub(super) async fn rules(State(api): State<Api>, signed: Signed) -> Answer<Json<RuleList>> {
-    let asked = asked_now().for_purpose(Purpose::PublicSafetyWatch);
+    let asked = asked_now(&signed.person).for_purpose(Purpose::PublicSafetyWatch);
     if api.access.scope(&signed.person, Action::ReadRules, asked).0.is_empty() {
-        return Err(Denied::NotPermitted.into());
+        return Err(nothing_in_scope(&signed.person).into());
     }
     let engine = api.rules.engine();
     let items = engine.rules().iter().map(|rule| Rule {

@@ -16,7 +16,7 @@ use xueliang_rules::Calendar;
 
 use super::{
     Api,
-    person::{Signed, asked_now},
+    person::{Signed, asked_now, nothing_in_scope},
     problem::{Answer, Problem},
     shapes::{
         Actor, AllowedCommand, Bbox, CommandField, Deadline, DeviceRef, EventRow, Incident, IncidentPage,
@@ -24,7 +24,7 @@ use super::{
     },
 };
 use crate::{
-    access::{Access, Action, Context, Denied, Person, Purpose},
+    access::{Access, Action, Context, Person, Purpose},
     deadline::ClockState,
     group::snapshot_of,
     store::{
@@ -50,9 +50,9 @@ pub(super) async fn list(
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Answer<Json<IncidentPage>> {
     let Query(query) = query?;
-    let scope = api.access.scope(&signed.person, Action::ReadIncident, handling());
+    let scope = api.access.scope(&signed.person, Action::ReadIncident, handling(&signed.person));
     if scope.0.is_empty() {
-        return Err(Denied::NotPermitted.into());
+        return Err(nothing_in_scope(&signed.person).into());
     }
     let limit = query.limit.unwrap_or(50).clamp(1, 200);
     let filter = Filter {
@@ -104,7 +104,7 @@ pub(super) async fn detail(api: &Api, person: &Person, id: IncidentId) -> Answer
         Ok(Some((incident, incidents::events(transaction, id)?, changes::timeline(transaction, id)?, stills)))
     });
     let (incident, events, timeline, stills) = found.await?.ok_or_else(Problem::not_found)?;
-    let (asked, procedure) = (handling(), api.procedure());
+    let (asked, procedure) = (handling(person), api.procedure());
     let calendar = procedure.calendar();
     api.access.authorize(person, Action::ReadIncident, incident.resource(), asked)?;
     let events = events.iter().filter_map(|text| Event::from_json(text.as_bytes()).ok());
@@ -182,8 +182,8 @@ pub(super) fn summary(incident: &incidents::Incident, calendar: &Calendar) -> In
 }
 
 /// Incidents are read to be handled.
-fn handling() -> Context<'static> {
-    asked_now().for_purpose(Purpose::IncidentHandling)
+fn handling(person: &Person) -> Context<'static> {
+    asked_now(person).for_purpose(Purpose::IncidentHandling)
 }
 
 fn allowed(

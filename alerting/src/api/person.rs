@@ -9,12 +9,14 @@ use jiff::Timestamp;
 
 use super::{Api, problem::Problem};
 use crate::{
-    access::{Context, Person, TRAINING_NOT_RECORDED},
+    access::{Context, Denied, Person},
     accounts::same_secret,
     store::people::Session,
 };
 
 pub(super) const COOKIE: &str = "xueliang_session";
+/// The policy that asks for training.
+pub(super) const UNTRAINED: &str = "P20-training";
 const CSRF_HEADER: &str = "x-csrf-token";
 
 /// Somebody signed in.
@@ -39,9 +41,18 @@ impl FromRequestParts<Api> for Signed {
     }
 }
 
-/// What is known of a request by somebody signed in: the time, and no more.
-pub(super) fn asked_now() -> Context<'static> {
-    Context::new(Timestamp::now(), TRAINING_NOT_RECORDED)
+/// What is known of a request by somebody signed in: the time, and until when they are trained.
+pub(super) fn asked_now(person: &Person) -> Context<'static> {
+    Context::new(Timestamp::now(), person.training_valid_until)
+}
+
+/// Why nothing is in somebody's scope: no role permits it, or none does without a valid training record (RULES P20).
+pub(super) fn nothing_in_scope(person: &Person) -> Denied {
+    let is_trained = person.training_valid_until.is_some_and(|until| Timestamp::now() < until);
+    if is_trained || person.is_service() {
+        return Denied::NotPermitted;
+    }
+    Denied::Forbidden(vec![UNTRAINED.to_owned()])
 }
 
 pub(super) fn cookie(headers: &HeaderMap) -> Option<&str> {

@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::shapes::ProblemBody;
+use super::{person::UNTRAINED, shapes::ProblemBody};
 use crate::{
     access::Denied,
     accounts::AccountError,
@@ -99,6 +99,12 @@ impl From<AccountError> for Problem {
 
 impl From<Denied> for Problem {
     fn from(denied: Denied) -> Self {
+        if denied.rules().iter().any(|rule| rule == UNTRAINED) {
+            return Self::forbidden(
+                "this account's training and confidentiality record is missing or has ended; an administrator records it \
+                 (P20-training)",
+            );
+        }
         Self::forbidden(&denied.to_string())
     }
 }

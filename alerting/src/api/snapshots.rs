@@ -45,7 +45,7 @@ pub(super) async fn serve(
     if reason.trim().is_empty() || reason.chars().count() > 200 {
         return Err(Problem::field("reason", "say why, in 1 to 200 characters"));
     }
-    let asked = Context { has_reason: true, ..asked_now().for_purpose(key(purpose)) };
+    let asked = Context { has_reason: true, ..asked_now(&signed.person).for_purpose(key(purpose)) };
     let (person, access, still) = (signed.person, api.access.clone(), sha256.clone());
     let permit = api.store.write(move |tx| {
         let Some(incident) = incidents::load(tx, id)? else { return Ok(None) };

@@ -81,7 +81,7 @@ struct Scopes {
 
 impl Scopes {
     fn of(access: &Access, person: &Person) -> Self {
-        let asked = |purpose| asked_now().for_purpose(purpose);
+        let asked = |purpose| asked_now(person).for_purpose(purpose);
         Self {
             incidents: access.scope(person, Action::ReadIncident, asked(Purpose::IncidentHandling)),
             devices: access.scope(person, Action::ReadDevices, asked(Purpose::DeviceMaintenance)),

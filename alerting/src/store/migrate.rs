@@ -10,7 +10,7 @@ use super::{
     sql::{Row, params},
 };
 
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     include_str!("migrations/001_first.sql"),
     include_str!("migrations/002_owner.sql"),
     include_str!("migrations/003_device_session.sql"),
@@ -19,6 +19,7 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("migrations/006_audit.sql"),
     include_str!("migrations/007_notify.sql"),
     include_str!("migrations/008_clocks.sql"),
+    include_str!("migrations/009_people.sql"),
 ];
 
 /// The schema that this program knows.

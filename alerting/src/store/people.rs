@@ -29,8 +29,8 @@ pub fn is_empty(tx: &Tx<'_>) -> Stored<bool> {
 /// Adds an account with its password's hash.
 pub fn add(tx: &Tx<'_>, person: &Person, password: &str) -> Stored<()> {
     tx.execute(
-        "INSERT INTO account (id, display_name, password, department) VALUES (?1, ?2, ?3, ?4)",
-        params![&person.account, &person.display_name, password, &person.department],
+        "INSERT INTO account (id, display_name, password, department, training_valid_until) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![&person.account, &person.display_name, password, &person.department, person.training_valid_until],
     )?;
     for assignment in &person.assignments {
         tx.execute(
@@ -49,16 +49,20 @@ pub fn password(tx: &Tx<'_>, account: &str) -> Stored<Option<String>> {
 
 /// An account with its assignments.
 pub fn load(tx: &Tx<'_>, account: &str) -> Stored<Option<Person>> {
-    let found = tx.row("SELECT display_name, department FROM account WHERE id = ?1", params![account])?;
-    let Some(found) = found else { return Ok(None) };
-    let (display_name, department) = (found.get("display_name")?, found.get("department")?);
+    let sql = "SELECT display_name, department, training_valid_until FROM account WHERE id = ?1";
+    let Some(found) = tx.row(sql, params![account])? else { return Ok(None) };
     let rows = tx.rows("SELECT role, region, valid_until FROM assignment WHERE account = ?1", params![account])?;
     let assignments = rows.iter().map(|row| {
         let role = key(row, "role", Role::parse)?;
         Ok(Assignment { role, region: row.get("region")?, valid_until: row.get("valid_until")? })
     });
-    let assignments = assignments.collect::<Stored<_>>()?;
-    Ok(Some(Person { account: account.to_owned(), display_name, department, assignments }))
+    Ok(Some(Person {
+        account: account.to_owned(),
+        display_name: found.get("display_name")?,
+        department: found.get("department")?,
+        assignments: assignments.collect::<Stored<_>>()?,
+        training_valid_until: found.get("training_valid_until")?,
+    }))
 }
 
 /// Begins a session.
