@@ -26,6 +26,7 @@ use crate::{
 
 mod assets;
 mod audit;
+pub(crate) mod client;
 mod commands;
 mod devices;
 mod health;

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     access::{Access, PolicyError},
     accounts::{AccountError, Accounts},
-    api::{self, Api, Probe},
+    api::{self, Api, Probe, client::Peer},
     consume::{
         Health, Intake, Source,
         embedded::EmbeddedSource,
@@ -116,7 +116,7 @@ pub async fn start(
     let place = settings.store.clone();
     let opened = tokio::task::spawn_blocking(move || Store::open(&place)).await;
     let store = opened.map_err(|_| StoreError::Closed)??;
-    let accounts = Accounts::new(store.clone()).await?;
+    let accounts = Accounts::new(store.clone(), access.clone()).await?;
     let initial_passwords = accounts.bootstrap(&settings.data_dir, settings.region.as_str()).await?;
     let listener =
         TcpListener::bind(settings.listen).await.map_err(|error| AlertingError::Listen(settings.listen, error))?;
@@ -276,7 +276,8 @@ async fn sweep_often(store: Store, retention: Duration, shutdown: CancellationTo
 }
 
 async fn serve(listener: TcpListener, api: Api, shutdown: CancellationToken) {
-    let served = axum::serve(listener, api::router(api)).with_graceful_shutdown(shutdown.cancelled_owned());
+    let service = api::router(api).into_make_service_with_connect_info::<Peer>();
+    let served = axum::serve(listener, service).with_graceful_shutdown(shutdown.cancelled_owned());
     if let Err(error) = served.await {
         tracing::error!(%error, "api ended");
     }

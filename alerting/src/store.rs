@@ -21,6 +21,7 @@ pub mod commands;
 pub mod connection;
 pub mod deadlines;
 pub mod devices;
+pub mod failures;
 pub mod incidents;
 pub(crate) mod migrate;
 pub mod notify;

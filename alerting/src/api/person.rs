@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::{Api, problem::Problem};
 use crate::{
     access::{Context, Denied, Person},
-    accounts::same_secret,
+    accounts::{Presence, same_secret},
     store::people::Session,
 };
 
@@ -29,8 +29,15 @@ impl FromRequestParts<Api> for Signed {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        Self::here(parts, api, Presence::Active).await
+    }
+}
+
+impl Signed {
+    async fn here(parts: &Parts, api: &Api, presence: Presence) -> Result<Self, Problem> {
         let token = cookie(&parts.headers).ok_or_else(Problem::unauthorized)?;
-        let (session, person) = api.accounts.whose(token).await?.ok_or_else(Problem::unauthorized)?;
+        let whose = api.accounts.whose(token, presence).await?;
+        let (session, person) = whose.ok_or_else(Problem::unauthorized)?;
         if parts.method != Method::GET && parts.method != Method::HEAD {
             let given = parts.headers.get(CSRF_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
             if !same_secret(given, &session.csrf_token) {
@@ -38,6 +45,17 @@ impl FromRequestParts<Api> for Signed {
             }
         }
         Ok(Self { person, session })
+    }
+}
+
+/// Somebody signed in whose page follows by itself, which keeps no session alive.
+pub(super) struct Following(pub Signed);
+
+impl FromRequestParts<Api> for Following {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        Signed::here(parts, api, Presence::Following).await.map(Self)
     }
 }
 

@@ -20,12 +20,13 @@ use xueliang_rules::Calendar;
 
 use super::{
     Api, devices, incidents,
-    person::{Signed, asked_now, cookie},
+    person::{Following, asked_now, cookie},
     problem::Answer,
     shapes::{Device, IncidentSummary, ProblemBody},
 };
 use crate::{
     access::{Access, Action, Person, Purpose, Scope},
+    accounts::Presence,
     live::{self, Item},
 };
 
@@ -53,7 +54,7 @@ pub(super) fn route() -> Router<Api> {
 )]
 async fn follow(
     State(api): State<Api>,
-    signed: Signed,
+    Following(signed): Following,
     headers: HeaderMap,
 ) -> Answer<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
     // Listening begins before the past is read, so that nothing falls between.
@@ -136,7 +137,7 @@ impl Client {
     /// Asked again with each heartbeat, so that an ended session or role ends the stream.
     async fn still_signed_in(&mut self, api: &Api) -> bool {
         let Some(token) = &self.token else { return false };
-        match api.accounts.whose(token).await {
+        match api.accounts.whose(token, Presence::Following).await {
             Ok(Some((_, person))) => {
                 self.scopes = Scopes::of(&api.access, &person);
                 true

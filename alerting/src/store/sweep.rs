@@ -1,10 +1,10 @@
-//! Deletes what has lived long enough: unlinked events, refusals, idempotency keys, ended sessions.
+//! Deletes what has lived long enough: unlinked events, refusals, idempotency keys, ended sessions, failed sign-ins.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Stored, Tx, sql::params};
+use super::{Stored, Tx, failures, people, sql::params};
 
 /// How long a command's key is remembered.
 const KEYS_FOR: Duration = Duration::from_secs(24 * 3600);
@@ -25,6 +25,7 @@ pub fn sweep(tx: &Tx<'_>, retention: Duration, now: Timestamp) -> Stored<bool> {
     tx.execute("DELETE FROM refused WHERE at < ?1", params![before(retention)])?;
     tx.execute("DELETE FROM idempotency WHERE at < ?1", params![before(KEYS_FOR)])?;
     tx.execute("DELETE FROM notification WHERE outcome <> 'waiting' AND made_at < ?1", params![before(TOLD_FOR)])?;
-    tx.execute("DELETE FROM session WHERE expires_at < ?1", params![now])?;
+    people::sweep(tx, now)?;
+    failures::sweep(tx, now)?;
     Ok(n_deleted == STEP)
 }
