@@ -1,7 +1,8 @@
 //! Local accounts: first passwords, sign-in with argon2id, sessions that end, and two brakes on guessing.
 //!
 //! Invariants: an unknown account takes as long as a wrong password and gets the same answer; tokens are kept only as
-//! digests; hashing never runs on an async thread; what becomes of a try is registered with it.
+//! digests; hashing never runs on an async thread; what becomes of a try is registered with it. Not here: who may make
+//! accounts ([`administration`]).
 
 use std::{
     io,
@@ -27,6 +28,7 @@ use crate::{
     workflow::Role,
 };
 
+pub mod administration;
 mod brake;
 mod password;
 

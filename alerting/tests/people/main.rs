@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in tests a panic is the report")]
 
+mod accounts;
 mod sessions;
 
 use std::{fs, path::Path};
