@@ -31,6 +31,7 @@ use crate::{
 pub mod administration;
 mod brake;
 mod password;
+pub mod tokens;
 
 use brake::Brake;
 pub use password::same_secret;
@@ -99,6 +100,7 @@ pub struct Accounts {
     access: Access,
     brake: Arc<Brake>,
     hashing: Arc<Semaphore>,
+    pace: Arc<tokens::Pace>,
     /// Verified for unknown accounts, so that they take as long.
     nobody: Arc<str>,
 }
@@ -108,7 +110,7 @@ impl Accounts {
     pub async fn new(store: Store, access: Access) -> Result<Self, AccountError> {
         let nobody = hash(random_text(24)).await?.into();
         let hashing = Arc::new(Semaphore::new(HASHED_AT_ONCE));
-        Ok(Self { store, access, brake: Arc::default(), hashing, nobody })
+        Ok(Self { store, access, brake: Arc::default(), hashing, pace: Arc::default(), nobody })
     }
 
     /// Makes the first accounts when there is none, and writes their passwords to a file only its owner reads.

@@ -37,6 +37,7 @@ mod storms;
 pub mod sweep;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod tokens;
 
 /// Why the store did not do it.
 #[derive(Debug, thiserror::Error)]

@@ -34,6 +34,8 @@ mod replay;
 #[cfg(feature = "ingest")]
 mod sensor;
 mod shutdown;
+#[cfg(feature = "alerting")]
+mod token;
 #[cfg(all(feature = "ingest", feature = "alerting"))]
 mod up;
 
@@ -65,6 +67,10 @@ enum Command {
     #[cfg(feature = "alerting")]
     #[command(subcommand)]
     Account(account::Command),
+    /// Let other systems read incidents or devices, one purpose a token; `token --help` has examples.
+    #[cfg(feature = "alerting")]
+    #[command(subcommand)]
+    Token(token::Command),
     /// Export the audit, and verify it with nothing but its files and public keys.
     #[cfg(feature = "alerting")]
     #[command(subcommand)]
@@ -154,6 +160,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Alerting(settings) => alerting::run(&settings.config).await,
             #[cfg(feature = "alerting")]
             Command::Account(command) => account::run(command).await,
+            #[cfg(feature = "alerting")]
+            Command::Token(command) => token::run(command).await,
             #[cfg(feature = "alerting")]
             Command::Audit(command) => tokio::task::block_in_place(|| audit::run(&command)),
             #[cfg(feature = "alerting")]

@@ -3,7 +3,7 @@
 //! In: an account's name and what becomes of it. Out: the change and its row in the audit, in one transaction, or why not.
 //! Invariants: roles that must be different people's never meet in one account (RULES P29); a change of what an account may
 //! do ends its sessions; no role of the software's parts is given to people. Works while alerting runs: it is asked anew with
-//! each request. Not here: tokens of machines.
+//! each request. Not here: tokens of machines ([`tokens`](super::tokens)).
 
 use jiff::{Span, Timestamp, civil::Date, tz::TimeZone};
 
@@ -47,7 +47,7 @@ pub enum AdministrationError {
     #[error("there is no account {0:?}; `xueliang account list` shows those that there are")]
     Unknown(String),
     /// There already.
-    #[error("there is an account {0:?} already; names are given once, so that the audit stays clear")]
+    #[error("there is one named {0:?} already; names are given once, so that the audit stays clear")]
     Taken(String),
     /// No name.
     #[error("{0:?} can't be a name: write 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit")]
@@ -84,6 +84,9 @@ pub enum AdministrationError {
     /// Too long.
     #[error("{0} is more than {MAX_TRAINING_YEARS} years ahead; training is repeated before that")]
     TooLong(Date),
+    /// No such token.
+    #[error("there is no token {0:?} that could be revoked; `xueliang token list` shows those that there are")]
+    UnknownToken(String),
     /// Nothing changes.
     #[error("account {0:?} is {1} already")]
     Already(String, &'static str),

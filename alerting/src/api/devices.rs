@@ -4,7 +4,7 @@ use axum::{Json, extract::State};
 
 use super::{
     Api,
-    person::{Signed, asked_now, nothing_in_scope},
+    person::{Caller, Signed, asked_now, nothing_in_scope},
     problem::Answer,
     shapes::{Bilingual, Device, DeviceList, ProblemBody, Rule, RuleList},
 };
@@ -19,11 +19,11 @@ use crate::{
     get, path = "/api/v1/devices", operation_id = "list_devices", tag = "devices",
     responses((status = 200, body = DeviceList), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody))
 )]
-pub(super) async fn list(State(api): State<Api>, signed: Signed) -> Answer<Json<DeviceList>> {
-    let asked = asked_now(&signed.person).for_purpose(Purpose::DeviceMaintenance);
-    let scope = api.access.scope(&signed.person, Action::ReadDevices, asked);
+pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Answer<Json<DeviceList>> {
+    let asked = asked_now(&caller.person).for_purpose(Purpose::DeviceMaintenance);
+    let scope = api.access.scope(&caller.person, Action::ReadDevices, asked);
     if scope.0.is_empty() {
-        return Err(nothing_in_scope(&signed.person).into());
+        return Err(nothing_in_scope(&caller.person).into());
     }
     let mut found = api.store.read(|transaction| devices::since(transaction, 0)).await?;
     found.retain(|device| scope.covers(resource(device)));

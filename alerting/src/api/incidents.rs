@@ -16,7 +16,7 @@ use xueliang_rules::Calendar;
 
 use super::{
     Api,
-    person::{Signed, asked_now, nothing_in_scope},
+    person::{Caller, asked_now, nothing_in_scope},
     problem::{Answer, Problem},
     shapes::{
         Actor, AllowedCommand, Bbox, CommandField, Deadline, DeviceRef, EventRow, Incident, IncidentPage,
@@ -46,13 +46,13 @@ const COUNTED_FOR: SignedDuration = SignedDuration::from_hours(24);
 )]
 pub(super) async fn list(
     State(api): State<Api>,
-    signed: Signed,
+    caller: Caller,
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Answer<Json<IncidentPage>> {
     let Query(query) = query?;
-    let scope = api.access.scope(&signed.person, Action::ReadIncident, handling(&signed.person));
+    let scope = api.access.scope(&caller.person, Action::ReadIncident, handling(&caller.person));
     if scope.0.is_empty() {
-        return Err(nothing_in_scope(&signed.person).into());
+        return Err(nothing_in_scope(&caller.person).into());
     }
     let limit = query.limit.unwrap_or(50).clamp(1, 200);
     let filter = Filter {
@@ -89,11 +89,11 @@ pub(super) async fn list(
 )]
 pub(super) async fn one(
     State(api): State<Api>,
-    signed: Signed,
+    caller: Caller,
     id: Result<Path<Uuid>, PathRejection>,
 ) -> Answer<Json<Incident>> {
     let Path(id) = id?;
-    detail(&api, &signed.person, IncidentId(id)).await.map(Json)
+    detail(&api, &caller.person, IncidentId(id)).await.map(Json)
 }
 
 /// An incident as this person may see it.

@@ -9,7 +9,7 @@ use axum::{
 use super::{person::UNTRAINED, shapes::ProblemBody};
 use crate::{
     access::Denied,
-    accounts::AccountError,
+    accounts::{AccountError, tokens::TokenError},
     error_chain,
     store::{StoreError, commands::Rejection},
     workflow::RefusedCommand,
@@ -93,6 +93,22 @@ impl From<AccountError> for Problem {
                 tracing::error!(error = error_chain(&other), "sign-in failed");
                 Self::unavailable("accounts can't be read; try again")
             }
+        }
+    }
+}
+
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Self {
+        let detail = error.to_string();
+        match error {
+            TokenError::Unknown => Self::new(StatusCode::UNAUTHORIZED, "not signed in", detail),
+            TokenError::OtherPurpose => Self::forbidden(&detail),
+            TokenError::Denied(denied) => denied.into(),
+            TokenError::TooOften(seconds) => Self {
+                retry_after_s: Some(seconds),
+                ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too many requests", detail)
+            },
+            TokenError::Store(error) => error.into(),
         }
     }
 }

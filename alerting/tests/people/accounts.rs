@@ -137,7 +137,7 @@ async fn what_can_not_be_is_refused_with_its_cure(site: &Site) {
         check(add(new(name, Role::Operator)).await, "can't be a name");
     }
     add(new("li", Role::Operator)).await.unwrap();
-    check(add(new("li", Role::Operator)).await, "there is an account \"li\" already");
+    check(add(new("li", Role::Operator)).await, "there is one named \"li\" already");
     check(add(NewAccount { display_name: " ".to_owned(), ..new("a", Role::Operator) }).await, "the display name");
     check(add(new("a", Role::Notifier)).await, "xueliang token add");
     check(add(new("a", Role::DeptLiaison)).await, "--department");

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in tests a panic is the report")]
 
 mod accounts;
+mod machines;
 mod sessions;
 
 use std::{fs, path::Path};
