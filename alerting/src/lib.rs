@@ -31,6 +31,7 @@ pub mod secret;
 pub mod settings;
 pub mod store;
 pub mod text;
+pub mod tls;
 pub mod words;
 pub mod workflow;
 

@@ -2,6 +2,10 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use axum::{
+    extract::connect_info::Connected,
+    serve::{IncomingStream, Listener},
+};
 use jiff::Timestamp;
 use prometheus::Registry;
 use tokio::{net::TcpListener, sync::broadcast, task::JoinSet};
@@ -29,6 +33,7 @@ use crate::{
     rules_file::{self, Rulebook},
     settings::AlertingSettings,
     store::{Store, StoreError, apply::Applier, changes, deadlines::look as look_at_due, sweep::sweep},
+    tls::TlsListener,
 };
 
 /// How often conditions that may have held long enough are looked at.
@@ -71,6 +76,8 @@ pub enum AlertingError {
 pub struct Started {
     /// Where the API and the console are.
     pub listen_addr: SocketAddr,
+    /// True when they are reached by TLS.
+    pub has_tls: bool,
     /// The file of first passwords, when it was just made.
     pub initial_passwords: Option<PathBuf>,
     /// Incidents that this process opens.
@@ -162,6 +169,7 @@ pub async fn start(
         probes: probes.into(),
         publishes: settings.kafka.is_some(),
         behind_tls: settings.behind_tls,
+        has_tls: settings.tls.is_some(),
         shutdown: shutdown.clone(),
     };
     let mut tasks = JoinSet::new();
@@ -181,8 +189,16 @@ pub async fn start(
     tasks.spawn(rules_file::watch(rules, settings.file, metrics, shutdown.clone()));
     tasks.spawn(live.run(store.clone(), shutdown.clone()));
     tasks.spawn(sweep_often(store, settings.retention, shutdown.clone()));
-    tasks.spawn(serve(listener, api, shutdown));
-    Ok((Started { listen_addr, initial_passwords, incidents }, Running { tasks }))
+    let has_tls = api.has_tls;
+    match settings.tls {
+        Some(tls) => {
+            let encrypted = TlsListener::new(tls, listener, shutdown.clone());
+            let encrypted = encrypted.map_err(|error| AlertingError::Listen(settings.listen, error))?;
+            tasks.spawn(serve(encrypted, api, shutdown));
+        }
+        None => drop(tasks.spawn(serve(listener, api, shutdown))),
+    }
+    Ok((Started { listen_addr, has_tls, initial_passwords, incidents }, Running { tasks }))
 }
 
 fn start_source(
@@ -275,7 +291,10 @@ async fn sweep_often(store: Store, retention: Duration, shutdown: CancellationTo
     }
 }
 
-async fn serve(listener: TcpListener, api: Api, shutdown: CancellationToken) {
+async fn serve<L: Listener<Addr = SocketAddr>>(listener: L, api: Api, shutdown: CancellationToken)
+where
+    Peer: for<'a> Connected<IncomingStream<'a, L>>,
+{
     let service = api::router(api).into_make_service_with_connect_info::<Peer>();
     let served = axum::serve(listener, service).with_graceful_shutdown(shutdown.cancelled_owned());
     if let Err(error) = served.await {

@@ -13,6 +13,7 @@ use axum::{
 use tokio::net::TcpListener;
 
 use super::Api;
+use crate::tls::TlsListener;
 
 /// The other end of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +21,12 @@ pub(crate) struct Peer(pub SocketAddr);
 
 impl Connected<IncomingStream<'_, TcpListener>> for Peer {
     fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
+        Self(*stream.remote_addr())
+    }
+}
+
+impl Connected<IncomingStream<'_, TlsListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
         Self(*stream.remote_addr())
     }
 }

@@ -32,7 +32,7 @@ pub(super) async fn sign_in(
     }
     let begun = api.accounts.sign_in(&account, password, client).await?;
     tracing::info!(account, "signed in");
-    let cookie = cookie(&begun.token, SESSION_FOR.as_secs(), api.behind_tls);
+    let cookie = cookie(&begun.token, SESSION_FOR.as_secs(), api.is_encrypted());
     Ok(([(header::SET_COOKIE, cookie)], Json(shape(begun.person, begun.session.csrf_token))))
 }
 
@@ -52,11 +52,11 @@ pub(super) async fn current(signed: Signed) -> Json<Session> {
 )]
 pub(super) async fn sign_out(State(api): State<Api>, signed: Signed) -> Answer<impl IntoResponse> {
     api.accounts.sign_out(&signed.session, &signed.person).await?;
-    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie("", 0, api.behind_tls))]))
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie("", 0, api.is_encrypted()))]))
 }
 
-fn cookie(token: &str, max_age_s: u64, behind_tls: bool) -> String {
-    let secure = if behind_tls { "; Secure" } else { "" };
+fn cookie(token: &str, max_age_s: u64, is_encrypted: bool) -> String {
+    let secure = if is_encrypted { "; Secure" } else { "" };
     format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_s}{secure}")
 }
 

@@ -5,6 +5,7 @@
 mod accounts;
 mod machines;
 mod sessions;
+mod tls;
 
 use std::{fs, path::Path};
 
@@ -139,7 +140,8 @@ impl Box {
         let one_box = OneBox { source, probes: Vec::new() };
         let started = start(site.settings(more), Some(one_box), prometheus::Registry::new(), shutdown.clone());
         let (started, running) = started.await.unwrap();
-        Self { address: format!("http://{}", started.listen_addr), shutdown, running, _events: events }
+        let scheme = if started.has_tls { "https" } else { "http" };
+        Self { address: format!("{scheme}://{}", started.listen_addr), shutdown, running, _events: events }
     }
 
     async fn stop(self) {
