@@ -69,3 +69,25 @@ fn accounts_are_made_shown_and_changed() {
     let rows = std::fs::read_to_string(folder.path().join("rows.jsonl")).unwrap();
     assert!(rows.lines().all(|row| row.contains("\"actor\":\"local:")), "{rows}");
 }
+
+#[test]
+fn tokens_are_made_shown_once_and_revoked() {
+    let folder = folder();
+    let check = |words: &str, succeeds: bool, expected: &str| {
+        let (succeeded, said) = xueliang(folder.path(), words, "");
+        assert!(succeeded == succeeds && said.contains(expected), "{words}: {said}");
+        said
+    };
+    check("token --help", true, "never for pictures");
+    check("token add platform --purpose watch", false, "known: read_incidents, read_devices");
+    check("token add platform --purpose read_incidents --days 366", false, "1..=365");
+    check("token add platform --purpose read_incidents --region 34", false, "digits");
+    let said = check("token add platform --purpose read_incidents", true, "token: xueliang_");
+    let token = said.lines().find_map(|line| line.strip_prefix("token: ")).unwrap();
+    let said = check("token list", true, "platform  read_incidents@340200  to 20");
+    assert!(said.contains("never used") && !said.contains(token), "{said}");
+    check("token add platform --purpose read_incidents", false, "there is one named \"platform\" already");
+    check("token revoke platform", true, "");
+    check("token list", true, "REVOKED 20");
+    check("token revoke platform", false, "there is no token \"platform\" that could be revoked");
+}
