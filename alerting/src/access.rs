@@ -22,7 +22,7 @@ mod terms;
 pub use action::Action;
 pub use policies::PolicyError;
 use policies::{Fault, Policies, Verdict};
-pub use request::{Approval, Context, Grant, Kind, Purpose, Resource, TRAINING_NOT_RECORDED};
+pub use request::{Approval, Context, Grant, Kind, Purpose, Resource};
 pub use scope::{Part, Scope};
 pub use separation::{Conflict, check_assignments};
 
@@ -48,6 +48,8 @@ pub struct Person {
     pub department: Option<String>,
     /// What it is there for.
     pub assignments: Vec<Assignment>,
+    /// The end of its training and confidentiality record (RULES P20); without one a person does nothing.
+    pub training_valid_until: Option<Timestamp>,
 }
 
 impl Person {

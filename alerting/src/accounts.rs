@@ -1,37 +1,51 @@
-//! Local accounts: first passwords, sign-in with argon2id, sessions of twelve hours, and a brake on guessing.
+//! Local accounts: first passwords, sign-in with argon2id, sessions that end, and two brakes on guessing.
 //!
 //! Invariants: an unknown account takes as long as a wrong password and gets the same answer; tokens are kept only as
-//! digests; hashing never runs on an async thread.
+//! digests; hashing never runs on an async thread; what becomes of a try is registered with it. Not here: who may make
+//! accounts ([`administration`]).
 
 use std::{
-    collections::HashMap,
     io,
+    net::IpAddr,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::Duration,
 };
 
-use argon2::{
-    Argon2, PasswordHash, PasswordHasher as _, PasswordVerifier as _,
-    password_hash::{SaltString, rand_core::OsRng},
-};
 use jiff::Timestamp;
-use rand::{Rng as _, distr::Alphanumeric};
-use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
 
 use crate::{
-    access::{Assignment, Person},
+    access::{Access, Assignment, Person},
+    audit::Decision,
     files::keep,
-    store::{Store, StoreError, people, people::Session},
+    store::{
+        Store, StoreError, Stored, Tx,
+        audit::{self, Asked},
+        failures, people,
+        people::Session,
+    },
     workflow::Role,
 };
 
-/// How long a session lasts.
-pub const SESSION_FOR: Duration = Duration::from_secs(12 * 3600);
+pub mod administration;
+mod brake;
+mod password;
+pub mod tokens;
 
-const FAILURES: u32 = 5;
-const FAILURES_WITHIN: Duration = Duration::from_secs(15 * 60);
-const MAX_THROTTLED: usize = 10_000;
+use brake::Brake;
+pub use password::same_secret;
+use password::{digest, hash, random_text, verify};
+
+/// How long a session lasts at most.
+pub const SESSION_FOR: Duration = Duration::from_secs(12 * 3600);
+/// How often it is written down that a session is used.
+const USE_NOTED_EVERY: Duration = Duration::from_secs(60);
+
+/// How long the first accounts work before somebody has recorded their training (RULES P20).
+const FIRST_TRAINING_FOR: Duration = Duration::from_secs(30 * 86_400);
+/// So many passwords are hashed at once, each in 19 MiB of memory.
+const HASHED_AT_ONCE: usize = 4;
 
 /// Why an account could not be used or made.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +67,12 @@ pub enum AccountError {
     File(PathBuf, #[source] io::Error),
 }
 
+impl AccountError {
+    fn throttled(wait: Duration) -> Self {
+        Self::Throttled(wait.as_secs().max(1))
+    }
+}
+
 /// A session that has just begun.
 #[derive(Debug, Clone)]
 pub struct Begun {
@@ -64,20 +84,33 @@ pub struct Begun {
     pub person: Person,
 }
 
+/// Whether a request shows that somebody is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// Somebody did something.
+    Active,
+    /// A page follows by itself.
+    Following,
+}
+
 /// The accounts; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Accounts {
     store: Store,
+    access: Access,
     brake: Arc<Brake>,
+    hashing: Arc<Semaphore>,
+    pace: Arc<tokens::Pace>,
     /// Verified for unknown accounts, so that they take as long.
     nobody: Arc<str>,
 }
 
 impl Accounts {
     /// The accounts in this store.
-    pub async fn new(store: Store) -> Result<Self, AccountError> {
-        let nobody = hash(random_text(24)).await?;
-        Ok(Self { store, brake: Arc::default(), nobody: nobody.into() })
+    pub async fn new(store: Store, access: Access) -> Result<Self, AccountError> {
+        let nobody = hash(random_text(24)).await?.into();
+        let hashing = Arc::new(Semaphore::new(HASHED_AT_ONCE));
+        Ok(Self { store, access, brake: Arc::default(), hashing, pace: Arc::default(), nobody })
     }
 
     /// Makes the first accounts when there is none, and writes their passwords to a file only its owner reads.
@@ -92,14 +125,16 @@ impl Accounts {
         if !self.store.read(people::is_empty).await? {
             return Ok(None);
         }
-        let mut lines = String::from("# First passwords. Sign in, then delete this file.\n");
+        let training_valid_until = Timestamp::now().checked_add(FIRST_TRAINING_FOR).ok();
+        let mut lines = first_lines(training_valid_until);
         let mut accounts = Vec::new();
         for (account, display_name, role) in FIRST {
             let password = random_text(16);
             lines.push_str(&format!("{account} {password}\n"));
             let assignments = vec![Assignment { role, region: region.to_owned(), valid_until: None }];
             let (account, display_name) = (account.to_owned(), display_name.to_owned());
-            accounts.push((Person { account, display_name, department: None, assignments }, hash(password).await?));
+            let person = Person { account, display_name, department: None, assignments, training_valid_until };
+            accounts.push((person, hash(password).await?));
         }
         let file = data_dir.join("initial-passwords.txt");
         let written = file.clone();
@@ -117,136 +152,109 @@ impl Accounts {
         Ok(made.await?.then_some(file))
     }
 
-    /// Signs in.
-    pub async fn sign_in(&self, account: &str, password: String) -> Result<Begun, AccountError> {
+    /// Signs in from this client.
+    pub async fn sign_in(&self, account: &str, password: String, client: IpAddr) -> Result<Begun, AccountError> {
         let now = Timestamp::now();
-        self.brake.check(account, now)?;
-        let wanted = account.to_owned();
-        let known = self.store.read(move |transaction| people::password(transaction, &wanted)).await?;
+        self.brake.check(client, now).map_err(AccountError::throttled)?;
+        let name = account.to_owned();
+        let begun = self.store.write(move |tx| {
+            let known = people::password(tx, &name)?;
+            Ok(failures::begin(tx, &name, known.is_some(), now)?.map(|()| known))
+        });
+        let known = begun.await?.map_err(AccountError::throttled)?;
         let is_known = known.is_some();
         let expected = known.unwrap_or_else(|| self.nobody.to_string());
-        if !(verify(password, expected).await? && is_known) {
-            self.brake.failed(account, now);
-            return Err(AccountError::Wrong);
+        let is_right = {
+            let _turn = self.hashing.acquire().await;
+            verify(password, expected).await? && is_known
+        };
+        let signed_in = if is_right { self.begin(account.to_owned(), now).await? } else { None };
+        match signed_in {
+            Some(begun) => Ok(begun),
+            None => {
+                self.brake.failed(client, now);
+                self.failed(account.to_owned()).await?;
+                Err(AccountError::Wrong)
+            }
         }
-        self.brake.forget(account);
+    }
+
+    /// Begins a session of an account whose password was right; `None` when it has none.
+    async fn begin(&self, account: String, now: Timestamp) -> Result<Option<Begun>, AccountError> {
         let token = random_text(43);
         let session = Session {
             token_sha256: digest(&token),
-            account: account.to_owned(),
+            account,
             csrf_token: random_text(43),
             expires_at: now.checked_add(SESSION_FOR).unwrap_or(Timestamp::MAX),
+            used_at: now,
         };
-        let begun = session.clone();
-        let person = self.store.write(move |transaction| {
+        let access = self.access.clone();
+        let begun = self.store.write(move |tx| {
             // A service's role never signs in (RULES B), whoever gave it an account and a password.
-            let person = people::load(transaction, &begun.account)?.filter(|person| !person.is_service());
-            if person.is_some() {
-                people::begin(transaction, &begun)?;
-            }
-            Ok(person)
+            let person = people::enabled(tx, &session.account)?.filter(|person| !person.is_service());
+            let Some(person) = person else { return Ok(None) };
+            failures::forget(tx, &person.account)?;
+            people::begin(tx, &session)?;
+            note(tx, &access, (&person, "sign_in"), Decision::Permit)?;
+            Ok(Some((session, person)))
         });
-        let person = person.await?.ok_or(AccountError::Wrong)?;
-        Ok(Begun { token, session, person })
+        Ok(begun.await?.map(|(session, person)| Begun { token, session, person }))
     }
 
-    /// Who holds this token.
-    pub async fn whose(&self, token: &str) -> Result<Option<(Session, Person)>, AccountError> {
+    /// Registers a failure; a name that is no account's is not kept, for anybody could write anything.
+    async fn failed(&self, account: String) -> Result<(), AccountError> {
+        let access = self.access.clone();
+        let failed = self.store.write(move |tx| {
+            let is_locked = failures::failed(tx, &account, Timestamp::now())?;
+            let Some(person) = people::load(tx, &account)? else { return Ok(()) };
+            note(tx, &access, (&person, "sign_in"), Decision::Deny)?;
+            if is_locked {
+                tracing::warn!(account, "an account is locked after too many failed tries");
+                note(tx, &access, (&person, "lock_account"), Decision::Deny)?;
+            }
+            Ok(())
+        });
+        Ok(failed.await?)
+    }
+
+    /// Who holds this token; a session that is used lasts longer.
+    pub async fn whose(&self, token: &str, presence: Presence) -> Result<Option<(Session, Person)>, AccountError> {
         let token_sha256 = digest(token);
         let now = Timestamp::now();
-        Ok(self.store.read(move |transaction| people::session(transaction, &token_sha256, now)).await?)
+        let found = self.store.read(move |transaction| people::session(transaction, &token_sha256, now)).await?;
+        let Some((session, person)) = found else { return Ok(None) };
+        let is_noted = now.duration_since(session.used_at).unsigned_abs() < USE_NOTED_EVERY;
+        if presence == Presence::Active && !is_noted {
+            let token_sha256 = session.token_sha256.clone();
+            self.store.write(move |transaction| people::used(transaction, &token_sha256, now)).await?;
+        }
+        Ok(Some((session, person)))
     }
 
     /// Ends a session.
-    pub async fn sign_out(&self, session: &Session) -> Result<(), AccountError> {
-        let token_sha256 = session.token_sha256.clone();
-        Ok(self.store.write(move |transaction| people::end(transaction, &token_sha256)).await?)
+    pub async fn sign_out(&self, session: &Session, person: &Person) -> Result<(), AccountError> {
+        let (token_sha256, person, access) = (session.token_sha256.clone(), person.clone(), self.access.clone());
+        let ended = self.store.write(move |tx| {
+            people::end(tx, &token_sha256)?;
+            note(tx, &access, (&person, "sign_out"), Decision::Permit)
+        });
+        Ok(ended.await?)
     }
 }
 
-/// Compares secrets without telling by the time where they differ.
-pub fn same_secret(one: &str, other: &str) -> bool {
-    Sha256::digest(one) == Sha256::digest(other)
+/// Registers what somebody did with the own session.
+fn note(tx: &Tx<'_>, access: &Access, (person, action): (&Person, &str), decision: Decision) -> Stored<()> {
+    let (at, resource) = (Timestamp::now(), "session");
+    audit::note(tx, access, Asked { person, at, purpose: None, reason: None, action, resource }, decision)
 }
 
-fn digest(token: &str) -> String {
-    hex::encode(Sha256::digest(token))
-}
-
-fn random_text(length: usize) -> String {
-    rand::rng().sample_iter(Alphanumeric).take(length).map(char::from).collect()
-}
-
-async fn hash(password: String) -> Result<String, AccountError> {
-    let hashed = tokio::task::spawn_blocking(move || {
-        let salt = SaltString::generate(&mut OsRng);
-        Argon2::default().hash_password(password.as_bytes(), &salt).map(|hash| hash.to_string())
-    });
-    let hashed = hashed.await.map_err(|error| AccountError::Hash(error.to_string()))?;
-    hashed.map_err(|error| AccountError::Hash(error.to_string()))
-}
-
-async fn verify(password: String, expected: String) -> Result<bool, AccountError> {
-    let verified = tokio::task::spawn_blocking(move || {
-        PasswordHash::new(&expected)
-            .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
-    });
-    verified.await.map_err(|error| AccountError::Hash(error.to_string()))
-}
-
-/// Failed tries by account, in this process.
-#[derive(Debug, Default)]
-struct Brake(Mutex<HashMap<String, (u32, Timestamp)>>);
-
-impl Brake {
-    fn check(&self, account: &str, now: Timestamp) -> Result<(), AccountError> {
-        let failures = self.lock();
-        let Some((n_failed, since)) = failures.get(account) else { return Ok(()) };
-        let age = now.duration_since(*since).unsigned_abs();
-        if *n_failed < FAILURES || age >= FAILURES_WITHIN {
-            return Ok(());
-        }
-        Err(AccountError::Throttled((FAILURES_WITHIN - age).as_secs().max(1)))
-    }
-
-    fn failed(&self, account: &str, now: Timestamp) {
-        let mut failures = self.lock();
-        if failures.len() >= MAX_THROTTLED {
-            failures.retain(|_, (_, since)| now.duration_since(*since).unsigned_abs() < FAILURES_WITHIN);
-        }
-        if failures.len() >= MAX_THROTTLED {
-            return;
-        }
-        let entry = failures.entry(account.chars().take(64).collect()).or_insert((0, now));
-        if now.duration_since(entry.1).unsigned_abs() >= FAILURES_WITHIN {
-            *entry = (0, now);
-        }
-        entry.0 += 1;
-    }
-
-    fn forget(&self, account: &str) {
-        self.lock().remove(account);
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, (u32, Timestamp)>> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fifth_failure_closes_the_door_for_a_while() {
-        let brake = Brake::default();
-        let now: Timestamp = "2026-11-23T08:00:00Z".parse().unwrap();
-        for _ in 0..FAILURES {
-            assert!(brake.check("a", now).is_ok());
-            brake.failed("a", now);
-        }
-        assert!(matches!(brake.check("a", now), Err(AccountError::Throttled(_))));
-        assert!(brake.check("b", now).is_ok());
-        assert!(brake.check("a", now.checked_add(FAILURES_WITHIN).unwrap()).is_ok());
-    }
+/// The head of the file of first passwords.
+fn first_lines(training_valid_until: Option<Timestamp>) -> String {
+    let until = training_valid_until.map(|until| until.strftime("%Y-%m-%d %H:%M UTC").to_string()).unwrap_or_default();
+    format!(
+        "# First passwords. Sign in, then delete this file.\n\
+         # Nobody has recorded training and confidentiality of these accounts yet: they work until {until}.\n\
+         # Before that: xueliang account train NAME --until DATE --signed-on DATE\n"
+    )
 }

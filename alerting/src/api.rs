@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request},
+    extract::{DefaultBodyLimit, Request, State},
     http::{HeaderName, HeaderValue, header},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
@@ -28,6 +28,7 @@ use crate::{
 mod assets;
 mod attachments;
 mod audit;
+pub(crate) mod client;
 mod commands;
 mod described;
 mod devices;
@@ -80,13 +81,20 @@ pub struct Api {
     pub probes: Arc<[Probe]>,
     /// True when changes go to Kafka.
     pub publishes: bool,
-    /// True behind TLS.
+    /// True behind a proxy that ends TLS.
     pub behind_tls: bool,
+    /// True when the listener ends TLS itself.
+    pub has_tls: bool,
     /// Ends the live streams.
     pub shutdown: CancellationToken,
 }
 
 impl Api {
+    /// True when people reach it by TLS.
+    fn is_encrypted(&self) -> bool {
+        self.behind_tls || self.has_tls
+    }
+
     /// Rules and deadlines as they are in force now.
     fn procedure(&self) -> Procedure {
         Procedure { engine: self.rules.engine(), deadlines: Arc::clone(&self.deadlines) }
@@ -120,7 +128,7 @@ pub fn router(api: Api) -> Router {
         )
         .fallback(assets::serve)
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(middleware::from_fn(secured))
+        .layer(middleware::from_fn_with_state(api.has_tls, secured))
         .with_state(api)
 }
 
@@ -167,7 +175,10 @@ async fn within_time(request: Request, next: Next) -> Response {
     }
 }
 
-async fn secured(request: Request, next: Next) -> Response {
+/// Browsers keep to TLS for so long, a year, once they have seen it.
+const HSTS: &str = "max-age=31536000";
+
+async fn secured(State(has_tls): State<bool>, request: Request, next: Next) -> Response {
     const HEADERS: [(HeaderName, &str); 5] = [
         (
             header::CONTENT_SECURITY_POLICY,
@@ -185,6 +196,9 @@ async fn secured(request: Request, next: Next) -> Response {
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    if has_tls {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
     }
     if is_api {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -35,6 +35,7 @@ pub mod settings;
 pub mod store;
 pub mod sweeper;
 pub mod text;
+pub mod tls;
 pub mod words;
 pub mod workflow;
 

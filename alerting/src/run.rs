@@ -2,6 +2,10 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use axum::{
+    extract::connect_info::Connected,
+    serve::{IncomingStream, Listener},
+};
 use jiff::Timestamp;
 use prometheus::Registry;
 use tokio::{net::TcpListener, sync::broadcast, task::JoinSet};
@@ -10,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     access::{Access, PolicyError},
     accounts::{AccountError, Accounts},
-    api::{self, Api, Probe},
+    api::{self, Api, Probe, client::Peer},
     consume::{
         Health, Intake, Source,
         embedded::EmbeddedSource,
@@ -37,6 +41,7 @@ use crate::{
         facts,
     },
     sweeper::{self, Sweeper},
+    tls::TlsListener,
 };
 
 /// How often conditions that may have held long enough are looked at.
@@ -81,6 +86,8 @@ pub enum AlertingError {
 pub struct Started {
     /// Where the API and the console are.
     pub listen_addr: SocketAddr,
+    /// True when they are reached by TLS.
+    pub has_tls: bool,
     /// The file of first passwords, when it was just made.
     pub initial_passwords: Option<PathBuf>,
     /// Incidents that this process opens.
@@ -126,7 +133,7 @@ pub async fn start(
     let place = settings.store.clone();
     let opened = tokio::task::spawn_blocking(move || Store::open(&place)).await;
     let store = opened.map_err(|_| StoreError::Closed)??;
-    let accounts = Accounts::new(store.clone()).await?;
+    let accounts = Accounts::new(store.clone(), access.clone()).await?;
     let initial_passwords = accounts.bootstrap(&settings.data_dir, settings.region.as_str()).await?;
     let listener =
         TcpListener::bind(settings.listen).await.map_err(|error| AlertingError::Listen(settings.listen, error))?;
@@ -181,6 +188,7 @@ pub async fn start(
         probes: probes.into(),
         publishes: settings.kafka.is_some(),
         behind_tls: settings.behind_tls,
+        has_tls: settings.tls.is_some(),
         shutdown: shutdown.clone(),
     };
     let mut tasks = JoinSet::new();
@@ -201,8 +209,16 @@ pub async fn start(
     tasks.spawn(rules_file::watch(rules, settings.file, metrics, shutdown.clone()));
     tasks.spawn(live.run(store.clone(), shutdown.clone()));
     tasks.spawn(sweeper::run(sweeper, shutdown.clone()));
-    tasks.spawn(serve(listener, api, shutdown));
-    Ok((Started { listen_addr, initial_passwords, incidents }, Running { tasks }))
+    let has_tls = api.has_tls;
+    match settings.tls {
+        Some(tls) => {
+            let encrypted = TlsListener::new(tls, listener, shutdown.clone());
+            let encrypted = encrypted.map_err(|error| AlertingError::Listen(settings.listen, error))?;
+            tasks.spawn(serve(encrypted, api, shutdown));
+        }
+        None => drop(tasks.spawn(serve(listener, api, shutdown))),
+    }
+    Ok((Started { listen_addr, has_tls, initial_passwords, incidents }, Running { tasks }))
 }
 
 fn start_source(
@@ -302,8 +318,12 @@ async fn count_nuisance(store: Store, metrics: Metrics, shutdown: CancellationTo
     }
 }
 
-async fn serve(listener: TcpListener, api: Api, shutdown: CancellationToken) {
-    let served = axum::serve(listener, api::router(api)).with_graceful_shutdown(shutdown.cancelled_owned());
+async fn serve<L: Listener<Addr = SocketAddr>>(listener: L, api: Api, shutdown: CancellationToken)
+where
+    Peer: for<'a> Connected<IncomingStream<'a, L>>,
+{
+    let service = api::router(api).into_make_service_with_connect_info::<Peer>();
+    let served = axum::serve(listener, service).with_graceful_shutdown(shutdown.cancelled_owned());
     if let Err(error) = served.await {
         tracing::error!(%error, "api ended");
     }

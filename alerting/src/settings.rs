@@ -17,6 +17,7 @@ use crate::{
     region::RegionScheme,
     retention::Retention,
     store::{Place, postgres::PostgresSettings},
+    tls::Tls,
 };
 
 /// Ingest's tables, which may stand in the same file.
@@ -41,8 +42,10 @@ pub struct AlertingSettings {
     pub region_scheme: RegionScheme,
     /// How long things are kept.
     pub retention: Retention,
-    /// True behind TLS: the session cookie is then marked so.
+    /// True behind a proxy that ends TLS: the session cookie is then marked so, and the proxy says where requests come from.
     pub behind_tls: bool,
+    /// The certificate of the API's own listener, when it ends TLS itself.
+    pub tls: Option<Tls>,
     /// Where the audit's checkpoints go, and how long its rows stay.
     pub audit: AuditSettings,
     /// Kafka, when events come from there.
@@ -86,6 +89,7 @@ impl AlertingSettings {
         }
         let retention = Retention::read(&mut alerting);
         let behind_tls = alerting.or("behind_tls", false);
+        let tls = if alerting.has("tls") { Some(read_tls(&mut alerting)) } else { None };
         let postgres = if alerting.has("postgres") { Some(read_postgres(&mut alerting)) } else { None };
         let kafka = if alerting.has("kafka") { read_kafka(&mut alerting) } else { None };
         let audit = read_audit(&mut alerting, &base, data_dir.as_deref());
@@ -106,6 +110,10 @@ impl AlertingSettings {
             region_scheme,
             retention,
             behind_tls,
+            tls: match tls {
+                Some(tls) => Some(tls?),
+                None => None,
+            },
             audit: audit?,
             kafka,
             rules,
@@ -126,6 +134,14 @@ fn read_postgres(alerting: &mut Reader<'_>) -> Option<PostgresSettings> {
     let postgres = PostgresSettings::read(&mut section);
     section.finish();
     postgres
+}
+
+/// `None` means that a mistake was reported.
+fn read_tls(alerting: &mut Reader<'_>) -> Option<Tls> {
+    let mut section = alerting.section("tls");
+    let tls = Tls::read(&mut section);
+    section.finish();
+    tls
 }
 
 fn read_audit(alerting: &mut Reader<'_>, base: &Path, data_dir: Option<&Path>) -> Option<AuditSettings> {

@@ -26,6 +26,7 @@ pub mod deletions;
 pub mod devices;
 pub mod entries;
 pub mod facts;
+pub mod failures;
 pub mod grants;
 pub mod holds;
 mod idempotency;
@@ -47,6 +48,7 @@ mod storms;
 pub mod sweep;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod tokens;
 pub mod uptime;
 
 /// Why the store did not do it.

@@ -175,7 +175,8 @@ fn doom_each(tx: &Tx<'_>, stills: &[Digest], settings: &str, now: Timestamp) -> 
 fn service(region: &str) -> Person {
     let assignment = Assignment { role: Role::Sweeper, region: region.to_owned(), valid_until: None };
     let account = Role::Sweeper.as_str().to_owned();
-    Person { display_name: account.clone(), account, department: None, assignments: vec![assignment] }
+    let (display_name, assignments) = (account.clone(), vec![assignment]);
+    Person { account, display_name, department: None, assignments, training_valid_until: None }
 }
 
 #[cfg(test)]

@@ -153,6 +153,7 @@ on_both!(
     c04_what_the_hotline_hears_is_an_incident_without_a_device,
     notes_and_pictures_stand_beside_an_incident,
     reports_and_nuisance_come_from_what_people_did,
+    p20_without_a_valid_training_record_nothing_is_served,
 );
 
 struct Box {
@@ -498,6 +499,51 @@ async fn nothing_is_served_before_sign_in(site: &Site) {
     let operator = alerting.sign_in(site.path(), "operator").await;
     let without_token = operator.http.delete(format!("{}/api/v1/session", alerting.address)).send().await.unwrap();
     assert_eq!(without_token.status(), StatusCode::FORBIDDEN, "no x-csrf-token");
+    alerting.stop().await;
+}
+
+/// Changes the store behind the program's back.
+async fn change(site: &Site, sql: &'static str) {
+    let place = site.place.clone();
+    let changed = tokio::task::spawn_blocking(move || {
+        Connection::open(&place).unwrap().run(Kind::Write, |tx| tx.batch(sql)).unwrap();
+    });
+    changed.await.unwrap();
+}
+
+async fn p20_without_a_valid_training_record_nothing_is_served(site: &Site) {
+    let alerting = Box::start(site).await;
+    let still = put_still(site.path(), b"jpeg");
+    let mut camera = Camera::new("gate-1", an_hour_ago());
+    alerting.deliver(0, &intrusion(&mut camera, Some(still.clone()))).await;
+    let passwords = fs::read_to_string(site.path().join("data/initial-passwords.txt")).unwrap();
+    assert!(passwords.contains("they work until ") && passwords.contains("account train NAME"), "{passwords}");
+    let operator = alerting.sign_in(site.path(), "operator").await;
+    let id = operator.incidents().await[0]["id"].as_str().unwrap().to_owned();
+    let image = format!("/incidents/{id}/snapshots/{}?purpose=incident_handling&reason=look", still.sha256.as_str());
+    let check_all = async |expected: StatusCode| {
+        for path in [image.as_str(), "/incidents", &format!("/incidents/{id}"), "/devices", "/rules"] {
+            let url = format!("{}/api/v1{path}", alerting.address);
+            let answer = operator.http.get(url).send().await.unwrap();
+            assert_eq!(answer.status(), expected, "{path}");
+            if expected == StatusCode::FORBIDDEN {
+                let problem: Value = answer.json().await.unwrap();
+                assert!(problem["detail"].as_str().unwrap().contains("P20-training"), "{path}: {problem}");
+            }
+        }
+    };
+    check_all(StatusCode::OK).await;
+    let ends = ["UPDATE account SET training_valid_until = 1", "UPDATE account SET training_valid_until = NULL"];
+    for end in ends {
+        change(site, end).await;
+        check_all(StatusCode::FORBIDDEN).await;
+        let report = json!({ "command": "report", "version": 1, "comment": "seen" });
+        assert_eq!(operator.command(&id, "key-00000001", &report).await.0, StatusCode::FORBIDDEN);
+        let (status, session) = operator.get("/session").await;
+        assert_eq!((status, &session["account"]), (StatusCode::OK, &json!("operator")), "one sees who one is");
+    }
+    change(site, "UPDATE account SET training_valid_until = 4102444800000000").await;
+    check_all(StatusCode::OK).await;
     alerting.stop().await;
 }
 

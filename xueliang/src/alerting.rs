@@ -25,8 +25,8 @@ pub async fn run(file: &Path) -> anyhow::Result<()> {
 
 /// Says where the console is and how to sign in, and shows incidents on the terminal as they open.
 pub fn tell(started: Started) {
-    let Started { listen_addr, initial_passwords, mut incidents } = started;
-    println!("console: http://{listen_addr}");
+    let Started { listen_addr, has_tls, initial_passwords, mut incidents } = started;
+    println!("console: {}://{listen_addr}", if has_tls { "https" } else { "http" });
     if let Some(file) = initial_passwords {
         println!("first sign-in: accounts and passwords are in {}", file.display());
     }

@@ -3,6 +3,8 @@
 //! Reads the settings, wires the halves together, answers health and metrics, and ends cleanly on a signal.
 
 #[cfg(feature = "alerting")]
+mod account;
+#[cfg(feature = "alerting")]
 mod alerting;
 #[cfg(feature = "ingest")]
 mod allocator;
@@ -19,6 +21,8 @@ mod config;
 mod fleet_api;
 #[cfg(feature = "ingest")]
 mod ingest;
+#[cfg(feature = "alerting")]
+mod local;
 #[cfg(feature = "ingest")]
 mod model;
 #[cfg(feature = "alerting")]
@@ -30,6 +34,8 @@ mod replay;
 #[cfg(feature = "ingest")]
 mod sensor;
 mod shutdown;
+#[cfg(feature = "alerting")]
+mod token;
 #[cfg(all(feature = "ingest", feature = "alerting"))]
 mod up;
 
@@ -57,6 +63,14 @@ enum Command {
     /// Consume events from Kafka ([alerting.kafka]), make incidents, serve the API and the console.
     #[cfg(feature = "alerting")]
     Alerting(Settings),
+    /// Say who may sign in to alerting and what they are there for, while it runs; `account --help` has examples.
+    #[cfg(feature = "alerting")]
+    #[command(subcommand)]
+    Account(account::Command),
+    /// Let other systems read incidents or devices, one purpose a token; `token --help` has examples.
+    #[cfg(feature = "alerting")]
+    #[command(subcommand)]
+    Token(token::Command),
     /// Export the audit, and verify it with nothing but its files and public keys.
     #[cfg(feature = "alerting")]
     #[command(subcommand)]
@@ -144,6 +158,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Ingest(settings) => ingest::run(&settings.config).await,
             #[cfg(feature = "alerting")]
             Command::Alerting(settings) => alerting::run(&settings.config).await,
+            #[cfg(feature = "alerting")]
+            Command::Account(command) => account::run(command).await,
+            #[cfg(feature = "alerting")]
+            Command::Token(command) => token::run(command).await,
             #[cfg(feature = "alerting")]
             Command::Audit(command) => tokio::task::block_in_place(|| audit::run(&command)),
             #[cfg(feature = "alerting")]

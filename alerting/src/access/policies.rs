@@ -166,7 +166,9 @@ impl Policies {
         let (now, scheme, name) = (Timestamp::UNIX_EPOCH, RegionScheme::default(), Some("a"));
         let assignment = Assignment { role, region: "3402".to_owned(), valid_until: Some(now) };
         let (account, department) = ("a".to_owned(), Some("a".to_owned()));
-        let person = Person { display_name: account.clone(), account, department, assignments: Vec::new() };
+        let display_name = account.clone();
+        let person =
+            Person { account, display_name, department, assignments: Vec::new(), training_valid_until: Some(now) };
         let bare = Resource::new(kind, "3402");
         let full = Resource { department: name, checker: name, verifier: name, reporter: name, handler: name, ..bare };
         let full = Resource { requester: name, requested_at: Some(now), approvers: &["a".to_owned()], ..full };

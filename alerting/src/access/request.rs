@@ -7,9 +7,6 @@ use jiff::Timestamp;
 use super::Action;
 use crate::workflow::vocabulary;
 
-/// Accounts keep no training records yet: until they do, callers pass this and P20 refuses nobody.
-pub const TRAINING_NOT_RECORDED: Option<Timestamp> = Some(Timestamp::MAX);
-
 vocabulary! {
     /// Kinds of things.
     Kind {
@@ -122,7 +119,7 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// Nothing but the time and the end of the person's training record.
+    /// Nothing but the time and the end of the person's training record, [`Person::training_valid_until`](super::Person).
     pub fn new(now: Timestamp, training_valid_until: Option<Timestamp>) -> Self {
         Self {
             now,

@@ -15,12 +15,18 @@ fn access(extra: &str) -> Access {
 
 fn person(role: Role) -> Person {
     let assignments = vec![Assignment { role, region: "3402".to_owned(), valid_until: None }];
-    Person { account: "me".to_owned(), display_name: "me".to_owned(), department: None, assignments }
+    Person {
+        account: "me".to_owned(),
+        display_name: "me".to_owned(),
+        department: None,
+        assignments,
+        training_valid_until: None,
+    }
 }
 
 fn context() -> Context<'static> {
     let now: Timestamp = "2026-11-23T08:00:00Z".parse().unwrap();
-    Context::new(now, TRAINING_NOT_RECORDED).for_purpose(Purpose::IncidentHandling)
+    Context::new(now, Some(Timestamp::MAX)).for_purpose(Purpose::IncidentHandling)
 }
 
 #[test]

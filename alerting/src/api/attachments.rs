@@ -85,7 +85,7 @@ async fn may_attach(api: &Api, signed: &Signed, id: IncidentId) -> Answer<()> {
     let (person, access) = (signed.person.clone(), api.access.clone());
     let may = api.store.write(move |tx| {
         let Some(incident) = incidents::load(tx, id)? else { return Ok(None) };
-        let asked = asked_now();
+        let asked = asked_now(&person);
         let permit = access.authorize(&person, Action::Attach, incident.resource(), asked);
         if permit.is_err() {
             let (action, resource) = (Action::Attach.as_str(), format!("incident/{id}"));
@@ -120,7 +120,7 @@ async fn keep(api: &Api, signed: &Signed, (id, key): (IncidentId, String), pictu
     }
     let (person, access, procedure) = (signed.person.clone(), api.access.clone(), api.procedure());
     let made = api.store.write(move |tx| {
-        let asked = asked_now();
+        let asked = asked_now(&person);
         let fields = BTreeMap::from([("sha256".to_owned(), sha256.as_str().to_owned())]);
         let given = Given { incident: id, key, note: Note::Attach, text: None, fields };
         let made = make(tx, (Asker { access: &access, person: &person }, &procedure), &given, asked)?;

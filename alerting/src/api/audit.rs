@@ -36,7 +36,7 @@ pub(super) async fn list(
     let wanted = Search { actor, action, resource, before, limit: limit + 1 };
     let (person, access, region) = (signed.person, api.access.clone(), api.region.clone());
     let found = api.store.write(move |tx| {
-        let context = asked_now().for_purpose(Purpose::ComplianceAudit);
+        let context = asked_now(&person).for_purpose(Purpose::ComplianceAudit);
         let permit = access.authorize(&person, Action::ReadAudit, Resource::new(Kind::Audit, &region), context);
         let (action, resource) = (Action::ReadAudit.as_str(), "audit");
         let asked =

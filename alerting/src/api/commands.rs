@@ -44,7 +44,7 @@ pub(super) async fn give(
     let procedure = api.procedure();
     let carried_out = api.store.write(move |tx| {
         let asker = Asker { access: &access, person: &person };
-        let carried_out = carry_out(tx, (asker, &procedure), &given, asked_now())?;
+        let carried_out = carry_out(tx, (asker, &procedure), &given, asked_now(&person))?;
         if let (Ok(Some(announcement)), true) = (&carried_out, publishes) {
             changes::announce(tx, announcement.clone())?;
         }

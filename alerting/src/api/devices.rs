@@ -6,12 +6,12 @@ use axum::{Json, extract::State};
 
 use super::{
     Api,
-    person::{Signed, asked_now},
+    person::{Caller, Signed, asked_now, nothing_in_scope},
     problem::Answer,
     shapes::{Bbox, Bilingual, Device, DeviceList, ProblemBody, Rule, RuleList, StaticList, StaticObject},
 };
 use crate::{
-    access::{Action, Denied, Kind, Purpose, Resource},
+    access::{Action, Kind, Purpose, Resource},
     store::{devices, statics},
     words,
 };
@@ -21,11 +21,11 @@ use crate::{
     get, path = "/api/v1/devices", operation_id = "list_devices", tag = "devices",
     responses((status = 200, body = DeviceList), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody))
 )]
-pub(super) async fn list(State(api): State<Api>, signed: Signed) -> Answer<Json<DeviceList>> {
-    let scope =
-        api.access.scope(&signed.person, Action::ReadDevices, asked_now().for_purpose(Purpose::DeviceMaintenance));
+pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Answer<Json<DeviceList>> {
+    let asked = asked_now(&caller.person).for_purpose(Purpose::DeviceMaintenance);
+    let scope = api.access.scope(&caller.person, Action::ReadDevices, asked);
     if scope.0.is_empty() {
-        return Err(Denied::NotPermitted.into());
+        return Err(nothing_in_scope(&caller.person).into());
     }
     let mut found = api.store.read(|transaction| devices::since(transaction, 0)).await?;
     found.retain(|device| scope.covers(resource(device)));
@@ -39,10 +39,13 @@ pub(super) async fn list(State(api): State<Api>, signed: Signed) -> Answer<Json<
     responses((status = 200, body = StaticList), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody))
 )]
 pub(super) async fn statics(State(api): State<Api>, signed: Signed) -> Answer<Json<StaticList>> {
-    let scope =
-        api.access.scope(&signed.person, Action::ReadDevices, asked_now().for_purpose(Purpose::DeviceMaintenance));
+    let scope = api.access.scope(
+        &signed.person,
+        Action::ReadDevices,
+        asked_now(&signed.person).for_purpose(Purpose::DeviceMaintenance),
+    );
     if scope.0.is_empty() {
-        return Err(Denied::NotPermitted.into());
+        return Err(nothing_in_scope(&signed.person).into());
     }
     let (learnt, known) = api.store.read(|tx| Ok((statics::all(tx)?, devices::since(tx, 0)?))).await?;
     let visible: BTreeSet<_> =
@@ -67,9 +70,9 @@ pub(super) async fn statics(State(api): State<Api>, signed: Signed) -> Answer<Js
     responses((status = 200, body = RuleList), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody))
 )]
 pub(super) async fn rules(State(api): State<Api>, signed: Signed) -> Answer<Json<RuleList>> {
-    let asked = asked_now().for_purpose(Purpose::PublicSafetyWatch);
+    let asked = asked_now(&signed.person).for_purpose(Purpose::PublicSafetyWatch);
     if api.access.scope(&signed.person, Action::ReadRules, asked).0.is_empty() {
-        return Err(Denied::NotPermitted.into());
+        return Err(nothing_in_scope(&signed.person).into());
     }
     let engine = api.rules.engine();
     let items = engine.rules().iter().map(|rule| Rule {

@@ -42,7 +42,7 @@ pub(super) async fn request(
     let (person, access) = (signed.person.clone(), api.access.clone());
     let made = api.store.write(move |tx| {
         let asker = Asker { access: &access, person: &person };
-        grants::request(tx, asker, &given, asked_now())
+        grants::request(tx, asker, &given, asked_now(&person))
     });
     let id = made.await??;
     one(&api, &signed, id).await.map(Json)
@@ -54,7 +54,7 @@ pub(super) async fn request(
     responses((status = 200, body = GrantList), (status = 401, body = ProblemBody))
 )]
 pub(super) async fn list(State(api): State<Api>, signed: Signed) -> Answer<Json<GrantList>> {
-    let context = asked_now();
+    let context = asked_now(&signed.person);
     let found = api.store.read(move |tx| grants::newest(tx, context.now)).await?;
     let asker = Asker { access: &api.access, person: &signed.person };
     let items = found.into_iter().filter_map(|grant| shown(asker, grant, context)).collect();
@@ -85,7 +85,7 @@ pub(super) async fn decide(
     let (person, access) = (signed.person.clone(), api.access.clone());
     let taken = api.store.write(move |tx| {
         let asker = Asker { access: &access, person: &person };
-        grants::take_step(tx, asker, &given, asked_now())
+        grants::take_step(tx, asker, &given, asked_now(&person))
     });
     taken.await??;
     one(&api, &signed, grant).await.map(Json)
@@ -110,7 +110,7 @@ pub(super) async fn break_glass(
     let (person, access) = (signed.person.clone(), api.access.clone());
     let broken = api.store.write(move |tx| {
         let asker = Asker { access: &access, person: &person };
-        break_glass::break_glass(tx, asker, &given, asked_now())
+        break_glass::break_glass(tx, asker, &given, asked_now(&person))
     });
     let id = broken.await??;
     api.live.wake();
@@ -140,7 +140,7 @@ pub(super) async fn review(
     let (person, access) = (signed.person.clone(), api.access.clone());
     let reviewed = api.store.write(move |tx| {
         let asker = Asker { access: &access, person: &person };
-        break_glass::review(tx, asker, &given, asked_now())
+        break_glass::review(tx, asker, &given, asked_now(&person))
     });
     reviewed.await??;
     one(&api, &signed, grant).await.map(Json)
@@ -155,7 +155,7 @@ fn check_note(note: &str) -> Answer<()> {
 
 async fn one(api: &Api, signed: &Signed, id: Uuid) -> Answer<Grant> {
     let grant = api.store.read(move |tx| grants::load(tx, id)).await?.ok_or_else(Problem::not_found)?;
-    let context = asked_now();
+    let context = asked_now(&signed.person);
     let may = may(Asker { access: &api.access, person: &signed.person }, &grant, context);
     Ok(shape(grant, may, context))
 }

@@ -36,7 +36,7 @@ pub(super) async fn place_one(
     let access = api.access.clone();
     let placed = api.store.write(move |tx| {
         let asker = Asker { access: &access, person: &signed.person };
-        place(tx, asker, grant, asked_now())
+        place(tx, asker, grant, asked_now(&signed.person))
     });
     Ok(Json(shape(placed.await??, Timestamp::now())))
 }
@@ -47,7 +47,7 @@ pub(super) async fn place_one(
     responses((status = 200, body = HoldList), (status = 401, body = ProblemBody))
 )]
 pub(super) async fn list(State(api): State<Api>, signed: Signed) -> Answer<Json<HoldList>> {
-    let context = asked_now().for_purpose(Purpose::IncidentHandling);
+    let context = asked_now(&signed.person).for_purpose(Purpose::IncidentHandling);
     let found = api.store.read(move |tx| newest(tx, context.now)).await?;
     let asker = Asker { access: &api.access, person: &signed.person };
     let seen = found.into_iter().filter(|(_, incident)| sees(asker, incident, context));

@@ -11,7 +11,7 @@ use xueliang_rules::Calendar;
 use super::taken::{Named, Query, read_limit};
 use super::{
     Api,
-    person::{Signed, asked_now},
+    person::{Caller, asked_now, nothing_in_scope},
     problem::{Answer, Problem},
     shapes::{
         Actor, AllowedCommand, AllowedNote, Attachment, Bbox, CommandField, Deadline, DeviceRef, EventRow, Incident,
@@ -20,7 +20,7 @@ use super::{
     },
 };
 use crate::{
-    access::{Access, Action, Context, Denied, Person, Purpose},
+    access::{Access, Action, Context, Person, Purpose},
     deadline::ClockState,
     group::snapshot_of,
     store::{
@@ -43,12 +43,12 @@ const COUNTED_FOR: SignedDuration = SignedDuration::from_hours(24);
 )]
 pub(super) async fn list(
     State(api): State<Api>,
-    signed: Signed,
+    caller: Caller,
     Query(query): Query<ListQuery>,
 ) -> Answer<Json<IncidentPage>> {
-    let scope = api.access.scope(&signed.person, Action::ReadIncident, handling());
+    let scope = api.access.scope(&caller.person, Action::ReadIncident, handling(&caller.person));
     if scope.0.is_empty() {
-        return Err(Denied::NotPermitted.into());
+        return Err(nothing_in_scope(&caller.person).into());
     }
     let limit = read_limit(query.limit)?;
     let filter = Filter {
@@ -84,8 +84,8 @@ pub(super) async fn list(
     responses((status = 200, body = Incident), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody),
               (status = 404, body = ProblemBody))
 )]
-pub(super) async fn one(State(api): State<Api>, signed: Signed, Named(id): Named<Uuid>) -> Answer<Json<Incident>> {
-    detail(&api, &signed.person, IncidentId(id)).await.map(Json)
+pub(super) async fn one(State(api): State<Api>, caller: Caller, Named(id): Named<Uuid>) -> Answer<Json<Incident>> {
+    detail(&api, &caller.person, IncidentId(id)).await.map(Json)
 }
 
 /// An incident as this person may see it.
@@ -97,7 +97,7 @@ pub(super) async fn detail(api: &Api, person: &Person, id: IncidentId) -> Answer
         Ok(Some((incident, told, stills, notes::attachments(transaction, id)?)))
     });
     let (incident, (events, timeline), stills, attachments) = found.await?.ok_or_else(Problem::not_found)?;
-    let (asked, procedure) = (handling(), api.procedure());
+    let (asked, procedure) = (handling(person), api.procedure());
     let calendar = procedure.calendar();
     api.access.authorize(person, Action::ReadIncident, incident.resource(), asked)?;
     let events = events.iter().filter_map(|text| Event::from_json(text.as_bytes()).ok());
@@ -182,8 +182,8 @@ pub(super) fn summary(incident: &incidents::Incident, calendar: &Calendar) -> In
 }
 
 /// Incidents are read to be handled.
-fn handling() -> Context<'static> {
-    asked_now().for_purpose(Purpose::IncidentHandling)
+fn handling(person: &Person) -> Context<'static> {
+    asked_now(person).for_purpose(Purpose::IncidentHandling)
 }
 
 fn allowed(

@@ -48,7 +48,7 @@ pub(super) async fn enter(
     let procedure = api.procedure();
     let entered = api.store.write(move |tx| {
         let asker = Asker { access: &access, person: &person };
-        let entered = report(tx, (asker, &procedure), &seen, asked_now())?;
+        let entered = report(tx, (asker, &procedure), &seen, asked_now(&person))?;
         if let (Ok((_, Some(announcement))), true) = (&entered, publishes) {
             changes::announce(tx, announcement.clone())?;
         }
@@ -103,7 +103,7 @@ pub(super) async fn note(
     let (person, access, procedure) = (signed.person.clone(), api.access.clone(), api.procedure());
     let made = api.store.write(move |tx| {
         let asker = Asker { access: &access, person: &person };
-        make(tx, (asker, &procedure), &given, asked_now())
+        make(tx, (asker, &procedure), &given, asked_now(&person))
     });
     made.await??;
     api.live.wake();

@@ -1,7 +1,7 @@
 //! Who is asking: the session behind the cookie, and the proof that a changing request comes from our own pages.
 
 use axum::{
-    extract::FromRequestParts,
+    extract::{FromRequestParts, MatchedPath},
     http::{HeaderMap, Method, header, request::Parts},
 };
 
@@ -9,12 +9,16 @@ use jiff::Timestamp;
 
 use super::{Api, problem::Problem};
 use crate::{
-    access::{Context, Person, TRAINING_NOT_RECORDED},
-    accounts::same_secret,
+    access::{Context, Denied, Person},
+    accounts::{Presence, same_secret, tokens::Wanted},
     store::people::Session,
 };
 
 pub(super) const COOKIE: &str = "xueliang_session";
+/// The policy that asks for training.
+pub(super) const UNTRAINED: &str = "P20-training";
+/// So much of a path is registered.
+const MAX_PATH: usize = 200;
 const CSRF_HEADER: &str = "x-csrf-token";
 
 /// Somebody signed in.
@@ -27,8 +31,37 @@ impl FromRequestParts<Api> for Signed {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        if let Some(token) = bearer(&parts.headers) {
+            // No route of people's is a machine's; that one tried is registered.
+            machine(parts, api, token, false).await?;
+            return Err(Problem::unauthorized());
+        }
+        Self::here(parts, api, Presence::Active).await
+    }
+}
+
+/// Somebody signed in, or a machine with its token: for the routes that machines have.
+pub(super) struct Caller {
+    pub person: Person,
+}
+
+impl FromRequestParts<Api> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let person = match bearer(&parts.headers) {
+            Some(token) => machine(parts, api, token, true).await?,
+            None => Signed::here(parts, api, Presence::Active).await?.person,
+        };
+        Ok(Self { person })
+    }
+}
+
+impl Signed {
+    async fn here(parts: &Parts, api: &Api, presence: Presence) -> Result<Self, Problem> {
         let token = cookie(&parts.headers).ok_or_else(Problem::unauthorized)?;
-        let (session, person) = api.accounts.whose(token).await?.ok_or_else(Problem::unauthorized)?;
+        let whose = api.accounts.whose(token, presence).await?;
+        let (session, person) = whose.ok_or_else(Problem::unauthorized)?;
         if parts.method != Method::GET && parts.method != Method::HEAD {
             let given = parts.headers.get(CSRF_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
             if !same_secret(given, &session.csrf_token) {
@@ -39,12 +72,82 @@ impl FromRequestParts<Api> for Signed {
     }
 }
 
-/// What is known of a request by somebody signed in: the time, and no more.
-pub(super) fn asked_now() -> Context<'static> {
-    Context::new(Timestamp::now(), TRAINING_NOT_RECORDED)
+/// What a follower has shown of itself, to be asked again later.
+pub(super) enum Proof {
+    Session(String),
+    Machine(String),
 }
 
-pub(super) fn cookie(headers: &HeaderMap) -> Option<&str> {
+/// Somebody whose page follows by itself, which keeps no session alive, or a machine that does.
+pub(super) struct Follower {
+    pub person: Person,
+    proof: Proof,
+}
+
+impl FromRequestParts<Api> for Follower {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        if let Some(token) = bearer(&parts.headers) {
+            let person = machine(parts, api, token, true).await?;
+            return Ok(Self { person, proof: Proof::Machine(token.to_owned()) });
+        }
+        let person = Signed::here(parts, api, Presence::Following).await?.person;
+        let token = cookie(&parts.headers).ok_or_else(Problem::unauthorized)?;
+        Ok(Self { person, proof: Proof::Session(token.to_owned()) })
+    }
+}
+
+impl Follower {
+    /// Asks again who this is; false when the session or the token has ended. A store that is away ends nothing.
+    pub async fn is_still_there(&mut self, api: &Api) -> bool {
+        let found = match &self.proof {
+            Proof::Session(token) => {
+                let whose = api.accounts.whose(token, Presence::Following).await;
+                whose.ok().map(|found| found.map(|(_, person)| person))
+            }
+            Proof::Machine(token) => api.accounts.still_machine(token).await.ok(),
+        };
+        match found {
+            Some(Some(person)) => self.person = person,
+            Some(None) => return false,
+            None => {}
+        }
+        true
+    }
+}
+
+/// Lets a machine in, when the route is one of its purpose's.
+async fn machine(parts: &Parts, api: &Api, token: &str, is_open: bool) -> Result<Person, Problem> {
+    let route = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str).unwrap_or_default();
+    let path: String = parts.uri.path().chars().take(MAX_PATH).collect();
+    let request = format!("{} {path}", parts.method);
+    let is_open = is_open && parts.method == Method::GET;
+    Ok(api.accounts.machine(token, Wanted { route, request: &request, is_open }).await?)
+}
+
+/// The token of a machine. Other schemes are a proxy's own affair.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let given = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = given.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// What is known of a request by somebody signed in: the time, and until when they are trained.
+pub(super) fn asked_now(person: &Person) -> Context<'static> {
+    Context::new(Timestamp::now(), person.training_valid_until)
+}
+
+/// Why nothing is in somebody's scope: no role permits it, or none does without a valid training record (RULES P20).
+pub(super) fn nothing_in_scope(person: &Person) -> Denied {
+    let is_trained = person.training_valid_until.is_some_and(|until| Timestamp::now() < until);
+    if is_trained || person.is_service() {
+        return Denied::NotPermitted;
+    }
+    Denied::Forbidden(vec![UNTRAINED.to_owned()])
+}
+
+fn cookie(headers: &HeaderMap) -> Option<&str> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     cookies.flat_map(|cookies| cookies.split(';')).find_map(|cookie| {
         let (name, value) = cookie.trim().split_once('=')?;

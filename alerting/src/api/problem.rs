@@ -5,10 +5,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::shapes::ProblemBody;
+use super::{person::UNTRAINED, shapes::ProblemBody};
 use crate::{
     access::Denied,
-    accounts::AccountError,
+    accounts::{AccountError, tokens::TokenError},
     error_chain,
     grant::{Refused, Unfit},
     store::{StoreError, commands::Rejection, grants},
@@ -109,8 +109,30 @@ impl From<AccountError> for Problem {
     }
 }
 
+impl From<TokenError> for Problem {
+    fn from(error: TokenError) -> Self {
+        let detail = error.to_string();
+        match error {
+            TokenError::Unknown => Self::new(StatusCode::UNAUTHORIZED, "not signed in", detail),
+            TokenError::OtherPurpose => Self::forbidden(&detail),
+            TokenError::Denied(denied) => denied.into(),
+            TokenError::TooOften(seconds) => Self {
+                retry_after_s: Some(seconds),
+                ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too many requests", detail)
+            },
+            TokenError::Store(error) => error.into(),
+        }
+    }
+}
+
 impl From<Denied> for Problem {
     fn from(denied: Denied) -> Self {
+        if denied.rules().iter().any(|rule| rule == UNTRAINED) {
+            return Self::forbidden(
+                "this account's training and confidentiality record is missing or has ended; an administrator records it \
+                 (P20-training)",
+            );
+        }
         Self::forbidden(&denied.to_string())
     }
 }

@@ -11,13 +11,13 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     Api,
     incidents::read_code,
-    person::{Signed, asked_now},
+    person::{Signed, asked_now, nothing_in_scope},
     problem::{Answer, Problem},
     shapes::{self, NuisancePage, NuisanceQuery, NuisanceRow, ProblemBody, ReportQuery},
     taken::{Named, Query},
 };
 use crate::{
-    access::{Action, Denied, Kind, Purpose, Resource, Scope},
+    access::{Action, Kind, Purpose, Resource, Scope},
     report::{
         self, Audience, BinMinutes, Language, Period, Report,
         nuisance::{By, Nuisance, count},
@@ -88,7 +88,7 @@ pub(super) async fn get(
 
 /// Which incidents, and of which region, once it is registered that somebody asks.
 async fn permitted(api: &Api, signed: &Signed, (period, region): (Period, Option<String>)) -> Answer<(Scope, String)> {
-    let asked = asked_now().for_purpose(Purpose::AggregateStatistics);
+    let asked = asked_now(&signed.person).for_purpose(Purpose::AggregateStatistics);
     let scope = api.access.scope(&signed.person, Action::ReadStatistics, asked);
     let own = scope.0.first().map(|part| part.region.clone());
     let region = region.or(own).unwrap_or_else(|| api.region.to_string());
@@ -182,9 +182,9 @@ pub(super) async fn nuisance(
     if !(1..=92).contains(&days) {
         return Err(Problem::field("days", "must be 1 to 92"));
     }
-    let watching = asked_now().for_purpose(Purpose::PublicSafetyWatch);
+    let watching = asked_now(&signed.person).for_purpose(Purpose::PublicSafetyWatch);
     if api.access.scope(&signed.person, Action::ReadRules, watching).0.is_empty() {
-        return Err(Denied::NotPermitted.into());
+        return Err(nothing_in_scope(&signed.person).into());
     }
     let scope = api.access.scope(&signed.person, Action::ReadIncident, watching);
     let since = watching.now.checked_sub(SignedDuration::from_hours(24 * i64::from(days))).unwrap_or(Timestamp::MIN);

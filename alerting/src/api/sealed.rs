@@ -98,7 +98,7 @@ async fn opened(api: &Api, signed: Signed, wanted: Wanted) -> Answer<Opened> {
     let access = api.access.clone();
     let opened = api.store.write(move |tx| {
         let asker = Asker { access: &access, person: &signed.person };
-        open(tx, asker, &wanted, asked_now())
+        open(tx, asker, &wanted, asked_now(&signed.person))
     });
     Ok(opened.await??)
 }

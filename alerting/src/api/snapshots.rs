@@ -100,7 +100,7 @@ async fn serve(
     if reason.as_str().chars().count() > MAX_REASON {
         return Err(Problem::field("reason", format!("say why, in 1 to {MAX_REASON} characters")));
     }
-    let asked = Context { has_reason: true, ..asked_now().for_purpose(key(purpose)) };
+    let asked = Context { has_reason: true, ..asked_now(&signed.person).for_purpose(key(purpose)) };
     let (person, access, still) = (signed.person, api.access.clone(), sha256.clone());
     let permit = api.store.write(move |tx| {
         let Some(incident) = incidents::load(tx, id)? else { return Ok(None) };

@@ -1,7 +1,7 @@
 //! The live stream: server-sent events of incidents and devices in scope.
 //!
 //! An incident's event carries the number of its change; a client that comes back with it as `Last-Event-ID` gets what it
-//! missed. A client that is too slow is cut off, and so is one whose session has ended.
+//! missed. A client that is too slow is cut off, and so is one whose session or token has ended.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -20,7 +20,7 @@ use xueliang_rules::Calendar;
 
 use super::{
     Api, devices, incidents,
-    person::{Signed, asked_now, cookie},
+    person::{Follower, asked_now},
     problem::Answer,
     shapes::{Device, IncidentSummary, ProblemBody},
 };
@@ -53,7 +53,7 @@ pub(super) fn route() -> Router<Api> {
 )]
 async fn follow(
     State(api): State<Api>,
-    signed: Signed,
+    follower: Follower,
     headers: HeaderMap,
 ) -> Answer<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
     // Listening begins before the past is read, so that nothing falls between.
@@ -64,8 +64,7 @@ async fn follow(
         None => Vec::new(),
     };
     let (sender, events) = mpsc::channel(QUEUE);
-    let client =
-        Client { scopes: Scopes::of(&api.access, &signed.person), sender, token: cookie(&headers).map(str::to_owned) };
+    let client = Client { scopes: Scopes::of(&api.access, &follower.person), sender, follower };
     tokio::spawn(async move {
         let _gauge = Counted::new(&api);
         let missed = missed.into_iter().map(|(seq, incident)| Item::Incident(seq, incident.into())).collect();
@@ -81,7 +80,7 @@ struct Scopes {
 
 impl Scopes {
     fn of(access: &Access, person: &Person) -> Self {
-        let asked = |purpose| asked_now().for_purpose(purpose);
+        let asked = |purpose| asked_now(person).for_purpose(purpose);
         Self {
             incidents: access.scope(person, Action::ReadIncident, asked(Purpose::IncidentHandling)),
             devices: access.scope(person, Action::ReadDevices, asked(Purpose::DeviceMaintenance)),
@@ -92,7 +91,7 @@ impl Scopes {
 struct Client {
     scopes: Scopes,
     sender: mpsc::Sender<Result<Event, Infallible>>,
-    token: Option<String>,
+    follower: Follower,
 }
 
 impl Client {
@@ -133,17 +132,11 @@ impl Client {
         }
     }
 
-    /// Asked again with each heartbeat, so that an ended session or role ends the stream.
+    /// Asked again with each heartbeat, so that an ended session, token or role ends the stream.
     async fn still_signed_in(&mut self, api: &Api) -> bool {
-        let Some(token) = &self.token else { return false };
-        match api.accounts.whose(token).await {
-            Ok(Some((_, person))) => {
-                self.scopes = Scopes::of(&api.access, &person);
-                true
-            }
-            Ok(None) => false,
-            Err(_) => true,
-        }
+        let is_there = self.follower.is_still_there(api).await;
+        self.scopes = Scopes::of(&api.access, &self.follower.person);
+        is_there
     }
 
     fn event(&self, item: &Item, calendar: &Calendar) -> Option<Event> {

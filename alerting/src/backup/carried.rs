@@ -3,8 +3,9 @@
 use crate::store::{schema::Table, sql::Value};
 
 /// Tables that a backup leaves out, and why.
-pub const LEFT_OUT: [(&str, &str); 2] = [
+pub const LEFT_OUT: [(&str, &str); 3] = [
     ("session", "people sign in again: a copy of a backup must not be a way in"),
+    ("machine_token", "machines get new tokens: a backup must not bring back one that was revoked since"),
     ("idempotency", "tells repeated requests for a day; a repetition across a restore meets a changed version"),
 ];
 

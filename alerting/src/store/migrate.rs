@@ -10,7 +10,7 @@ use super::{
     sql::{Row, params},
 };
 
-const MIGRATIONS: [&str; 11] = [
+const MIGRATIONS: [&str; 12] = [
     include_str!("migrations/001_first.sql"),
     include_str!("migrations/002_owner.sql"),
     include_str!("migrations/003_device_session.sql"),
@@ -22,6 +22,7 @@ const MIGRATIONS: [&str; 11] = [
     include_str!("migrations/009_cases.sql"),
     include_str!("migrations/010_grants.sql"),
     include_str!("migrations/011_deletions.sql"),
+    include_str!("migrations/012_people.sql"),
 ];
 
 /// The schema that this program knows.

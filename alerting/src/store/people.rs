@@ -1,12 +1,21 @@
-//! Accounts with their assignments, and their sessions.
+//! Accounts with their assignments and records, and their sessions.
 
-use jiff::Timestamp;
+use std::time::Duration;
 
-use super::{Stored, Tx, columns::key, sql::params};
+use jiff::{Timestamp, civil::Date};
+
+use super::{
+    Stored, Tx,
+    columns::key,
+    sql::{Row, params},
+};
 use crate::{
     access::{Assignment, Person},
     workflow::Role,
 };
+
+/// How long a session lasts that nobody uses.
+pub const IDLE_FOR: Duration = Duration::from_secs(3600);
 
 /// A session as it is kept: by its token's digest, never the token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +28,28 @@ pub struct Session {
     pub csrf_token: String,
     /// When it ends.
     pub expires_at: Timestamp,
+    /// When it was used last.
+    pub used_at: Timestamp,
+}
+
+/// A training and confidentiality record (RULES P20).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Training {
+    /// Until when it holds.
+    pub valid_until: Timestamp,
+    /// The day on which confidentiality was signed.
+    pub signed_on: Date,
+}
+
+/// An account as it is administered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Whose it is.
+    pub person: Person,
+    /// The day on which confidentiality was signed.
+    pub signed_on: Option<Date>,
+    /// Since when it is disabled.
+    pub disabled_at: Option<Timestamp>,
 }
 
 /// True when there is no account yet.
@@ -29,16 +60,10 @@ pub fn is_empty(tx: &Tx<'_>) -> Stored<bool> {
 /// Adds an account with its password's hash.
 pub fn add(tx: &Tx<'_>, person: &Person, password: &str) -> Stored<()> {
     tx.execute(
-        "INSERT INTO account (id, display_name, password, department) VALUES (?1, ?2, ?3, ?4)",
-        params![&person.account, &person.display_name, password, &person.department],
+        "INSERT INTO account (id, display_name, password, department, training_valid_until) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![&person.account, &person.display_name, password, &person.department, person.training_valid_until],
     )?;
-    for assignment in &person.assignments {
-        tx.execute(
-            "INSERT INTO assignment (account, role, region, valid_until) VALUES (?1, ?2, ?3, ?4)",
-            params![&person.account, assignment.role.as_str(), &assignment.region, assignment.valid_until],
-        )?;
-    }
-    Ok(())
+    person.assignments.iter().try_for_each(|assignment| assign(tx, &person.account, assignment))
 }
 
 /// The hash of an account's password.
@@ -49,24 +74,71 @@ pub fn password(tx: &Tx<'_>, account: &str) -> Stored<Option<String>> {
 
 /// An account with its assignments.
 pub fn load(tx: &Tx<'_>, account: &str) -> Stored<Option<Person>> {
-    let found = tx.row("SELECT display_name, department FROM account WHERE id = ?1", params![account])?;
-    let Some(found) = found else { return Ok(None) };
-    let (display_name, department) = (found.get("display_name")?, found.get("department")?);
-    let rows = tx.rows("SELECT role, region, valid_until FROM assignment WHERE account = ?1", params![account])?;
-    let assignments = rows.iter().map(|row| {
-        let role = key(row, "role", Role::parse)?;
-        Ok(Assignment { role, region: row.get("region")?, valid_until: row.get("valid_until")? })
-    });
-    let assignments = assignments.collect::<Stored<_>>()?;
-    Ok(Some(Person { account: account.to_owned(), display_name, department, assignments }))
+    Ok(administered(tx, account)?.map(|found| found.person))
+}
+
+/// The same, unless the account is disabled.
+pub fn enabled(tx: &Tx<'_>, account: &str) -> Stored<Option<Person>> {
+    Ok(administered(tx, account)?.filter(|found| found.disabled_at.is_none()).map(|found| found.person))
+}
+
+/// An account as it is administered.
+pub fn administered(tx: &Tx<'_>, account: &str) -> Stored<Option<Account>> {
+    let row = tx.row(&format!("SELECT {COLUMNS} FROM account WHERE id = ?1"), params![account])?;
+    row.map(|row| read(tx, &row)).transpose()
+}
+
+/// All accounts by name.
+pub fn all(tx: &Tx<'_>) -> Stored<Vec<Account>> {
+    let rows = tx.rows(&format!("SELECT {COLUMNS} FROM account ORDER BY id"), &[])?;
+    rows.iter().map(|row| read(tx, row)).collect()
+}
+
+/// Gives a role, or the same role another end.
+pub fn assign(tx: &Tx<'_>, account: &str, assignment: &Assignment) -> Stored<()> {
+    let Assignment { role, region, valid_until } = assignment;
+    tx.execute(
+        "INSERT INTO assignment (account, role, region, valid_until) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (account, role, region) DO UPDATE SET valid_until = ?4",
+        params![account, role.as_str(), region, *valid_until],
+    )?;
+    Ok(())
+}
+
+/// Takes a role away; false when the account did not have it.
+pub fn unassign(tx: &Tx<'_>, account: &str, (role, region): (Role, &str)) -> Stored<bool> {
+    let sql = "DELETE FROM assignment WHERE account = ?1 AND role = ?2 AND region = ?3";
+    Ok(tx.execute(sql, params![account, role.as_str(), region])? > 0)
+}
+
+/// Writes a training record down.
+pub fn train(tx: &Tx<'_>, account: &str, training: Training) -> Stored<()> {
+    let Training { valid_until, signed_on } = training;
+    tx.execute(
+        "UPDATE account SET training_valid_until = ?2, confidentiality_signed_on = ?3 WHERE id = ?1",
+        params![account, valid_until, signed_on.to_string()],
+    )?;
+    Ok(())
+}
+
+/// Sets the hash of an account's password.
+pub fn set_password(tx: &Tx<'_>, account: &str, password: &str) -> Stored<()> {
+    tx.execute("UPDATE account SET password = ?2 WHERE id = ?1", params![account, password])?;
+    Ok(())
+}
+
+/// Disables an account, or enables it again.
+pub fn disable(tx: &Tx<'_>, account: &str, disabled_at: Option<Timestamp>) -> Stored<()> {
+    tx.execute("UPDATE account SET disabled_at = ?2 WHERE id = ?1", params![account, disabled_at])?;
+    Ok(())
 }
 
 /// Begins a session.
 pub fn begin(tx: &Tx<'_>, session: &Session) -> Stored<()> {
-    let Session { token_sha256, account, csrf_token, expires_at } = session;
+    let Session { token_sha256, account, csrf_token, expires_at, used_at } = session;
     tx.execute(
-        "INSERT INTO session (token_sha256, account, csrf_token, expires_at) VALUES (?1, ?2, ?3, ?4)",
-        params![token_sha256, account, csrf_token, *expires_at],
+        "INSERT INTO session (token_sha256, account, csrf_token, expires_at, used_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![token_sha256, account, csrf_token, *expires_at, *used_at],
     )?;
     Ok(())
 }
@@ -74,18 +146,63 @@ pub fn begin(tx: &Tx<'_>, session: &Session) -> Stored<()> {
 /// The session of a token with its person, while it lasts.
 pub fn session(tx: &Tx<'_>, token_sha256: &str, now: Timestamp) -> Stored<Option<(Session, Person)>> {
     let found = tx.row(
-        "SELECT account, csrf_token, expires_at FROM session WHERE token_sha256 = ?1 AND expires_at > ?2",
-        params![token_sha256, now],
+        "SELECT account, csrf_token, expires_at, used_at FROM session
+         WHERE token_sha256 = ?1 AND expires_at > ?2 AND used_at > ?3",
+        params![token_sha256, now, idle_since(now)],
     )?;
     let Some(found) = found else { return Ok(None) };
-    let (account, csrf_token, expires_at): (String, _, _) =
-        (found.get("account")?, found.get("csrf_token")?, found.get("expires_at")?);
-    let Some(person) = load(tx, &account)? else { return Ok(None) };
-    Ok(Some((Session { token_sha256: token_sha256.to_owned(), account, csrf_token, expires_at }, person)))
+    let account: String = found.get("account")?;
+    let Some(person) = enabled(tx, &account)? else { return Ok(None) };
+    let (csrf_token, expires_at, used_at) = (found.get("csrf_token")?, found.get("expires_at")?, found.get("used_at")?);
+    Ok(Some((Session { token_sha256: token_sha256.to_owned(), account, csrf_token, expires_at, used_at }, person)))
+}
+
+/// A session was used.
+pub fn used(tx: &Tx<'_>, token_sha256: &str, now: Timestamp) -> Stored<()> {
+    let sql = "UPDATE session SET used_at = ?2 WHERE token_sha256 = ?1 AND used_at < ?2";
+    tx.execute(sql, params![token_sha256, now])?;
+    Ok(())
 }
 
 /// Ends a session.
 pub fn end(tx: &Tx<'_>, token_sha256: &str) -> Stored<()> {
     tx.execute("DELETE FROM session WHERE token_sha256 = ?1", params![token_sha256])?;
     Ok(())
+}
+
+/// Ends all sessions of an account.
+pub fn end_all(tx: &Tx<'_>, account: &str) -> Stored<()> {
+    tx.execute("DELETE FROM session WHERE account = ?1", params![account])?;
+    Ok(())
+}
+
+/// Deletes sessions that have ended; how many.
+pub fn sweep(tx: &Tx<'_>, now: Timestamp) -> Stored<u64> {
+    tx.execute("DELETE FROM session WHERE expires_at < ?1 OR used_at < ?2", params![now, idle_since(now)])
+}
+
+const COLUMNS: &str = "id, display_name, department, training_valid_until, confidentiality_signed_on, disabled_at";
+
+fn read(tx: &Tx<'_>, row: &Row) -> Stored<Account> {
+    let account: String = row.get("id")?;
+    let sql = "SELECT role, region, valid_until FROM assignment WHERE account = ?1 ORDER BY role, region";
+    let rows = tx.rows(sql, params![&account])?;
+    let assignments = rows.iter().map(|row| {
+        let role = key(row, "role", Role::parse)?;
+        Ok(Assignment { role, region: row.get("region")?, valid_until: row.get("valid_until")? })
+    });
+    let person = Person {
+        account,
+        display_name: row.get("display_name")?,
+        department: row.get("department")?,
+        assignments: assignments.collect::<Stored<_>>()?,
+        training_valid_until: row.get("training_valid_until")?,
+    };
+    let signed_on: Option<String> = row.get("confidentiality_signed_on")?;
+    let signed_on = signed_on.map(|_| key(row, "confidentiality_signed_on", |text| text.parse().ok())).transpose()?;
+    Ok(Account { person, signed_on, disabled_at: row.get("disabled_at")? })
+}
+
+fn idle_since(now: Timestamp) -> Timestamp {
+    now.checked_sub(IDLE_FOR).unwrap_or(Timestamp::MIN)
 }

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::{
     Stored, Tx,
     deletions::{Deleted, Receipt, Rule, doom, receipt},
+    failures, people,
     sql::params,
 };
 use crate::{
@@ -69,7 +70,8 @@ impl Sweep<'_> {
         let told = "DELETE FROM notification WHERE outcome <> 'waiting' AND made_at < ?1";
         over(Deleted::Notifications, delete(told, self.before(TOLD_FOR))?)?;
         let n_keys = delete("DELETE FROM idempotency WHERE at < ?1", self.before(KEYS_FOR))?;
-        let n_sessions = delete("DELETE FROM session WHERE expires_at < ?1", self.now)?;
+        let n_sessions = people::sweep(self.tx, self.now)?;
+        failures::sweep(self.tx, self.now)?;
         over(Deleted::Sessions, n_keys + n_sessions)?;
         // Records of provision are kept for three years (P27), like the archives of the audit.
         let years_ago = months_before(self.now, ARCHIVE_MONTHS);

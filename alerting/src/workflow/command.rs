@@ -151,13 +151,19 @@ vocabulary! {
         ReportExport => "report_export",
         /// Deletes what has expired.
         Sweeper => "sweeper",
+        /// Another system that follows incidents, by a token.
+        IncidentReader => "incident_reader",
+        /// Another system that follows how devices are, by a token.
+        DeviceReader => "device_reader",
     }
 }
 
 impl Role {
     /// True for a part of the software; such a role never signs in.
     pub fn is_service(self) -> bool {
-        matches!(self, Role::Job | Role::IngestWorker | Role::Notifier | Role::ReportExport | Role::Sweeper)
+        use Role as R;
+        matches!(self, R::Job | R::IngestWorker | R::Notifier | R::ReportExport | R::Sweeper)
+            || matches!(self, R::IncidentReader | R::DeviceReader)
     }
 
     /// True for the centre's own people, who may hold each other's roles.

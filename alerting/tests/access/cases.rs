@@ -78,6 +78,7 @@ fn person(action: Action) -> impl Strategy<Value = Person> {
             display_name: account.clone(),
             account,
             department: department.map(str::to_owned),
+            training_valid_until: None,
             assignments: assignments
                 .into_iter()
                 .map(|(role, region, valid_until)| Assignment { role, region: region.to_owned(), valid_until })

@@ -42,6 +42,7 @@ fn person(assignments: &[Assignment]) -> Person {
         display_name: "me".to_owned(),
         department: Some("roads".to_owned()),
         assignments: assignments.to_vec(),
+        training_valid_until: None,
     }
 }
 

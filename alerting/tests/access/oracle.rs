@@ -27,8 +27,7 @@ fn together(one: Role, other: Role) -> bool {
 }
 
 fn permits_by(person: &Person, given: &Assignment, action: Action, thing: Resource<'_>, context: Context<'_>) -> bool {
-    let is_service =
-        [Role::Job, Role::IngestWorker, Role::Notifier, Role::ReportExport, Role::Sweeper].contains(&given.role);
+    let is_service = SERVICES.contains(&given.role);
     let is_trained = context.training_valid_until.is_some_and(|end| context.now < end);
     let is_level = [4, 6, 9, 12, 15].contains(&given.region.len());
     let me = Some(person.account.as_str());
@@ -50,6 +49,16 @@ fn permits_by(person: &Person, given: &Assignment, action: Action, thing: Resour
         && (!needs_grant(action) || has_grant(person, given.role, action, thing, context))
         && keeps_apart(person, action, thing, context)
 }
+
+const SERVICES: [Role; 7] = [
+    Role::Job,
+    Role::IngestWorker,
+    Role::Notifier,
+    Role::ReportExport,
+    Role::Sweeper,
+    Role::IncidentReader,
+    Role::DeviceReader,
+];
 
 enum Reach {
     No,
@@ -108,6 +117,8 @@ fn reach(role: Role, action: Action, kind: Kind) -> Reach {
         Role::Notifier => is(action == A::Notify, Reach::Region),
         Role::ReportExport => is(action == A::MakeReport, Reach::Region),
         Role::Sweeper => is(action == A::DeleteExpired, Reach::Region),
+        Role::IncidentReader => is(action == A::ReadIncident, Reach::Region),
+        Role::DeviceReader => is(action == A::ReadDevices, Reach::Region),
     }
 }
 

@@ -11,8 +11,8 @@ async fn with_an_incident(site: &Site) -> (Box, String, SnapshotRef) {
     let id = alerting.sign_in(site.path(), "operator").await.incidents().await[0]["id"].as_str().unwrap().to_owned();
     in_store(
         site,
-        "INSERT INTO account (id, display_name, password, department)
-             SELECT 'second-chief', 'second', password, department FROM account WHERE id = 'supervisor';
+        "INSERT INTO account (id, display_name, password, department, training_valid_until, confidentiality_signed_on)
+             SELECT 'second-chief', 'second', password, department, training_valid_until, confidentiality_signed_on FROM account WHERE id = 'supervisor';
          INSERT INTO assignment (account, role, region)
              SELECT 'second-chief', role, region FROM assignment WHERE account = 'supervisor'",
     )

@@ -13,7 +13,7 @@ use prometheus::IntCounter;
 use serde_json::Value;
 use xueliang_alerting::{
     AlertingSettings,
-    access::{Access, Action, Assignment, Context, Person, Purpose, Resource, TRAINING_NOT_RECORDED},
+    access::{Access, Action, Assignment, Context, Person, Purpose, Resource},
     region::RegionScheme,
     workflow::{Command, Role, State, edge},
 };
@@ -199,7 +199,8 @@ fn nobody_may(action: Action, change: fn(Context<'_>) -> Context<'_>, rule: &str
     for role in Role::ALL {
         let assignments = vec![Assignment { role: *role, region: "3402".to_owned(), valid_until: None }];
         let (account, department) = ("me".to_owned(), Some("roads".to_owned()));
-        let person = Person { display_name: account.clone(), account, department, assignments };
+        let person =
+            Person { display_name: account.clone(), account, department, assignments, training_valid_until: None };
         let thing = Resource {
             id: "thing",
             department: Some("roads"),
@@ -207,7 +208,7 @@ fn nobody_may(action: Action, change: fn(Context<'_>) -> Context<'_>, rule: &str
             ..Resource::new(action.kinds()[0], "340203")
         };
         for purpose in Purpose::ALL {
-            let context = Context::new(Timestamp::UNIX_EPOCH, TRAINING_NOT_RECORDED).for_purpose(*purpose);
+            let context = Context::new(Timestamp::UNIX_EPOCH, Some(Timestamp::MAX)).for_purpose(*purpose);
             let denied = ACCESS.authorize(&person, action, thing, change(context)).unwrap_err();
             assert!(denied.rules().iter().any(|id| id.starts_with(rule)), "{role:?} {action:?}: {denied:?}");
         }

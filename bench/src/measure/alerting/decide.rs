@@ -29,6 +29,7 @@ pub fn authorize_us() -> Result<f64> {
         account: "operator".to_owned(),
         display_name: "operator".to_owned(),
         department: None,
+        training_valid_until: Some(trained),
         assignments: vec![Assignment { role: Role::Operator, region: "340203".to_owned(), valid_until: None }],
     };
     let actions = [Action::ReadIncident, Action::ViewStill, Action::Command(Command::Report), Action::Comment];

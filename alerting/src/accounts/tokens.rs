@@ -1,0 +1,244 @@
+//! Machines: each holds a token that is good for one thing, in one region, until a time (RULES B).
+//!
+//! In: the token of a request and which route it wants. Out: the machine as a [`Person`] of one service's role, or why not.
+//! Invariants: each use is registered before it is served; nothing but the routes of its purpose is served, whatever the
+//! policies would say; no purpose shows a picture. A machine has no session and no cookie, so no other site's page can use
+//! one.
+
+use std::{collections::HashMap, time::Duration};
+
+use jiff::{Span, Timestamp};
+use parking_lot::Mutex;
+
+use super::{
+    Accounts,
+    administration::{Administration, AdministrationError, check_name},
+    password::{digest, random_text},
+};
+use crate::{
+    access::{Access, Action, Assignment, Context, Denied, Kind, Person, Purpose, Resource},
+    audit::Decision,
+    store::{
+        StoreError, Stored, Tx,
+        audit::{self, Asked},
+        tokens::{self, MachineToken},
+    },
+    workflow::{Role, vocabulary},
+};
+
+/// A token lasts at most so many days.
+pub const MAX_DAYS: u16 = 365;
+/// How tokens begin, so that whoever finds one in a file knows what it is.
+const PREFIX: &str = "xueliang_";
+/// So many requests in [`WINDOW`] of one token, in this process.
+const REQUESTS: u32 = 120;
+const WINDOW: Duration = Duration::from_secs(60);
+
+vocabulary! {
+    /// What a token is for; closed. A purpose is one action on a few routes.
+    TokenPurpose {
+        /// A city's platform follows the incidents of a region.
+        ReadIncidents => "read_incidents",
+        /// A platform of operation follows how devices are.
+        ReadDevices => "read_devices",
+    }
+}
+
+impl TokenPurpose {
+    /// The service's role that may do it.
+    pub fn role(self) -> Role {
+        match self {
+            Self::ReadIncidents => Role::IncidentReader,
+            Self::ReadDevices => Role::DeviceReader,
+        }
+    }
+
+    /// The routes that serve it; each by GET.
+    pub fn routes(self) -> &'static [&'static str] {
+        match self {
+            Self::ReadIncidents => &["/api/v1/incidents", "/api/v1/incidents/{id}", "/api/v1/stream"],
+            Self::ReadDevices => &["/api/v1/devices", "/api/v1/stream"],
+        }
+    }
+
+    fn asks(self) -> (Action, Kind, Purpose) {
+        match self {
+            Self::ReadIncidents => (Action::ReadIncident, Kind::Incident, Purpose::IncidentHandling),
+            Self::ReadDevices => (Action::ReadDevices, Kind::Device, Purpose::DeviceMaintenance),
+        }
+    }
+}
+
+/// Why a machine is not served.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenError {
+    /// Unknown, ended or revoked; which one is not said.
+    #[error("the token is not good")]
+    Unknown,
+    /// Another route.
+    #[error("this token is not for that")]
+    OtherPurpose,
+    /// The policies.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// Too often.
+    #[error("more than {REQUESTS} requests a minute, try again in {0} seconds")]
+    TooOften(u64),
+    /// The store.
+    #[error("tokens can't be read")]
+    Store(#[from] StoreError),
+}
+
+/// What a machine wants.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The route's pattern.
+    pub route: &'a str,
+    /// The method and path, for the audit.
+    pub request: &'a str,
+    /// True when the route serves machines at all.
+    pub is_open: bool,
+}
+
+impl Accounts {
+    /// The machine that holds this token, when it may have what it wants; registers the use.
+    pub async fn machine(&self, token: &str, wanted: Wanted<'_>) -> Result<Person, TokenError> {
+        let now = Timestamp::now();
+        let token_sha256 = digest(token);
+        let found = self.store.read(move |tx| tokens::live(tx, &token_sha256, now)).await?;
+        let found = found.ok_or(TokenError::Unknown)?;
+        self.pace.check(&found.name, now)?;
+        let is_served = wanted.is_open && found.purpose.routes().contains(&wanted.route);
+        let (access, request) = (self.access.clone(), wanted.request.to_owned());
+        let served = self.store.write(move |tx| {
+            tokens::used(tx, &found.name, now)?;
+            let machine = person(&found);
+            if is_served {
+                return permit(tx, (&access, &machine), (&found, &request), now);
+            }
+            let (action, resource) = (found.purpose.asks().0.as_str(), request.as_str());
+            let asked = Asked { person: &machine, at: now, purpose: None, reason: None, action, resource };
+            audit::note(tx, &access, asked, Decision::Deny)?;
+            Ok(Err(TokenError::OtherPurpose))
+        });
+        served.await?
+    }
+
+    /// The machine that holds this token, while it is good; for what was permitted before and goes on.
+    pub async fn still_machine(&self, token: &str) -> Result<Option<Person>, StoreError> {
+        let (now, token_sha256) = (Timestamp::now(), digest(token));
+        let found = self.store.read(move |tx| tokens::live(tx, &token_sha256, now)).await?;
+        Ok(found.as_ref().map(person))
+    }
+}
+
+/// Asks whether the machine may do what it is there for, and writes the answer down.
+fn permit(
+    tx: &Tx<'_>,
+    (access, machine): (&Access, &Person),
+    (token, request): (&MachineToken, &str),
+    now: Timestamp,
+) -> Stored<Result<Person, TokenError>> {
+    let (action, kind, purpose) = token.purpose.asks();
+    let context = Context::new(now, None).for_purpose(purpose);
+    let permit = access.authorize(machine, action, Resource::new(kind, &token.region), context);
+    let (purpose, action) = (context.purpose, action.as_str());
+    let asked = Asked { person: machine, at: now, purpose, reason: None, action, resource: request };
+    audit::register(tx, access, asked, permit.as_ref())?;
+    Ok(permit.map(|_| machine.clone()).map_err(TokenError::Denied))
+}
+
+fn person(token: &MachineToken) -> Person {
+    let role = token.purpose.role();
+    Person {
+        account: format!("token:{}", token.name),
+        display_name: token.name.clone(),
+        department: None,
+        assignments: vec![Assignment { role, region: token.region.clone(), valid_until: Some(token.expires_at) }],
+        training_valid_until: None,
+    }
+}
+
+/// How often each token was used within its minute.
+#[derive(Debug, Default)]
+pub(super) struct Pace(Mutex<HashMap<String, (u32, Timestamp)>>);
+
+impl Pace {
+    /// Counts a request. Only tokens that are good come here, so that there are few names.
+    fn check(&self, name: &str, now: Timestamp) -> Result<(), TokenError> {
+        let mut counts = self.0.lock();
+        let (n_requests, since) = counts.entry(name.to_owned()).or_insert((0, now));
+        let age = now.duration_since(*since).unsigned_abs();
+        if age >= WINDOW {
+            (*n_requests, *since) = (0, now);
+        }
+        if *n_requests >= REQUESTS {
+            return Err(TokenError::TooOften((WINDOW - age).as_secs().max(1)));
+        }
+        *n_requests += 1;
+        Ok(())
+    }
+}
+
+impl Administration {
+    /// Makes a token and gives it; it is shown once and kept by digest.
+    pub async fn add_token(
+        &self,
+        name: String,
+        (purpose, region): (TokenPurpose, String),
+        days: u16,
+    ) -> Result<String, AdministrationError> {
+        check_name(&name)?;
+        self.access.regions().level(&region)?;
+        let token = format!("{PREFIX}{}", random_text(43));
+        let (made_at, token_sha256) = (Timestamp::now(), digest(&token));
+        let lasts = Span::new().hours(24 * i64::from(days.clamp(1, MAX_DAYS)));
+        let expires_at = made_at.checked_add(lasts).unwrap_or(Timestamp::MAX);
+        let resource = format!("token/{name}/{}@{region}", purpose.as_str());
+        let new = MachineToken { name, purpose, region, made_at, expires_at, revoked_at: None, used_at: None };
+        self.noted(("add_token", resource), move |tx| {
+            if tokens::add(tx, &new, &token_sha256)? { Ok(()) } else { Err(AdministrationError::Taken(new.name)) }
+        })
+        .await?;
+        Ok(token)
+    }
+
+    /// All tokens by name, also those that have ended.
+    pub async fn tokens(&self) -> Result<Vec<MachineToken>, AdministrationError> {
+        Ok(self.store.read(tokens::all).await?)
+    }
+
+    /// Revokes a token at once.
+    pub async fn revoke_token(&self, name: String) -> Result<(), AdministrationError> {
+        let resource = format!("token/{name}");
+        self.noted(("revoke_token", resource), move |tx| {
+            let is_revoked = tokens::revoke(tx, &name, Timestamp::now())?;
+            if is_revoked { Ok(()) } else { Err(AdministrationError::UnknownToken(name)) }
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_used_so_often_in_a_minute_and_others_are_not_slowed() {
+        let (pace, now) = (Pace::default(), Timestamp::UNIX_EPOCH);
+        for _ in 0..REQUESTS {
+            assert!(pace.check("a", now).is_ok());
+        }
+        assert!(matches!(pace.check("a", now), Err(TokenError::TooOften(60))));
+        assert!(pace.check("b", now).is_ok());
+        assert!(pace.check("a", now.checked_add(WINDOW).unwrap()).is_ok());
+    }
+
+    #[test]
+    fn each_purpose_is_one_action_of_a_service() {
+        for purpose in TokenPurpose::ALL {
+            assert!(purpose.role().is_service(), "{purpose:?}");
+            assert!(!purpose.routes().is_empty(), "{purpose:?}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Signing in, being locked out, and sessions that end.
+
+use reqwest::{Client, StatusCode};
+
+use crate::{Box, Site, on_both, problem};
+
+on_both!(
+    guessing_locks_a_name_for_all_instances_and_over_a_restart,
+    a_session_ends_when_nobody_uses_it_and_following_is_no_use,
+);
+
+async fn guessing_locks_a_name_for_all_instances_and_over_a_restart(site: &Site) {
+    let (one, other) = (Box::start(site).await, Box::start(site).await);
+    let http = Client::new();
+    let right = site.first_password("operator");
+    for nth in 1..=5 {
+        let alerting = if nth % 2 == 0 { &one } else { &other };
+        let known = problem(alerting.try_sign_in(&http, "operator", "wrong").await).await;
+        let unknown = problem(alerting.try_sign_in(&http, "nobody", "wrong").await).await;
+        assert_eq!((known.0, &known), (StatusCode::UNAUTHORIZED, &unknown), "{nth}");
+    }
+    one.stop().await;
+    other.stop().await;
+    let restarted = Box::start(site).await;
+    let known = restarted.try_sign_in(&http, "operator", &right).await;
+    let wait: u64 = known.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((600..=900).contains(&wait), "{wait}");
+    let unknown = problem(restarted.try_sign_in(&http, "nobody", &right).await).await;
+    let known = problem(known).await;
+    assert_eq!((known.0, &known), (StatusCode::TOO_MANY_REQUESTS, &unknown));
+    restarted.sign_in("auditor", &site.first_password("auditor")).await;
+
+    site.change("UPDATE sign_in_failure SET locked_until = 1").await;
+    restarted.sign_in("operator", &right).await;
+    let audit = site.audit().await;
+    let count = |row: &str| audit.iter().filter(|found| *found == row).count();
+    assert_eq!(count("operator sign_in session deny"), 5, "{audit:#?}");
+    assert_eq!(count("operator lock_account session deny"), 1, "{audit:#?}");
+    assert_eq!(audit.len(), 8, "what is no account's is not registered: {audit:#?}");
+    restarted.stop().await;
+}
+
+async fn a_session_ends_when_nobody_uses_it_and_following_is_no_use(site: &Site) {
+    const NEARLY: &str = "UPDATE session SET used_at = used_at - 3540000000";
+    let alerting = Box::start(site).await;
+    let operator = alerting.sign_in("operator", &site.first_password("operator")).await;
+    site.change(NEARLY).await;
+    assert_eq!(alerting.get(&operator, "/api/v1/session").await, StatusCode::OK, "59 minutes");
+    site.change(NEARLY).await;
+    assert_eq!(alerting.get(&operator, "/api/v1/session").await, StatusCode::OK, "the use before was noted");
+    site.change(NEARLY).await;
+    assert_eq!(alerting.get(&operator, "/api/v1/stream").await, StatusCode::OK);
+    site.change("UPDATE session SET used_at = used_at - 120000000").await;
+    assert_eq!(alerting.get(&operator, "/api/v1/session").await, StatusCode::UNAUTHORIZED, "only the stream used it");
+
+    let operator = alerting.sign_in("operator", &site.first_password("operator")).await;
+    assert_eq!(alerting.get(&operator, "/api/v1/session").await, StatusCode::OK);
+    site.change("UPDATE session SET expires_at = 1").await;
+    assert_eq!(alerting.get(&operator, "/api/v1/session").await, StatusCode::UNAUTHORIZED, "12 hours are over");
+    alerting.stop().await;
+}
