@@ -240,7 +240,7 @@ pub struct CamerasArgs {
     /// RTSP addresses, one a line, instead of simulated cameras.
     #[arg(long, value_name = "FILE")]
     pub urls: Option<PathBuf>,
-    /// What lets the cameras of --urls be pulled: the keys of [camera.authorization] in a settings file, one a line.
+    /// What lets the cameras of --urls be pulled: the keys of `[camera.authorization]` in a settings file, one a line.
     #[arg(long, value_name = "FILE")]
     pub authorization: Option<PathBuf>,
     /// User name for --urls.

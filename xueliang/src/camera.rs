@@ -27,7 +27,7 @@ pub enum Camera {
         /// Partitions of the topic when it has to be made: the most workers that can share the cameras.
         #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(i32).range(1..=10_000))]
         partitions: i32,
-        /// A worker's settings file: cameras get what its [ingest.authorization] says and they don't, and must stand in its
+        /// A worker's settings file: cameras get what its `[ingest.authorization]` says and they don't, and must stand in its
         /// declared_networks.
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,

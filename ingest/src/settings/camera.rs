@@ -12,7 +12,7 @@ use xueliang_settings::Reader;
 use crate::{
     authorization::Authorization,
     session::Endpoint,
-    settings::{CameraDefaults, authorization::read_authorization},
+    settings::{CameraDefaults, DeclaredNetworks, authorization::read_authorization},
 };
 
 /// How RTP is carried.
@@ -101,6 +101,8 @@ pub struct CameraSettings {
     pub masks: Vec<Polygon>,
     /// How snapshots are redacted.
     pub redact: RedactSettings,
+    /// Where it stands, and may redirect to.
+    pub networks: DeclaredNetworks,
     /// What lets it be pulled.
     pub authorization: Authorization,
     /// The file it stands in.
@@ -145,6 +147,7 @@ impl CameraSettings {
             lines,
             masks,
             redact,
+            networks: defaults.networks.clone(),
             authorization: authorization?,
             file: camera.file().to_owned(),
             line: camera.line(),
@@ -158,7 +161,12 @@ impl CameraSettings {
 
     /// What a session of its main stream connects to.
     pub fn endpoint(&self) -> Endpoint {
-        Endpoint { url: self.url.clone(), credentials: self.credentials.clone(), transport: self.transport }
+        Endpoint {
+            url: self.url.clone(),
+            credentials: self.credentials.clone(),
+            transport: self.transport,
+            networks: self.networks.clone(),
+        }
     }
 
     /// True when both are pulled and watched in the same way, wherever they are written and whatever permits it.

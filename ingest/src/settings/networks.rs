@@ -1,9 +1,9 @@
 //! `[ingest] declared_networks`: where plain RTSP may be spoken (RULES P34).
 //!
 //! RTSP shows the pictures, and with basic authentication the account, to everyone on the way, so a camera must stand in a network
-//! that the deployer declares to be its own. This is a check of what is written: names are not resolved.
+//! that the deployer declares to be its own, and redirects to no other. Checked is what is written: names are not resolved.
 
-use std::{net::IpAddr, str::FromStr};
+use std::{net::IpAddr, str::FromStr, sync::Arc};
 
 use ipnet::IpNet;
 use url::{Host, Url};
@@ -22,9 +22,9 @@ const DEFAULT: [&str; 9] = [
     "localhost",
 ];
 
-/// Networks and names that the deployer declared.
+/// Networks and names that the deployer declared; cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeclaredNetworks(Option<Vec<Declared>>);
+pub struct DeclaredNetworks(Option<Arc<[Declared]>>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Declared {
@@ -35,11 +35,17 @@ enum Declared {
 
 impl Default for DeclaredNetworks {
     fn default() -> Self {
-        Self(Some(DEFAULT.iter().filter_map(|text| text.parse().ok()).collect()))
+        Self::of(DEFAULT).unwrap_or(Self(Some(Arc::from([]))))
     }
 }
 
 impl DeclaredNetworks {
+    /// These networks, addresses and names; the error says what is allowed.
+    pub fn of<'t>(declared: impl IntoIterator<Item = &'t str>) -> Result<Self, String> {
+        let declared: Result<Vec<Declared>, String> = declared.into_iter().map(str::parse).collect();
+        declared.map(|declared| Self(Some(declared.into())))
+    }
+
     /// For one who only passes settings on and does not know the networks of the worker that will pull the camera.
     pub fn unknown() -> Self {
         Self(None)
@@ -49,7 +55,7 @@ impl DeclaredNetworks {
     pub(super) fn read(ingest: &mut Reader<'_>) -> Self {
         let is_given = ingest.has("declared_networks");
         let declared = ingest.texts::<Declared>("declared_networks");
-        if is_given { Self(Some(declared)) } else { Self::default() }
+        if is_given { Self(Some(declared.into())) } else { Self::default() }
     }
 
     /// Reports an address outside.
@@ -62,7 +68,8 @@ impl DeclaredNetworks {
         }
     }
 
-    fn holds(&self, url: &Url) -> bool {
+    /// True for an address inside.
+    pub fn holds(&self, url: &Url) -> bool {
         let Some(declared) = &self.0 else { return true };
         // The url crate reads IPv4 addresses only of schemes that it knows; of rtsp they come as names.
         let address: Result<IpAddr, &str> = match url.host() {
