@@ -25,7 +25,7 @@ Examples:
   xueliang bench all --reference --json box.json --html box.html
                                                       everything, beside the pipeline that users have today
   xueliang bench cameras --kind quiet --size 1080p    how many mostly quiet 1080p cameras this box carries
-  xueliang bench cameras --urls cameras.txt --user admin --password-file pw
+  xueliang bench cameras --urls cameras.txt --authorization permits.toml --user admin --password-file pw
                                                       the same with your own cameras, one RTSP address a line
   xueliang bench sessions --sessions 1000             sessions without decoding: memory, processor, jitter
   xueliang bench bus --brokers kafka:9092 --topic-prefix bench.
@@ -240,6 +240,9 @@ pub struct CamerasArgs {
     /// RTSP addresses, one a line, instead of simulated cameras.
     #[arg(long, value_name = "FILE")]
     pub urls: Option<PathBuf>,
+    /// What lets the cameras of --urls be pulled: the keys of `[camera.authorization]` in a settings file, one a line.
+    #[arg(long, value_name = "FILE")]
+    pub authorization: Option<PathBuf>,
     /// User name for --urls.
     #[arg(long, requires = "password_file")]
     pub user: Option<String>,
@@ -264,6 +267,7 @@ impl CamerasArgs {
             start: 4,
             max: 512,
             urls: None,
+            authorization: None,
             user: None,
             password_file: None,
         }

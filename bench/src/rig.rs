@@ -23,7 +23,7 @@ use xueliang_ingest::{
 };
 use xueliang_settings::Document;
 
-use crate::{Bench, progress, usage};
+use crate::{Bench, progress, simcam, usage};
 
 /// Zones and lines of every camera of the bench.
 const STREET: &str = include_str!("../data/street.toml");
@@ -43,12 +43,14 @@ pub struct Watch {
     pub fps: f32,
     /// User name and the file with the password.
     pub login: Option<(String, String)>,
+    /// The keys of `[camera.authorization]` of real cameras; `None`: they are simulated.
+    pub authorization: Option<String>,
 }
 
 impl Watch {
     /// Five frames a second under this gate.
     pub fn with_gate(gate: &str) -> Self {
-        Self { gate: gate.to_owned(), fps: 5.0, login: None }
+        Self { gate: gate.to_owned(), fps: 5.0, login: None, authorization: None }
     }
 }
 
@@ -316,12 +318,15 @@ pub fn model(bench: &Bench) -> String {
 
 /// One `[[camera]]` on the bench's street.
 pub fn camera(id: &str, url: &str, watch: &Watch) -> String {
-    let Watch { gate, fps, login } = watch;
+    let Watch { gate, fps, login, authorization } = watch;
     let mut text = format!("[[camera]]\nid = {id:?}\nurl = {url:?}\ngate = {gate:?}\nanalysis_fps = {fps:?}\n");
     if let Some((user, file)) = login {
         let _ = writeln!(text, "credentials = {{ username = {user:?}, password_file = {file:?} }}");
     }
-    text + STREET
+    match authorization {
+        Some(keys) => text + STREET + "\n[camera.authorization]\n" + keys,
+        None => text + &simcam::authorization_line() + "\n" + STREET,
+    }
 }
 
 fn quoted(path: &Path) -> String {

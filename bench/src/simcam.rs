@@ -4,6 +4,7 @@
 //! comes back finds that the street went on. Clients of one path share one stream, RTP timestamps never jump back,
 //! and RTCP sender reports give wall time. Faulty cameras are in `faults`.
 
+mod authorization;
 mod footage;
 mod pacer;
 mod plays;
@@ -16,6 +17,7 @@ use gstreamer_rtsp_server::gst_rtsp::RTSPAuthMethod;
 use gstreamer_rtsp_server::prelude::*;
 use gstreamer_rtsp_server::{RTSPAuth, RTSPMediaFactory, RTSPMountPoints, RTSPServer, RTSPToken, glib, gst};
 
+pub use authorization::{authorization, authorization_line};
 pub use footage::{Codec, Footage};
 use pacer::Pacer;
 pub use plays::Play;

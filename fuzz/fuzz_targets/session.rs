@@ -32,7 +32,7 @@ fuzz_target!(init: {
             allow_basic: false,
         });
         let endpoint =
-            Endpoint { url: url.parse().expect("a URL"), credentials, transport: StreamTransport::Tcp };
+            Endpoint { url: url.parse().expect("a URL"), credentials, transport: StreamTransport::Tcp, networks: Default::default() };
         let camera = async {
             while let Ok((stream, _)) = listener.accept().await {
                 let _ = answer(stream, manner, data).await;

@@ -2,7 +2,8 @@
 //!
 //! Sources (settings files, API, registry) each say their whole set; the fleet merges them, the earlier source winning, and compares
 //! with what runs: new cameras start, missing ones stop, changed ones restart, all others are left alone. A row with mistakes is one
-//! refused camera; over a running camera it changes nothing. What is gone leaves nothing behind: no series, no counter, no slot.
+//! refused camera; over a running camera it changes nothing. A camera whose authorization does not hold on the day is stopped until it
+//! does; what permits a camera may change without its being restarted. What is gone leaves nothing behind: no series, no counter, no slot.
 //! Not here: reading of sources (`files`, `kept`, `registry`).
 
 pub mod files;
@@ -16,6 +17,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
+use jiff::civil::Date;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use xueliang_events::{CameraId, SessionId};
@@ -23,7 +25,8 @@ use xueliang_events::{CameraId, SessionId};
 pub use start::Parts;
 
 use crate::{
-    fleet::running::Running,
+    authorization,
+    fleet::running::{Asked, Running},
     settings::CameraSettings,
     status::{CameraStatus, StatusBoard},
 };
@@ -76,7 +79,7 @@ pub struct Change {
     pub started: Vec<CameraId>,
     /// Cameras that were stopped.
     pub stopped: Vec<CameraId>,
-    /// Cameras that were stopped and started with other settings.
+    /// Cameras that were stopped and started with other settings, or stopped or started by their authorization.
     pub restarted: Vec<CameraId>,
     ending: Vec<CancellationToken>,
 }
@@ -105,8 +108,10 @@ pub struct View {
     pub session: SessionId,
     /// Its owner's epoch.
     pub epoch: Option<u64>,
-    /// Its settings, when it runs.
+    /// Its settings, when they can be used.
     pub settings: Option<CameraSettings>,
+    /// Whether its authorization lets it be pulled.
+    pub standing: Option<authorization::State>,
     /// Why its settings, or a change of them, are refused.
     pub refused: Option<String>,
     /// How it is.
@@ -125,18 +130,39 @@ pub(crate) struct Inner {
 struct State {
     /// `None` once the worker stops: the parts hold the outbox open.
     parts: Option<Parts>,
+    /// The day where the deployer is.
+    today: Date,
     wanted: BTreeMap<Origin, BTreeMap<CameraId, Wanted>>,
     running: BTreeMap<CameraId, Running>,
     ending: BTreeMap<CameraId, CancellationToken>,
 }
 
 impl Fleet {
-    /// A fleet without cameras.
-    pub fn new(parts: Parts) -> Self {
+    /// A fleet without cameras, on this day where the deployer is.
+    pub fn new(parts: Parts, today: Date) -> Self {
         let board = parts.board.clone();
-        let state =
-            State { parts: Some(parts), wanted: BTreeMap::new(), running: BTreeMap::new(), ending: BTreeMap::new() };
+        let state = State {
+            parts: Some(parts),
+            today,
+            wanted: BTreeMap::new(),
+            running: BTreeMap::new(),
+            ending: BTreeMap::new(),
+        };
         Self(Arc::new(Inner { board, state: Mutex::new(state) }))
+    }
+
+    /// Says what day it is; cameras whose authorization ends or begins to hold with it stop or start.
+    pub fn day_is(&self, today: Date) -> Change {
+        let mut state = self.0.state.lock();
+        if state.today == today {
+            return Change::default();
+        }
+        state.today = today;
+        let change = state.reconcile(&Arc::downgrade(&self.0));
+        if !change.is_none() {
+            tracing::info!(%today, restarted = change.restarted.len(), "cameras changed with the day");
+        }
+        change
     }
 
     /// Says the whole set of cameras that `origin` wants; must be called within a tokio runtime.
@@ -204,24 +230,24 @@ impl State {
             change.stopped.push(id.clone());
         }
         for (id, (origin, wanted)) in merged {
-            let keeps = self.running.get_mut(&id).is_some_and(|running| running.keeps(origin, &wanted));
-            if keeps {
-                self.update_epoch(&id, wanted.epoch);
+            let asked = Asked::new(origin, wanted, self.running.get(&id), self.today);
+            if self.running.get_mut(&id).is_some_and(|running| running.keeps(&asked)) {
+                self.update_epoch(&id, asked.wanted.epoch);
                 continue;
             }
             change.ending.extend(self.end(&id));
             let told = if known.contains(&id) { &mut change.restarted } else { &mut change.started };
             told.push(id.clone());
-            self.begin(id, origin, wanted, fleet);
+            self.begin(id, asked, fleet);
         }
         self.count();
         change
     }
 
-    fn begin(&mut self, id: CameraId, origin: Origin, wanted: Wanted, fleet: &Weak<Inner>) {
+    fn begin(&mut self, id: CameraId, asked: Asked, fleet: &Weak<Inner>) {
         let Some(parts) = &self.parts else { return };
         let before = self.ending.get(&id).cloned();
-        self.running.insert(id, Running::start(parts, (origin, wanted), before, fleet.clone()));
+        self.running.insert(id, Running::start(parts, asked, before, fleet.clone()));
     }
 
     /// Asks a camera to end; the token tells when it has.
@@ -244,7 +270,8 @@ impl State {
     fn count(&self) {
         if let Some(parts) = &self.parts {
             let n_refused = self.running.values().filter(|running| running.camera.is_err()).count();
-            parts.metrics.fleet(self.running.len() - n_refused, n_refused);
+            let n_suspended = self.running.values().filter(|running| !running.suspended().is_empty()).count();
+            parts.metrics.fleet(self.running.len() - n_refused - n_suspended, n_refused, n_suspended);
         }
     }
 }

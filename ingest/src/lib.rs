@@ -10,6 +10,7 @@ pub mod settings;
 pub mod access_unit;
 pub mod analyse;
 pub mod attention;
+pub mod authorization;
 pub mod backoff;
 pub mod camera;
 pub mod decode;

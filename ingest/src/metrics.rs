@@ -43,6 +43,7 @@ pub struct Metrics {
     camera_up: IntGaugeVec,
     cameras: IntGauge,
     cameras_refused: IntGauge,
+    cameras_suspended: IntGauge,
     reloads: IntCounterVec,
     stream: StreamGauges,
     stage_seconds: HistogramVec,
@@ -122,6 +123,11 @@ impl Metrics {
                 IntGaugeVec::new(Opts::new("xueliang_camera_up", "1 while the camera delivers."), &["camera"])?,
             )?,
             cameras: gauge(registry, "xueliang_cameras", "Cameras that this worker pulls.")?,
+            cameras_suspended: gauge(
+                registry,
+                "xueliang_cameras_suspended",
+                "Cameras that are not pulled because their authorization does not hold.",
+            )?,
             cameras_refused: gauge(
                 registry,
                 "xueliang_cameras_refused",
@@ -220,9 +226,10 @@ impl Metrics {
         self.reloads.with_label_values(&[if applied { "applied" } else { "refused" }]).inc();
     }
 
-    pub(crate) fn fleet(&self, n_cameras: usize, n_refused: usize) {
+    pub(crate) fn fleet(&self, n_cameras: usize, n_refused: usize, n_suspended: usize) {
         self.cameras.set(i64::try_from(n_cameras).unwrap_or(i64::MAX));
         self.cameras_refused.set(i64::try_from(n_refused).unwrap_or(i64::MAX));
+        self.cameras_suspended.set(i64::try_from(n_suspended).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn detected(&self, timings: &Timings) {

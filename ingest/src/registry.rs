@@ -34,6 +34,7 @@ pub use xueliang_events::CAMERAS_TOPIC;
 use crate::{
     fleet::Fleet,
     registry::{custody::Custody, group::Group, held::Held},
+    settings::CameraDefaults,
 };
 
 /// How often ownership is looked after.
@@ -60,11 +61,13 @@ pub struct RegistrySettings {
     pub advertise: String,
     /// The file beside which the cameras' password files stand.
     pub beside: PathBuf,
+    /// What holds for them beside their records.
+    pub defaults: CameraDefaults,
 }
 
 /// Follows the registry until `shutdown`; for a thread of a tokio runtime that may block.
 pub fn follow(settings: &RegistrySettings, fleet: &Fleet, contact: &Contact, shutdown: &CancellationToken) {
-    let held = Arc::new(Held::new(fleet.clone(), settings.beside.clone()));
+    let held = Arc::new(Held::new(fleet.clone(), settings.beside.clone(), settings.defaults.clone()));
     while !shutdown.is_cancelled() {
         match follow_once(settings, &held, contact, shutdown) {
             Ok(()) => break,

@@ -37,7 +37,7 @@ use self::{
 use crate::{
     access_unit::{AccessUnit, Codec},
     failure::Failure,
-    settings::{Credentials, StreamTransport},
+    settings::{Credentials, DeclaredNetworks, StreamTransport},
     wall_clock::{Arrival, WallClock},
 };
 
@@ -57,6 +57,8 @@ pub struct Endpoint {
     pub credentials: Option<Credentials>,
     /// How RTP is carried.
     pub transport: StreamTransport,
+    /// Where it may be redirected to.
+    pub networks: DeclaredNetworks,
 }
 
 /// How long each step may take.
@@ -87,6 +89,9 @@ impl Session {
     pub async fn open(endpoint: &Endpoint, deadlines: Deadlines) -> Result<Self, Failure> {
         let mut url = endpoint.url.clone();
         for _ in 0..=MOST_REDIRECTS {
+            if !endpoint.networks.holds(&url) {
+                return Err(Failure::Redirected { problem: "out of the declared networks" });
+            }
             let credentials = endpoint.credentials.as_ref().filter(|_| url.host() == endpoint.url.host());
             let elsewhere = credentials.is_none() && endpoint.credentials.is_some();
             let wanted = match credentials {

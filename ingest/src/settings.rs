@@ -3,9 +3,12 @@
 //! Cameras stand as `[[camera]]` in the same file or in any `*.toml` of the folder that `cameras` names beside it. All mistakes of
 //! all files are reported together.
 
+mod authorization;
 mod camera;
+mod defaults;
 mod intake;
 mod json;
+mod networks;
 mod sensor;
 
 use std::{
@@ -24,9 +27,12 @@ use crate::{
     registry::RegistrySettings,
 };
 
+pub use authorization::Inherited;
 pub use camera::{CameraSettings, Credentials, GatePolicy, StreamTransport, SubStream, SubStreamUse};
+pub use defaults::{CameraDefaults, ImportDefaults};
 pub use intake::{BrokerSettings, IntakeSettings, PushSettings};
 pub use json::{read_json_camera, without_place};
+pub use networks::DeclaredNetworks;
 pub use sensor::{SensorGroup, SensorSettings, SensorShape, TopicWay};
 
 /// Where the model and the runtime that executes it are.
@@ -73,6 +79,8 @@ pub struct IngestSettings {
     pub registry: Option<RegistrySettings>,
     /// What lets a client change the cameras by API; `None`: there is no such API.
     pub api: Option<ApiToken>,
+    /// What holds for all cameras beside what is written of each.
+    pub camera_defaults: CameraDefaults,
     /// The cameras that run from start to end.
     pub cameras: Vec<CameraSettings>,
     /// Where the cameras stand that may change while the worker runs.
@@ -112,7 +120,8 @@ impl IngestSettings {
     /// Reads `[ingest]` and `[[camera]]` of the file that `root` stands on; any mistake in a camera refuses the whole.
     pub fn read(root: &mut Reader<'_>) -> Option<Self> {
         let settings = Self::read_worker(root);
-        let cameras = read_cameras(root);
+        let defaults = settings.as_ref().map(|settings| settings.camera_defaults.clone()).unwrap_or_default();
+        let cameras = read_cameras(root, &defaults);
         settings.map(|settings| Self { cameras, ..settings })
     }
 
@@ -134,7 +143,8 @@ impl IngestSettings {
         let outbox_bytes = ingest.or("outbox_bytes", 2 << 30);
         let snapshot_bytes = ingest.or("snapshot_bytes", 1 << 30);
         let brokers = read_brokers(&mut ingest);
-        let registry = read_registry(&mut ingest, (brokers.as_deref(), listen));
+        let camera_defaults = CameraDefaults::read(&mut ingest);
+        let registry = read_registry(&mut ingest, (brokers.as_deref(), listen), &camera_defaults);
         let api = read_api(&mut ingest, &base);
         let folder = ingest.optional::<PathBuf>("cameras").map(|folder| base.join(folder));
         let intake = IntakeSettings::read(root, &mut ingest);
@@ -154,6 +164,7 @@ impl IngestSettings {
             brokers,
             registry,
             api,
+            camera_defaults,
             cameras: Vec::new(),
             camera_files: Some(CameraFiles { settings: root.file().to_owned(), folder }),
             intake,
@@ -171,7 +182,9 @@ impl IngestSettings {
             })
         });
         for file in files.unwrap_or_default() {
-            match Document::load(&file).and_then(|document| document.read(|root| Some(read_cameras(root)))) {
+            match Document::load(&file)
+                .and_then(|document| document.read(|root| Some(read_cameras(root, &self.camera_defaults))))
+            {
                 Ok(cameras) => self.cameras.extend(cameras),
                 Err(more) => mistakes.extend(more.0),
             }
@@ -181,8 +194,9 @@ impl IngestSettings {
     }
 }
 
-fn read_cameras(root: &mut Reader<'_>) -> Vec<CameraSettings> {
-    root.sections("camera").iter_mut().filter_map(CameraSettings::read).collect()
+fn read_cameras(root: &mut Reader<'_>, defaults: &CameraDefaults) -> Vec<CameraSettings> {
+    let mut sections = root.sections("camera");
+    sections.iter_mut().filter_map(|camera| CameraSettings::read(camera, defaults)).collect()
 }
 
 fn read_listen(ingest: &mut Reader<'_>) -> Option<SocketAddr> {
@@ -243,6 +257,7 @@ fn read_brokers(ingest: &mut Reader<'_>) -> Option<String> {
 fn read_registry(
     ingest: &mut Reader<'_>,
     (brokers, listen): (Option<&str>, Option<SocketAddr>),
+    defaults: &CameraDefaults,
 ) -> Option<RegistrySettings> {
     let given = ingest.has("registry");
     let mut registry = ingest.section("registry");
@@ -253,6 +268,7 @@ fn read_registry(
         session_timeout: registry.or("session_timeout", Duration::from_secs(6)),
         advertise: registry.or("advertise", listen.map(|listen| listen.to_string()).unwrap_or_default()),
         beside: ingest.file().to_owned(),
+        defaults: defaults.networks_only(),
     };
     registry.finish();
     if given && brokers.is_none() {
@@ -345,7 +361,9 @@ mod tests {
         assert!(mistakes.iter().any(|mistake| mistake.contains(expected)), "{expected:?} is not in {mistakes:#?}");
     }
 
-    const CAMERA: &str = "[[camera]]\nid = \"gate\"\nurl = \"rtsp://10.0.0.1/1\"\n";
+    const CAMERA: &str = "[[camera]]\nid = \"gate\"\nurl = \"rtsp://10.0.0.1/1\"\n\
+        authorization = { legal_class = \"799-9-other\", responsible_unit = \"Unit\", \
+        place = \"street\", first_used_on = \"2026-01-01\" }\n";
 
     #[test]
     fn paths_are_relative_to_the_file() {
@@ -359,21 +377,21 @@ mod tests {
     fn camera_mistakes_name_line_and_cure() {
         refused(
             &format!("{CAMERA}{CAMERA}"),
-            "city.toml:9: camera.id: camera gate stands already at /etc/xueliang/city.toml:6",
+            "city.toml:10: camera.id: camera gate stands already at /etc/xueliang/city.toml:6",
         );
         refused(
             "[[camera]]\nid = \"gate\"\nurl = \"rtsp://me:secret@10.0.0.1/1\"\n",
             "city.toml:8: camera[0].url: carries credentials",
         );
         refused("[[camera]]\nid = \"gate\"\nurl = \"http://10.0.0.1/1\"\n", "rtsp://");
-        refused(&format!("{CAMERA}speed = 3\n"), "city.toml:9: camera[0].speed: unknown key");
+        refused(&format!("{CAMERA}speed = 3\n"), "city.toml:10: camera[0].speed: unknown key");
         refused(
             &format!("{CAMERA}[[camera.zone]]\nid = \"z\"\npoints = [[0, 0], [1, 1]]\n"),
             "camera[0].zone[0].points:",
         );
         refused(
             &format!("{CAMERA}[[camera.zone]]\nid = \"z\"\npoints = [[0, 0], [1, 1], [1, 0], [0, 1]]\n"),
-            "city.toml:11:",
+            "city.toml:12:",
         );
         refused(&format!("{CAMERA}gate = \"sometimes\"\n"), "write one of adaptive, always, keyframes");
         refused(&format!("{CAMERA}classes = [\"face\"]\n"), "unknown key");
@@ -429,8 +447,8 @@ mod tests {
     #[test]
     fn all_mistakes_of_all_cameras_come_at_once() {
         let mistakes =
-            read("[[camera]]\nid = \"a b\"\n[[camera]]\nid = \"ok\"\nurl = \"rtsp://h/1\"\nzzz = 1\n").unwrap_err();
-        assert_eq!(mistakes.len(), 3, "{mistakes:#?}");
+            read(&format!("{}{CAMERA}zzz = 1\n", CAMERA.replace("gate", "a b").replace("url", "uri"))).unwrap_err();
+        assert_eq!(mistakes.len(), 4, "{mistakes:#?}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use xueliang_events::{
     CameraId, SessionId, Source,
-    payload::{DeviceState, DeviceStatus, GateEvidence, PictureFault},
+    payload::{DeviceState, DeviceStatus, GateEvidence, PictureFault, Suspension},
 };
 
 use self::flapping::Flapping;
@@ -42,6 +42,8 @@ pub struct CameraStatus {
     pub gate: Option<GateEvidence>,
     /// What is wrong with its picture.
     pub picture_fault: Option<PictureFault>,
+    /// Why it may not be pulled, the gravest reason.
+    pub suspended: Option<Suspension>,
 }
 
 /// All cameras' states.
@@ -193,6 +195,7 @@ impl StatusReporter {
             last_failure: self.last_failure.clone(),
             gate: self.gate,
             picture_fault: self.picture_fault,
+            suspended: None,
         };
         self.board.0.lock().insert(self.camera.clone(), status.clone());
         self.current = Some(status);
@@ -204,6 +207,7 @@ impl StatusReporter {
             cause,
             since,
             heartbeat: unchanged,
+            suspended: None,
         }
         .into();
         let source = Source::Camera(self.camera.clone());
@@ -254,8 +258,15 @@ mod tests {
     use crate::{metrics::Metrics, outbox::LogReader};
 
     fn camera() -> CameraSettings {
-        let document = Document::from_text("city.toml", "[[camera]]\nid = \"gate\"\nurl = \"rtsp://10.0.0.1/1\"\n");
-        document.read(|root| root.sections("camera").first_mut().and_then(CameraSettings::read)).unwrap()
+        let document = Document::from_text(
+            "city.toml",
+            format!("[[camera]]\nid = \"gate\"\nurl = \"rtsp://10.0.0.1/1\"\n{}", crate::authorization::testing::TOML),
+        );
+        document
+            .read(|root| {
+                root.sections("camera").first_mut().and_then(|camera| CameraSettings::read(camera, &Default::default()))
+            })
+            .unwrap()
     }
 
     /// Says each state; the answer is what was written: state, cause, heartbeat. And the board.

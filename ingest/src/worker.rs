@@ -6,6 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use prometheus::Registry;
 use tokio::sync::Notify;
@@ -17,6 +18,7 @@ use xueliang_settings::Mistakes;
 
 use crate::{
     access_unit::Codec,
+    authorization::today,
     backoff::Admission,
     decode::{
         DecoderPool, DecoderSettings,
@@ -45,6 +47,8 @@ use crate::{
 const ROOM_FOR_CAMERAS: usize = 1000;
 /// Time for events that still wait at shutdown.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+/// How often it is looked whether a new day has begun.
+const LOOK_AT_DAY: Duration = Duration::from_secs(10);
 /// How often the snapshot folder is swept.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
 
@@ -141,7 +145,7 @@ impl Worker {
         let snapshots = SnapshotStore::new(folder, settings.snapshot_bytes, metrics.clone());
         let deadlines = Deadlines { connect: settings.connect_timeout, stall: settings.stall_after };
         let board = StatusBoard::default();
-        let fleet = Fleet::new(Parts {
+        let parts = Parts {
             deadlines,
             admission: Admission::default(),
             decoders: Arc::clone(&decoders),
@@ -150,11 +154,13 @@ impl Worker {
             snapshots: snapshots.clone(),
             board: board.clone(),
             metrics: metrics.clone(),
-        });
+        };
+        let fleet = Fleet::new(parts, today(Timestamp::now()));
         fleet.want(Origin::Start, settings.cameras.into_iter().map(Wanted::from).collect());
         let stop_sources = CancellationToken::new();
+        tokio::spawn(keep_days(fleet.clone(), stop_sources.clone()));
         let beside = settings.camera_files.as_ref().map(|files| files.settings.clone()).unwrap_or_default();
-        let kept = Kept::open(&settings.data_dir, &beside, fleet.clone());
+        let kept = Kept::open(&settings.data_dir, &beside, settings.camera_defaults.networks_only(), fleet.clone());
         let reload = match settings.camera_files {
             Some(files) => {
                 let (watcher, reload) = read_files(files, &fleet, &metrics);
@@ -247,6 +253,17 @@ fn read_files(files: CameraFiles, fleet: &Fleet, metrics: &Metrics) -> (Watcher,
     let (watcher, reload) = Watcher::new(source, fleet.clone(), metrics.clone());
     watcher.apply(reading);
     (watcher, reload)
+}
+
+/// Tells the fleet of each new day.
+async fn keep_days(fleet: Fleet, stop: CancellationToken) {
+    let mut look = tokio::time::interval(LOOK_AT_DAY);
+    loop {
+        tokio::select! {
+            _ = look.tick() => drop(fleet.day_is(today(Timestamp::now()))),
+            () = stop.cancelled() => return,
+        }
+    }
 }
 
 fn check_decoders(decoder: DecoderSettings) -> Result<(), WorkerError> {

@@ -78,6 +78,17 @@ impl Document {
         Ok(sections.into_iter().map(row).collect())
     }
 
+    /// Reads one table alone, an empty one when it is left out; unknown keys and everything else in the file are left alone.
+    pub fn table<T>(&self, key: &'static str, read: impl FnOnce(&mut Reader<'_>) -> T) -> Result<T, Mistakes> {
+        let source = Rc::new(Source { file: self.file.clone(), text: self.text.clone(), mistakes: RefCell::default() });
+        let table = parse(&source);
+        let span = table.span();
+        let mut root = Reader::new(Rc::clone(&source), table.get_ref(), span, String::new());
+        let value = read(&mut root.section(key));
+        let mistakes = source.take_mistakes();
+        if mistakes.0.is_empty() { Ok(value) } else { Err(mistakes) }
+    }
+
     /// True when nothing stands in the text but white space.
     pub fn is_empty(&self) -> bool {
         self.text.trim().is_empty()

@@ -108,7 +108,11 @@ fn cameras_of_a_list_are_carried() {
     let street = SimCam::start(0, None, Camera::spread("/cam", &footage, 2)).unwrap();
     let (urls, json) = (path(folder.path(), "urls.txt"), path(folder.path(), "a.json"));
     std::fs::write(&urls, format!("# mine\n{}\n\n{}\n", street.url("/cam/1"), street.url("/cam/2"))).unwrap();
-    let output = bench(&["cameras", "--urls", &urls, "--quick", "--warmup", "6", "--json", &json]);
+    let permits = path(folder.path(), "permits.toml");
+    let keys = xueliang_tests::simcam::authorization().map(|(key, value)| format!("{key} = {value:?}\n"));
+    std::fs::write(&permits, keys.concat()).unwrap();
+    let output =
+        bench(&["cameras", "--urls", &urls, "--authorization", &permits, "--quick", "--warmup", "6", "--json", &json]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let report = report(&json);
     assert_eq!(figure(&report, "cameras_carried"), 2.0, "{report:#}");
@@ -256,6 +260,8 @@ fn what_is_missing_is_named_with_its_cure() {
     };
     check(&["detector", "--model", "/nowhere.toml"], "name one with --model");
     check(&["cameras", "--urls", "/nowhere.txt", "--quick"], "can't read /nowhere.txt");
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    check(&["cameras", "--urls", manifest, "--quick"], "say what permits that with --authorization FILE");
     check(&["compare", "/nowhere.json", "/nowhere.json"], "can't read /nowhere.json");
     check(&["detector", "--quick", "--reference", "--python", "/nowhere/python3"], "bench/reference/requirements.txt");
     check(&["all", "--quick", "--thorough"], "cannot be used with");

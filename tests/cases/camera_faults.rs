@@ -16,6 +16,7 @@ use crate::leaks;
 const CAMERA: &str = "[[camera]]\n\
     id = \"@ID@\"\n\
     url = \"@URL@\"\n\
+    @AUTHORIZATION@\n\
     credentials = { username = \"admin\", password_file = \"../@PASSWORD@\" }\n";
 
 const SETTINGS: &str = "[ingest]\n\

@@ -34,6 +34,7 @@ const SESSION: Duration = Duration::from_secs(6);
 const CAMERA: &str = "[[camera]]\n\
     id = \"@ID@\"\n\
     url = \"@URL@\"\n\
+    @AUTHORIZATION@\n\
     credentials = { username = \"admin\", password_file = \"camera-password\" }\n\
     gate = \"keyframes\"\n\
     analysis_fps = @FPS@\n";

@@ -33,7 +33,10 @@ fn drill_five_hundred_cameras_that_come_back_at_once_are_connected_to_one_after_
     let deployment = Deployment::new(folder.path()).unwrap();
     let crowd = Crowd::showing(Reel::read(SMALL).unwrap().unit(0), 1).unwrap();
     let camera = |nth: usize| {
-        format!("[[camera]]\nid = \"cam-{nth}\"\nurl = \"{}\"\ngate = \"keyframes\"\nanalysis_fps = 0.1\n", crowd.url())
+        format!(
+            "[[camera]]\nid = \"cam-{nth}\"\nurl = \"{}\"\ngate = \"keyframes\"\nanalysis_fps = 0.1\n@AUTHORIZATION@\n",
+            crowd.url()
+        )
     };
     let cameras: String = (0..N_CAMERAS).map(camera).collect();
     deployment.write("cameras/all.toml", &cameras, &[]).unwrap();

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+mod authorization;
 mod bench;
 mod broker_away;
 mod camera_faults;

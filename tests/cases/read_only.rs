@@ -13,10 +13,11 @@ use xueliang_tests::process::Process;
 use xueliang_tests::simcam::{Camera, Codec, SimCam};
 use xueliang_tests::{parts, wait};
 
-use crate::reload::{Api, TOKEN};
+use crate::reload::{Api, TOKEN, authorization};
 
 const QUICKLY: Duration = Duration::from_secs(20);
-const CAMERA: &str = "[[camera]]\nid = \"@ID@\"\nurl = \"@URL@\"\ngate = \"keyframes\"\nanalysis_fps = @FPS@\n";
+const CAMERA: &str =
+    "[[camera]]\nid = \"@ID@\"\nurl = \"@URL@\"\ngate = \"keyframes\"\nanalysis_fps = @FPS@\n@AUTHORIZATION@\n";
 const SETTINGS: &str = "[ingest]\n\
     data_dir = \"../state/ingest\"\n\
     listen = \"@OPS@\"\n\
@@ -64,7 +65,7 @@ fn read_only_settings_are_followed_and_never_written() {
     api.wait_for("changes", "live");
 
     let written = written(&etc);
-    let settings = json!({ "url": street.url("/cam/3"), "gate": "keyframes" });
+    let settings = json!({ "url": street.url("/cam/3"), "gate": "keyframes", "authorization": authorization() });
     let (status, refused) = api.call("PUT", "/v1/cameras/stays", Some(settings.clone()));
     assert_eq!(status, 409, "{refused}");
     assert!(refused["detail"].as_str().is_some_and(|detail| detail.contains("change it there")), "{refused}");

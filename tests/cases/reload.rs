@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use xueliang_tests::client::Client;
 use xueliang_tests::deployment::{Deployment, free_port};
-use xueliang_tests::simcam::{Camera, Codec, SimCam};
+use xueliang_tests::simcam::{self, Camera, Codec, SimCam};
 use xueliang_tests::{parts, wait};
 
 use crate::{leaks, store};
@@ -19,7 +19,8 @@ use crate::{leaks, store};
 pub const TOKEN: &str = "a-token-that-nobody-guesses";
 const QUICKLY: Duration = Duration::from_secs(20);
 
-const CAMERA: &str = "[[camera]]\nid = \"@ID@\"\nurl = \"@URL@\"\ngate = \"keyframes\"\nanalysis_fps = @FPS@\n";
+const CAMERA: &str =
+    "[[camera]]\nid = \"@ID@\"\nurl = \"@URL@\"\ngate = \"keyframes\"\nanalysis_fps = @FPS@\n@AUTHORIZATION@\n";
 
 const SETTINGS: &str = "[ingest]\n\
     data_dir = \"state/ingest\"\n\
@@ -32,6 +33,11 @@ const SETTINGS: &str = "[ingest]\n\
     listen = \"@LISTEN@\"\n\
     data_dir = \"state/alerting\"\n\
     region = \"3402\"\n";
+
+/// What lets a simulated camera be pulled, as the API takes it.
+pub fn authorization() -> Value {
+    simcam::authorization().into_iter().map(|(key, value)| (key.to_owned(), Value::String(value))).collect()
+}
 
 /// The worker's API for its cameras.
 pub struct Api {
@@ -173,9 +179,13 @@ fn mistakes_change_nothing(api: &Api, folder: &Path, console: &Client) {
 fn by_api_and_signal(api: &Api, url: &str, process: u32, port: u16) {
     let unknown = reqwest::blocking::get(format!("http://127.0.0.1:{port}/v1/cameras")).unwrap();
     assert_eq!(unknown.status().as_u16(), 401);
-    let (status, refused) = api.call("PUT", "/v1/cameras/added", Some(json!({ "url": "http://x", "speed": 1 })));
+    let (status, refused) = api.call(
+        "PUT",
+        "/v1/cameras/added",
+        Some(json!({ "url": "http://x", "speed": 1, "authorization": authorization() })),
+    );
     assert_eq!((status, refused["errors"].as_array().map(Vec::len)), (422, Some(2)), "{refused}");
-    let settings = json!({ "url": url, "gate": "keyframes" });
+    let settings = json!({ "url": url, "gate": "keyframes", "authorization": authorization() });
     assert_eq!(api.call("PUT", "/v1/cameras/stays", Some(settings.clone())).0, 409, "it stands in a file");
     assert_eq!(api.call("PUT", "/v1/cameras/added", Some(settings)).0, 204);
     api.wait_for("added", "live");

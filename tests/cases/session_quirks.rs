@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use xueliang_events::payload::DeviceState;
 use xueliang_ingest::failure::Failure;
 use xueliang_ingest::session::{self, Deadlines, Endpoint, Session};
-use xueliang_ingest::settings::{Credentials, StreamTransport};
+use xueliang_ingest::settings::{Credentials, DeclaredNetworks, StreamTransport};
 use xueliang_tests::faults::{Flow, PASSWORD, Quirk, Reel, Relay, ScriptedCamera, USER};
 use xueliang_tests::parts;
 use xueliang_tests::simcam::{Camera, Codec, SimCam};
@@ -39,7 +39,12 @@ pub fn endpoint(url: &str, password: Option<&str>) -> Endpoint {
         password: password.to_owned(),
         allow_basic: false,
     });
-    Endpoint { url: url.parse().unwrap(), credentials, transport: StreamTransport::Tcp }
+    Endpoint {
+        url: url.parse().unwrap(),
+        credentials,
+        transport: StreamTransport::Tcp,
+        networks: DeclaredNetworks::default(),
+    }
 }
 
 /// What a session brought in a while.
@@ -281,6 +286,19 @@ fn redirects_are_followed_but_no_account_leaves_its_host() {
     let seen = watch_one(&endpoint);
     assert!(seen.cause().contains("another host"), "{}", seen.cause());
     assert_eq!(thief.authorizations(), Vec::<String>::new());
+}
+
+#[test]
+fn p34_no_redirect_leads_out_of_the_declared_networks() {
+    let (street, other) = reels();
+    let elsewhere = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+    let abroad = ScriptedCamera::on(elsewhere, Quirk::Plain, &street, &other).unwrap();
+    let camera = ScriptedCamera::redirecting(&abroad.url(), &street, &other).unwrap();
+    let seen = watch_one(&endpoint(&camera.url(), None));
+    assert_eq!(seen.failure, None, "{}", seen.cause());
+    let networks = DeclaredNetworks::of(["127.0.0.1"]).unwrap();
+    let seen = watch_one(&Endpoint { networks, ..endpoint(&camera.url(), None) });
+    assert!(seen.cause().contains("out of the declared networks"), "{}", seen.cause());
 }
 
 #[test]

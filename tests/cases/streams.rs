@@ -61,7 +61,7 @@ impl Stage {
     pub fn add(&self, id: &str, url: &str, more: &str, sub: Option<(&str, &str)>) {
         let sub = sub.map(|(url, used_for)| format!("[camera.sub]\nurl = \"{url}\"\nuse = \"{used_for}\"\n"));
         let sub = sub.unwrap_or_default();
-        let text = format!("[[camera]]\nid = \"{id}\"\nurl = \"{url}\"\n{more}\n{STREET}\n{sub}");
+        let text = format!("[[camera]]\nid = \"{id}\"\nurl = \"{url}\"\n@AUTHORIZATION@\n{more}\n{STREET}\n{sub}");
         self.deployment.write(&format!("cameras/{id}.toml"), &text, &[]).unwrap();
     }
 

@@ -13,7 +13,8 @@ use crate::reload::{Api, TOKEN};
 use crate::session_quirks::{camera, endpoint, watch_all};
 
 const SOON: Duration = Duration::from_secs(60);
-const CAMERA: &str = "[[camera]]\nid = \"@ID@\"\nurl = \"@URL@\"\ngate = \"keyframes\"\ntransport = \"@TRANSPORT@\"\n";
+const CAMERA: &str =
+    "[[camera]]\nid = \"@ID@\"\nurl = \"@URL@\"\ngate = \"keyframes\"\ntransport = \"@TRANSPORT@\"\n@AUTHORIZATION@\n";
 const SETTINGS: &str = "[ingest]\n\
     data_dir = \"state/ingest\"\n\
     listen = \"@OPS@\"\n\

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow};
 
 use crate::client::Client;
 use crate::process::Process;
-use crate::simcam::Login;
+use crate::simcam::{Login, authorization, authorization_line};
 use crate::{parts, wait};
 
 /// How long a start may take: the model is loaded, the store opened.
@@ -39,8 +39,8 @@ impl Deployment {
         &self.folder
     }
 
-    /// Writes a settings file from a template whose words between @ signs are filled in: those given, the section `@MODEL@`, and the
-    /// parts' places.
+    /// Writes a settings file from a template whose words between @ signs are filled in: those given, the section `@MODEL@`, the parts'
+    /// places, and what lets a simulated camera be pulled (`@AUTHORIZATION@`, or only its days `@TODAY@` and `@IN_A_YEAR@`).
     pub fn write(&self, file: &str, template: &str, words: &[(&str, &str)]) -> Result<()> {
         let mut text = template.replace("@MODEL@", MODEL);
         let (manifest, weights, runtime) = (manifest()?, parts::path("models")?, parts::onnxruntime()?);
@@ -48,6 +48,15 @@ impl Deployment {
         for (word, place) in places {
             text = text.replace(&format!("@{word}@"), place.to_str().context("a path is not UTF-8")?);
         }
+        let days = authorization().map(|(key, value)| match key {
+            "first_used_on" => Some(("TODAY", value)),
+            "view_valid_until" => Some(("IN_A_YEAR", value)),
+            _ => None,
+        });
+        for (word, day) in days.into_iter().flatten() {
+            text = text.replace(&format!("@{word}@"), &day);
+        }
+        text = text.replace("@AUTHORIZATION@", &authorization_line());
         for (word, value) in words {
             text = text.replace(&format!("@{word}@"), value);
         }

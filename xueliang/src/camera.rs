@@ -4,7 +4,16 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
-use xueliang_ingest::registry::{import::read_import, publish::Registry};
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+use xueliang_ingest::{
+    authorization,
+    registry::{
+        import::{read_import, suspended},
+        publish::Registry,
+    },
+    settings::ImportDefaults,
+};
 
 /// What to do with the registry.
 #[derive(Subcommand)]
@@ -18,6 +27,10 @@ pub enum Camera {
         /// Partitions of the topic when it has to be made: the most workers that can share the cameras.
         #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(i32).range(1..=10_000))]
         partitions: i32,
+        /// A worker's settings file: cameras get what its `[ingest.authorization]` says and they don't, and must stand in its
+        /// declared_networks.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
         #[command(flatten)]
         at: At,
     },
@@ -56,7 +69,10 @@ impl At {
 /// Runs one command.
 pub async fn run(command: Camera) -> anyhow::Result<()> {
     match command {
-        Camera::Import { files, partitions, at } => import(&files, partitions, &at.registry()).await,
+        Camera::Import { files, partitions, config, at } => {
+            let defaults = config.as_deref().map(ImportDefaults::load).transpose()?.unwrap_or_default();
+            import(&files, &defaults, partitions, &at.registry()).await
+        }
         Camera::List { at } => list(&at.registry()),
         Camera::Remove { ids, at } => {
             let ids: Result<Vec<_>, _> = ids.iter().map(|id| id.parse()).collect();
@@ -65,12 +81,20 @@ pub async fn run(command: Camera) -> anyhow::Result<()> {
     }
 }
 
-async fn import(files: &[PathBuf], n_partitions: i32, registry: &Registry) -> anyhow::Result<()> {
+async fn import(
+    files: &[PathBuf],
+    defaults: &ImportDefaults,
+    n_partitions: i32,
+    registry: &Registry,
+) -> anyhow::Result<()> {
     let (mut cameras, mut n_refused) = (Vec::new(), 0);
     for file in files {
-        for row in read_import(file)? {
+        for row in read_import(file, defaults)? {
             match row.read {
-                Ok(camera) => cameras.push(camera),
+                Ok(camera) => {
+                    tell_suspended(camera.0.as_str(), &camera.1);
+                    cameras.push(camera);
+                }
                 Err(mistakes) => {
                     n_refused += 1;
                     for mistake in &mistakes.0 {
@@ -97,9 +121,20 @@ fn list(registry: &Registry) -> anyhow::Result<()> {
     let cameras = tokio::task::block_in_place(|| registry.list()).context("the registry can't be read")?;
     for (id, camera) in cameras {
         match camera {
-            Ok(settings) => println!("{}", serde_json::Value::Object(settings)),
+            Ok(settings) => {
+                tell_suspended(&id, &settings);
+                println!("{}", Value::Object(settings));
+            }
             Err(cause) => println!("{}", serde_json::json!({ "id": id, "refused": cause })),
         }
     }
     Ok(())
+}
+
+/// Beside the records, which stay records: a camera that nobody pulls today, and why.
+fn tell_suspended(id: &str, settings: &Map<String, Value>) {
+    let why = suspended(settings, authorization::today(Timestamp::now()));
+    if !why.is_empty() {
+        eprintln!("{id}: {}", authorization::cause(&why));
+    }
 }

@@ -5,7 +5,10 @@ use std::path::Path;
 #[cfg(feature = "alerting")]
 use xueliang_alerting::AlertingSettings;
 #[cfg(feature = "ingest")]
-use xueliang_ingest::IngestSettings;
+use xueliang_ingest::{
+    IngestSettings,
+    authorization::{self, State},
+};
 #[cfg(feature = "ingest")]
 use xueliang_settings::Reader;
 use xueliang_settings::{Document, Mistakes};
@@ -68,17 +71,29 @@ fn both(
     }
 }
 
+/// Cameras without a mistake that are not pulled today.
+#[cfg(feature = "ingest")]
+fn tell_suspended(settings: &IngestSettings) {
+    let today = authorization::today(jiff::Timestamp::now());
+    for camera in &settings.cameras {
+        if let State::Suspended { why } = authorization::state(&camera.authorization, today) {
+            let (file, line) = (camera.file.display(), camera.line);
+            println!("{file}:{line}: camera {}: {}", camera.id, authorization::cause(&why));
+        }
+    }
+}
+
 /// Checks what stands in the file: the half whose table is there, or both.
 pub fn validate(file: &Path) -> anyhow::Result<()> {
     let tables = Document::load(file)?.top_level_keys();
     let has = |table: &str| tables.iter().any(|key| key == table);
     match (has("ingest"), has("alerting")) {
         #[cfg(feature = "ingest")]
-        (true, false) => drop(ingest_with_cameras(file)?),
+        (true, false) => tell_suspended(&ingest_with_cameras(file)?),
         #[cfg(feature = "alerting")]
         (false, true) => drop(alerting(file)?),
         #[cfg(all(feature = "ingest", feature = "alerting"))]
-        _ => drop(both(ingest_with_cameras(file), alerting(file))?),
+        _ => tell_suspended(&both(ingest_with_cameras(file), alerting(file))?.0),
         #[cfg(not(all(feature = "ingest", feature = "alerting")))]
         _ => anyhow::bail!("{}: this build reads only one of [ingest] and [alerting]", file.display()),
     }

@@ -17,6 +17,7 @@ use axum::{
 use serde_json::{Map, Value, json};
 use xueliang_ingest::{
     Worker,
+    authorization::State as Standing,
     fleet::{
         Fleet, View,
         files::Reload,
@@ -142,6 +143,11 @@ fn changed(outcome: Result<Result<(), KeepError>, tokio::task::JoinError>) -> Re
 /// A camera without anything secret: its address carries no account, and the account is not shown.
 fn shown(view: &View) -> Value {
     let settings = view.settings.as_ref();
+    let (active_until, suspended) = match &view.standing {
+        Some(Standing::Active { last_day }) => (Some(last_day.to_string()), Vec::new()),
+        Some(Standing::Suspended { why }) => (None, why.iter().map(|why| why.as_str()).collect()),
+        None => (None, Vec::new()),
+    };
     let failure = view.status.as_ref().and_then(|status| status.last_failure.as_ref());
     json!({
         "id": view.id.as_str(),
@@ -151,6 +157,8 @@ fn shown(view: &View) -> Value {
         "session": view.session.to_string(),
         "owner_epoch": view.epoch,
         "refused": view.refused,
+        "active_until": active_until,
+        "suspended": suspended,
         "state": view.status.as_ref().map(|status| status.state),
         "gate": view.status.as_ref().and_then(|status| status.gate),
         "cause": view.status.as_ref().and_then(|status| status.cause.clone()),

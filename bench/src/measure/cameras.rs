@@ -3,7 +3,7 @@
 mod search;
 mod step;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use super::{Found, read_urls};
@@ -42,6 +42,16 @@ pub fn run(bench: &Bench, args: &CamerasArgs) -> Result<Found> {
     Ok(Found { details, ..Found::default() }.with("cameras_carried", &[carried as f64]))
 }
 
+/// What lets real cameras be pulled; the worker inside the bench holds to it as any other.
+fn read_authorization(args: &CamerasArgs) -> Result<String> {
+    let Some(file) = &args.authorization else {
+        bail!(
+            "--urls pulls real cameras: say what permits that with --authorization FILE, the keys of [camera.authorization], one a line"
+        );
+    };
+    std::fs::read_to_string(file).with_context(|| format!("can't read {}", file.display()))
+}
+
 /// Where the cameras come from.
 struct Source<'a> {
     bench: &'a Bench,
@@ -56,15 +66,14 @@ impl<'a> Source<'a> {
         let login = args.user.clone().zip(args.password_file.as_ref());
         let login = login.map(|(user, file)| Ok::<_, std::io::Error>((user, std::path::absolute(file)?)));
         let login = login.transpose()?.map(|(user, file)| (user, file.display().to_string()));
-        let watch = Watch { gate: args.gate.clone(), fps: args.fps, login };
-        let (name, spec, urls) = match &args.urls {
-            Some(path) => (format!("cameras of {}", path.display()), None, read_urls(path)?),
-            None => {
-                let spec = Spec::from_args(&args.footage, &bench.common);
-                (spec.name(), Some(spec), Vec::new())
-            }
-        };
-        Ok(Self { bench, name, watch, spec, urls })
+        let watch = Watch { gate: args.gate.clone(), fps: args.fps, login, authorization: None };
+        if let Some(path) = &args.urls {
+            let (name, urls) = (format!("cameras of {}", path.display()), read_urls(path)?);
+            let watch = Watch { authorization: Some(read_authorization(args)?), ..watch };
+            return Ok(Self { bench, name, watch, spec: None, urls });
+        }
+        let spec = Spec::from_args(&args.footage, &bench.common);
+        Ok(Self { bench, name: spec.name(), watch, spec: Some(spec), urls: Vec::new() })
     }
 
     fn most(&self, args: &CamerasArgs) -> u32 {

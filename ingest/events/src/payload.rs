@@ -7,7 +7,7 @@ mod zone;
 
 pub use device::{
     CameraConfigured, CameraRegistered, DeviceState, DeviceStatus, GateEvidence, GridRegistered, PictureFault, Quality,
-    SensorReading, SensorRegistered, Transport,
+    SensorReading, SensorRegistered, Suspension, Transport,
 };
 pub use incident::{Category, IncidentChanged};
 pub use refusal::EventRefused;

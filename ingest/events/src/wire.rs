@@ -219,6 +219,7 @@ mod tests {
         let status = event(DeviceStatus {
             gate: None,
             picture_fault: None,
+            suspended: None,
             state: DeviceState::Live,
             cause: None,
             since: Timestamp::UNIX_EPOCH,

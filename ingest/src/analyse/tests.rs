@@ -18,8 +18,9 @@ fn person(x: f32) -> Detection {
 fn carried_on(ms: i64) -> Analysis {
     let everywhere = json!([[0, 0], [1, 0], [1, 1], [0, 1]]);
     let zone = json!([{ "id": "lawn", "points": everywhere, "classes": ["person"] }]);
-    let settings = json!({ "id": "gate", "url": "rtsp://127.0.0.1/gate", "zone": zone });
-    let camera = crate::settings::read_json_camera(settings.as_object().unwrap(), Path::new(".")).unwrap();
+    let settings = json!({ "id": "gate", "url": "rtsp://127.0.0.1/gate", "zone": zone, "authorization": crate::authorization::testing::json() });
+    let camera =
+        crate::settings::read_json_camera(settings.as_object().unwrap(), Path::new("."), &Default::default()).unwrap();
     let mut analysis = Analysis::new(&camera, 16.0 / 9.0).unwrap();
     for ms in (0..=ms).step_by(200) {
         let tracks = analysis.tracker.update(at(ms), &[person(0.3)]);
@@ -44,8 +45,9 @@ fn street(ms: i64) -> Frame {
 fn a_dwell_that_is_due_while_nothing_changed_needs_no_look_where_a_picture_of_late_shows_it() {
     let everywhere = json!([[0, 0], [1, 0], [1, 1], [0, 1]]);
     let zone = json!([{ "id": "lawn", "points": everywhere, "classes": ["person"], "dwell_every": "5s" }]);
-    let settings = json!({ "id": "gate", "url": "rtsp://127.0.0.1/gate", "zone": zone });
-    let camera = crate::settings::read_json_camera(settings.as_object().unwrap(), Path::new(".")).unwrap();
+    let settings = json!({ "id": "gate", "url": "rtsp://127.0.0.1/gate", "zone": zone, "authorization": crate::authorization::testing::json() });
+    let camera =
+        crate::settings::read_json_camera(settings.as_object().unwrap(), Path::new("."), &Default::default()).unwrap();
     let mut analysis = Analysis::new(&camera, 16.0 / 9.0).unwrap();
     for ms in (0..8000).step_by(200) {
         let sight = analysis.attention.see(&street(ms));

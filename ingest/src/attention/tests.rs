@@ -45,11 +45,15 @@ struct Camera {
 
 impl Camera {
     fn new() -> Self {
-        Self::with(json!({ "id": "gate", "url": "rtsp://127.0.0.1/gate" }))
+        Self::with(
+            json!({ "id": "gate", "url": "rtsp://127.0.0.1/gate", "authorization": crate::authorization::testing::json() }),
+        )
     }
 
     fn with(settings: serde_json::Value) -> Self {
-        let settings = crate::settings::read_json_camera(settings.as_object().unwrap(), Path::new(".")).unwrap();
+        let settings =
+            crate::settings::read_json_camera(settings.as_object().unwrap(), Path::new("."), &Default::default())
+                .unwrap();
         Self { attention: Attention::new(&settings), tracker: Tracker::new(TrackerSettings::default()) }
     }
 
@@ -179,7 +183,9 @@ fn everything_is_looked_at_until_the_street_is_known() {
 fn what_moves_outside_zones_or_beneath_a_mask_needs_no_look() {
     let left = json!([[0.0, 0.3], [0.3, 0.3], [0.3, 0.9], [0.0, 0.9]]);
     let zone = json!([{ "id": "lawn", "points": left, "classes": ["person"] }]);
-    let mut zoned = Camera::with(json!({ "id": "gate", "url": "rtsp://127.0.0.1/gate", "zone": zone }));
+    let mut zoned = Camera::with(
+        json!({ "id": "gate", "url": "rtsp://127.0.0.1/gate", "zone": zone, "authorization": crate::authorization::testing::json() }),
+    );
     zoned.look(0..100, &[]);
     let corners = [(0.55, 0.2), (1.0, 0.2), (1.0, 0.9), (0.55, 0.9)];
     let right = Polygon::new(corners.map(|(x, y)| Point { x, y }).to_vec()).unwrap();

@@ -20,7 +20,7 @@ pub use watch::{Reload, Reloaded, Watcher};
 
 use crate::{
     fleet::Wanted,
-    settings::{CameraFiles, CameraSettings, list_toml},
+    settings::{CameraDefaults, CameraFiles, CameraSettings, list_toml},
 };
 
 /// What the files say now.
@@ -34,6 +34,8 @@ pub struct Reading {
 /// Reads the files and remembers what was good in each.
 pub struct FileSource {
     files: CameraFiles,
+    /// What the settings file said last without a mistake of all cameras.
+    defaults: CameraDefaults,
     good: BTreeMap<PathBuf, Vec<CameraSettings>>,
 }
 
@@ -46,7 +48,7 @@ struct Part {
 impl FileSource {
     /// A source that has read nothing yet.
     pub fn new(files: CameraFiles) -> Self {
-        Self { files, good: BTreeMap::new() }
+        Self { files, defaults: CameraDefaults::default(), good: BTreeMap::new() }
     }
 
     /// The files that it looks at.
@@ -59,6 +61,11 @@ impl FileSource {
         let mut mistakes = Vec::new();
         let mut parts = BTreeMap::new();
         let settings = self.files.settings.clone();
+        match read_defaults(&settings) {
+            Ok(Some(defaults)) => self.defaults = defaults,
+            Ok(None) => {}
+            Err(more) => mistakes.extend(more.0),
+        }
         let mut paths = vec![settings.clone()];
         parts.insert(settings.clone(), self.read_file(&settings, true, &mut mistakes));
         match self.folder_files() {
@@ -100,7 +107,7 @@ impl FileSource {
     fn read_file(&self, path: &Path, is_settings: bool, mistakes: &mut Vec<Mistake>) -> Part {
         let before = self.good.get(path).filter(|cameras| !cameras.is_empty());
         let keep = |refused| Part { good: before.cloned().unwrap_or_default(), refused };
-        let rows = match load(path, is_settings) {
+        let rows = match load(path, is_settings, &self.defaults) {
             Ok(Some(rows)) => rows,
             Ok(None) if before.is_none() => return keep(Vec::new()),
             Ok(None) => {
@@ -123,12 +130,37 @@ impl FileSource {
                 }
             }
         }
-        if before.is_some() && !refused.is_empty() { keep(refused) } else { Part { good, refused } }
+        if before.is_some() && !refused.is_empty() {
+            keep_but_prohibited(keep(refused), &good)
+        } else {
+            Part { good, refused }
+        }
     }
 }
 
+/// What is refused whole still says where no camera may be: that is never put off until the file is right.
+fn keep_but_prohibited(mut kept: Part, read: &[CameraSettings]) -> Part {
+    for camera in &mut kept.good {
+        let said = read.iter().find(|read| read.id == camera.id);
+        if let Some(said) = said.filter(|said| said.authorization.place.is_prohibited()) {
+            camera.authorization.clone_from(&said.authorization);
+        }
+    }
+    kept
+}
+
+/// What the settings file says of all cameras; `None` when nothing stands in it.
+fn read_defaults(settings: &Path) -> Result<Option<CameraDefaults>, Mistakes> {
+    let document = Document::load(settings)?;
+    if document.is_empty() { Ok(None) } else { CameraDefaults::of(&document).map(Some) }
+}
+
 /// The file's rows; `None` when nothing stands in it.
-fn load(path: &Path, is_settings: bool) -> Result<Option<Vec<Row<CameraSettings>>>, Mistakes> {
+fn load(
+    path: &Path,
+    is_settings: bool,
+    defaults: &CameraDefaults,
+) -> Result<Option<Vec<Row<CameraSettings>>>, Mistakes> {
     let document = Document::load(path)?;
     if document.is_empty() {
         return Ok(None);
@@ -139,7 +171,7 @@ fn load(path: &Path, is_settings: bool) -> Result<Option<Vec<Row<CameraSettings>
             Some(())
         })?;
     }
-    document.rows("camera", CameraSettings::read).map(Some)
+    document.rows("camera", |camera| CameraSettings::read(camera, defaults)).map(Some)
 }
 
 /// A camera that can't run, when its id can be read.

@@ -18,7 +18,7 @@ use xueliang_settings::{Mistake, Mistakes};
 
 use crate::{
     fleet::{Fleet, Origin, Wanted},
-    settings::{read_json_camera, without_place},
+    settings::{CameraDefaults, read_json_camera, without_place},
 };
 
 type Cameras = BTreeMap<CameraId, Map<String, Value>>;
@@ -57,12 +57,13 @@ pub struct Kept {
     path: Arc<Path>,
     /// The file beside which password files stand.
     beside: Arc<Path>,
+    defaults: Arc<CameraDefaults>,
     cameras: Arc<Mutex<Cameras>>,
 }
 
 impl Kept {
     /// Reads what was kept in `data_dir` and starts it.
-    pub fn open(data_dir: &Path, beside: &Path, fleet: Fleet) -> Self {
+    pub fn open(data_dir: &Path, beside: &Path, defaults: CameraDefaults, fleet: Fleet) -> Self {
         let path = data_dir.join("cameras.json");
         let cameras = read(&path).unwrap_or_else(|error| {
             let aside = path.with_extension("json.damaged");
@@ -70,7 +71,8 @@ impl Kept {
             tracing::error!(file = %path.display(), error, saved, "cameras added by API can't be read; put aside");
             Cameras::new()
         });
-        let kept = Self { fleet, path: path.into(), beside: beside.into(), cameras: Arc::new(Mutex::new(cameras)) };
+        let (path, beside, defaults) = (path.into(), beside.into(), Arc::new(defaults));
+        let kept = Self { fleet, path, beside, defaults, cameras: Arc::new(Mutex::new(cameras)) };
         kept.tell(&kept.cameras.lock());
         kept
     }
@@ -90,7 +92,7 @@ impl Kept {
             }])));
         }
         settings.insert("id".to_owned(), Value::String(id.to_string()));
-        read_json_camera(&settings, &self.beside).map_err(KeepError::Mistakes)?;
+        read_json_camera(&settings, &self.beside, &self.defaults).map_err(KeepError::Mistakes)?;
         self.change(|cameras| drop(cameras.insert(id.clone(), settings)))
     }
 
@@ -123,7 +125,7 @@ impl Kept {
 
     fn tell(&self, cameras: &Cameras) {
         let wanted = |(id, settings): (&CameraId, &Map<String, Value>)| {
-            let camera = read_json_camera(settings, &self.beside).map_err(|mistakes| {
+            let camera = read_json_camera(settings, &self.beside, &self.defaults).map_err(|mistakes| {
                 let mistakes: Vec<String> = mistakes.0.iter().map(without_place).collect();
                 format!("api: {}", mistakes.join("; "))
             });
@@ -162,7 +164,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::fleet::testing::{Bed, bed};
+    use crate::{
+        authorization::testing::json as authorization,
+        fleet::testing::{Bed, bed},
+    };
 
     fn settings(value: Value) -> Map<String, Value> {
         let Value::Object(settings) = value else { panic!("an object") };
@@ -170,7 +175,7 @@ mod tests {
     }
 
     fn open(bed: &Bed) -> Kept {
-        Kept::open(bed.folder.path(), Path::new("x.toml"), bed.fleet.clone())
+        Kept::open(bed.folder.path(), Path::new("x.toml"), CameraDefaults::default(), bed.fleet.clone())
     }
 
     fn ids(bed: &Bed) -> Vec<String> {
@@ -182,8 +187,9 @@ mod tests {
         let first = bed();
         let kept = open(&first);
         let (a, b) = ("a".parse().unwrap(), "b".parse().unwrap());
-        kept.put(&a, settings(json!({ "url": "rtsp://127.0.0.1:1/1" }))).unwrap();
-        kept.put(&b, settings(json!({ "id": "b", "url": "rtsp://127.0.0.1:1/1" }))).unwrap();
+        kept.put(&a, settings(json!({ "url": "rtsp://127.0.0.1:1/1", "authorization": authorization() }))).unwrap();
+        kept.put(&b, settings(json!({ "id": "b", "url": "rtsp://127.0.0.1:1/1", "authorization": authorization() })))
+            .unwrap();
         kept.remove(&a).unwrap();
         assert_eq!(ids(&first), ["b"]);
         assert!(matches!(kept.remove(&a), Err(KeepError::Unknown(_))));
@@ -201,7 +207,8 @@ mod tests {
         for wrong in [json!({}), json!({ "url": "http://h/1" }), json!({ "id": "b", "url": "rtsp://h/1" })] {
             assert!(matches!(kept.put(&a, settings(wrong)), Err(KeepError::Mistakes(_))));
         }
-        let given = read_json_camera(&settings(json!({ "id": "a", "url": "rtsp://h/1" })), Path::new("x")).unwrap();
+        let given = json!({ "id": "a", "url": "rtsp://10.0.0.1/1", "authorization": authorization() });
+        let given = read_json_camera(&settings(given), Path::new("x"), &CameraDefaults::default()).unwrap();
         bed.fleet.want(Origin::Files, vec![given.into()]);
         let taken = kept.put(&a, settings(json!({ "url": "rtsp://h/2" })));
         assert!(matches!(taken, Err(KeepError::Elsewhere { origin: Origin::Files, .. })));

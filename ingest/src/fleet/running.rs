@@ -6,18 +6,19 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 use tokio_util::sync::CancellationToken;
 use xueliang_events::{
     CameraId, SessionId, Source,
-    payload::{DeviceState, DeviceStatus},
+    payload::{DeviceState, DeviceStatus, Suspension},
 };
 
 use crate::{
+    authorization::{self, State},
     camera::CameraEvents,
     fleet::{
         Inner, Origin, View, Wanted,
-        start::{Parts, start_camera},
+        start::{Parts, registration, start_camera},
     },
     outbox::Draft,
     settings::CameraSettings,
@@ -28,57 +29,83 @@ use crate::{
 const LAST_FRAMES: Duration = Duration::from_secs(5);
 const LAST_FRAMES_PAUSE: Duration = Duration::from_millis(20);
 
-/// One camera that runs, or one that can't.
+/// What is asked for a camera's place in the fleet on one day.
+pub(super) struct Asked {
+    pub wanted: Wanted,
+    origin: Origin,
+    refused_change: Option<String>,
+    standing: Option<State>,
+}
+
+impl Asked {
+    /// Over a camera that was good a row with mistakes changes nothing, but its authorization ends all the same.
+    pub fn new(origin: Origin, mut wanted: Wanted, before: Option<&Running>, today: Date) -> Self {
+        let mut refused_change = None;
+        if let (Some(Ok(good)), Err(mistakes)) = (before.map(|before| &before.camera), &wanted.camera) {
+            refused_change = Some(mistakes.clone());
+            wanted.camera = Ok(good.clone());
+        }
+        let standing = wanted.camera.as_ref().ok().map(|camera| authorization::state(&camera.authorization, today));
+        Self { wanted, origin, refused_change, standing }
+    }
+}
+
+/// One camera that runs, or one that can't or may not.
 pub(super) struct Running {
     pub camera: Result<CameraSettings, String>,
     pub epoch: Option<u64>,
     origin: Origin,
     session: SessionId,
     refused_change: Option<String>,
+    /// Whether it may be pulled; `None` where its settings can't be used.
+    standing: Option<State>,
     stop: CancellationToken,
     ended: CancellationToken,
 }
 
 impl Running {
     /// Starts the camera behind its predecessor.
-    pub fn start(
-        parts: &Parts,
-        (origin, wanted): (Origin, Wanted),
-        before: Option<CancellationToken>,
-        fleet: Weak<Inner>,
-    ) -> Self {
+    pub fn start(parts: &Parts, asked: Asked, before: Option<CancellationToken>, fleet: Weak<Inner>) -> Self {
         let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
         let session = SessionId::random();
+        let Asked { wanted, origin, refused_change, standing } = asked;
+        let why = suspensions(standing.as_ref()).to_vec();
         let running = Self {
             camera: wanted.camera.clone(),
             epoch: wanted.epoch,
             origin,
             session,
-            refused_change: None,
+            refused_change,
+            standing,
             stop: stop.clone(),
             ended: ended.clone(),
         };
         let life = Life { parts: parts.clone(), session, stop, ended, fleet };
-        tokio::spawn(life.live(wanted, before));
+        tokio::spawn(life.live((wanted, why), before));
         running
     }
 
-    /// True when what runs is what is wanted, or when what is wanted can't be used.
-    pub fn keeps(&mut self, origin: Origin, wanted: &Wanted) -> bool {
-        let keeps = match (&self.camera, &wanted.camera) {
-            (Ok(running), Ok(wanted)) => running.is_same(wanted),
-            (Ok(_), Err(_)) => true,
+    /// True when what runs, or waits, is what is asked for; how it is written and what permits it is taken over.
+    pub fn keeps(&mut self, asked: &Asked) -> bool {
+        let keeps = match (&self.camera, &asked.wanted.camera) {
+            (Ok(running), Ok(wanted)) => {
+                running.is_same(wanted) && self.suspended() == suspensions(asked.standing.as_ref())
+            }
             (Err(running), Err(wanted)) => running == wanted,
-            (Err(_), Ok(_)) => false,
+            _ => false,
         };
         if keeps {
-            self.origin = origin;
-            self.refused_change = if self.camera.is_ok() { wanted.camera.as_ref().err().cloned() } else { None };
-            if let (Ok(running), Ok(wanted)) = (&mut self.camera, &wanted.camera) {
-                (running.file, running.line) = (wanted.file.clone(), wanted.line);
-            }
+            self.origin = asked.origin;
+            self.refused_change.clone_from(&asked.refused_change);
+            self.camera.clone_from(&asked.wanted.camera);
+            self.standing.clone_from(&asked.standing);
         }
         keeps
+    }
+
+    /// Why it may not be pulled; empty when it may.
+    pub fn suspended(&self) -> &[Suspension] {
+        suspensions(self.standing.as_ref())
     }
 
     /// Asks it to end; the token tells when it has.
@@ -94,9 +121,17 @@ impl Running {
             session: self.session,
             epoch: self.epoch,
             settings: self.camera.as_ref().ok().cloned(),
+            standing: self.standing.clone(),
             refused: self.camera.as_ref().err().or(self.refused_change.as_ref()).cloned(),
             status,
         }
+    }
+}
+
+fn suspensions(standing: Option<&State>) -> &[Suspension] {
+    match standing {
+        Some(State::Suspended { why }) => why,
+        Some(State::Active { .. }) | None => &[],
     }
 }
 
@@ -110,14 +145,14 @@ struct Life {
 }
 
 impl Life {
-    async fn live(self, wanted: Wanted, before: Option<CancellationToken>) {
+    async fn live(self, (wanted, why): (Wanted, Vec<Suspension>), before: Option<CancellationToken>) {
         let (ended, fleet, id) = (self.ended.clone(), self.fleet.clone(), wanted.id.clone());
         // Also when the task panics: whoever waits for its end must not wait for ever.
         let tells_end = ended.clone().drop_guard();
         if let Some(before) = before {
             before.cancelled().await;
         }
-        let events = self.run(wanted).await;
+        let events = self.run(wanted, &why).await;
         self.leave(&id, events).await;
         drop(tells_end);
         if let Some(fleet) = fleet.upgrade() {
@@ -125,7 +160,7 @@ impl Life {
         }
     }
 
-    async fn run(&self, Wanted { id, camera, epoch }: Wanted) -> Weak<CameraEvents> {
+    async fn run(&self, Wanted { id, camera, epoch }: Wanted, why: &[Suspension]) -> Weak<CameraEvents> {
         if self.stop.is_cancelled() {
             return Weak::new();
         }
@@ -133,6 +168,15 @@ impl Life {
             self.parts.outbox.own(id.clone().into(), epoch).await;
         }
         match camera {
+            Ok(camera) if !why.is_empty() => {
+                self.parts.outbox.append(registration(&camera, self.session)).await;
+                let cause = authorization::cause(why);
+                tracing::warn!(camera = %id, cause, "camera suspended");
+                let status =
+                    DeviceStatus { suspended: why.first().copied(), ..self.status(DeviceState::Stopped, &cause) };
+                self.hold(&id, status).await;
+                Weak::new()
+            }
             Ok(camera) => {
                 let (task, registration) = start_camera(&self.parts, camera, self.session);
                 let events = Arc::downgrade(&task.events);
@@ -141,36 +185,34 @@ impl Life {
                 events
             }
             Err(cause) => {
-                self.refuse(&id, &cause).await;
+                tracing::warn!(camera = %id, cause, "camera refused");
+                self.hold(&id, self.status(DeviceState::Refused, &cause)).await;
                 Weak::new()
             }
         }
     }
 
-    /// Says again and again that a camera can't run, until it is told to stop.
-    async fn refuse(&self, id: &CameraId, cause: &str) {
-        tracing::warn!(camera = %id, cause, "camera refused");
-        let cause: String = cause.chars().take(240).collect();
-        let since = Timestamp::now();
-        let status = |state| CameraStatus {
-            state,
-            cause: Some(cause.clone()),
-            since,
-            last_failure: None,
-            gate: None,
-            picture_fault: None,
-        };
-        self.parts.board.note(id, status(DeviceState::Refused));
-        let mut heartbeat = false;
+    fn status(&self, state: DeviceState, cause: &str) -> DeviceStatus {
+        let cause = Some(cause.chars().take(240).collect());
+        DeviceStatus { cause, ..DeviceStatus::new(state, Timestamp::now()) }
+    }
+
+    /// Says again and again why a camera does not run, until it is told to stop.
+    async fn hold(&self, id: &CameraId, status: DeviceStatus) {
+        let DeviceStatus { state, cause, since, suspended, .. } = status.clone();
+        let noted =
+            CameraStatus { state, cause, since, last_failure: None, gate: None, picture_fault: None, suspended };
+        self.parts.board.note(id, noted);
         let draft = |state, heartbeat| Draft {
             source: Source::Camera(id.clone()),
             session: self.session,
             grid: None,
             time: Timestamp::now(),
-            payload: DeviceStatus { cause: Some(cause.clone()), heartbeat, ..DeviceStatus::new(state, since) }.into(),
+            payload: DeviceStatus { state, heartbeat, ..status.clone() }.into(),
         };
+        let mut heartbeat = false;
         loop {
-            self.parts.outbox.append(draft(DeviceState::Refused, heartbeat)).await;
+            self.parts.outbox.append(draft(state, heartbeat)).await;
             heartbeat = true;
             tokio::select! {
                 () = tokio::time::sleep(HEARTBEAT) => {}

@@ -66,7 +66,7 @@ pub(super) fn start_camera(parts: &Parts, camera: CameraSettings, session: Sessi
 }
 
 /// The camera's entry for the registry: names and transport, never its address.
-fn registration(camera: &CameraSettings, session: SessionId) -> Draft {
+pub(super) fn registration(camera: &CameraSettings, session: SessionId) -> Draft {
     let transport = match camera.transport {
         StreamTransport::Tcp => Transport::Tcp,
         StreamTransport::Udp => Transport::Udp,

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::civil::Date;
 use prometheus::Registry;
 
 use crate::{
@@ -23,13 +24,16 @@ pub struct Bed {
     pub writer: Writer,
 }
 
+/// The day of the tests.
+pub const TODAY: Date = jiff::civil::date(2026, 11, 27);
+
 pub fn bed() -> Bed {
     let folder = tempfile::tempdir().unwrap();
     let registry = Registry::new();
     let metrics = Metrics::new(&registry).unwrap();
     let path = folder.path().join("outbox.db");
     let (outbox, writer) = Outbox::open(&path, 1 << 30, metrics.clone(), Arc::default()).unwrap();
-    let fleet = Fleet::new(Parts {
+    let parts = Parts {
         admission: crate::backoff::Admission::default(),
         deadlines: Deadlines { connect: Duration::from_secs(1), stall: Duration::from_secs(1) },
         decoders: Arc::new(DecoderPool::start(1, 1, crate::decode::DecoderSettings::default(), &metrics).unwrap()),
@@ -38,6 +42,6 @@ pub fn bed() -> Bed {
         snapshots: SnapshotStore::new(folder.path().join("snapshots"), 1 << 20, metrics.clone()),
         board: StatusBoard::default(),
         metrics,
-    });
-    Bed { folder, registry, fleet, writer }
+    };
+    Bed { folder, registry, fleet: Fleet::new(parts, TODAY), writer }
 }

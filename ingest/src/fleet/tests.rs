@@ -1,19 +1,30 @@
 use std::{path::Path, time::Duration};
 
 use prometheus::Registry;
-use tokio::time::{Instant, sleep};
-use xueliang_events::payload::DeviceState;
+use tokio::{
+    io::AsyncReadExt,
+    net::{TcpListener, TcpStream},
+    time::{Instant, sleep, timeout},
+};
+use xueliang_events::payload::{DeviceState, Suspension};
 use xueliang_settings::Document;
 
 use super::{
-    testing::{Bed, bed},
+    testing::{Bed, TODAY, bed},
     *,
 };
+use crate::authorization::testing::TOML;
 
 /// A camera at a port where nobody listens.
 fn camera(id: &str, path: &str) -> Wanted {
-    let text = format!("[[camera]]\nid = \"{id}\"\nurl = \"rtsp://127.0.0.1:1/{path}\"\n");
-    let mut rows = Document::from_text("x.toml", text).rows("camera", CameraSettings::read).unwrap();
+    let text = format!("[[camera]]\nid = \"{id}\"\nurl = \"rtsp://127.0.0.1:1/{path}\"\n{TOML}");
+    read(&text)
+}
+
+fn read(text: &str) -> Wanted {
+    let mut rows = Document::from_text("x.toml", text)
+        .rows("camera", |camera| CameraSettings::read(camera, &Default::default()))
+        .unwrap();
     rows.remove(0).read.unwrap().into()
 }
 
@@ -150,4 +161,94 @@ fn a_place_in_a_file_makes_no_other_camera() {
     assert!(here.is_same(&there));
     there.analysis_fps = 1.0;
     assert!(!here.is_same(&there));
+}
+
+/// A camera at this address whose sign's proof is valid until a day.
+fn signed(address: &str, valid_until: &str) -> Wanted {
+    let authorization =
+        TOML.replace("signage_valid_until = \"2999-12-31\"", &format!("signage_valid_until = {valid_until:?}"));
+    read(&format!("[[camera]]\nid = \"a\"\nurl = \"rtsp://{address}/1\"\n{authorization}"))
+}
+
+/// State and reason of the only camera.
+fn standing(fleet: &Fleet) -> Option<(DeviceState, Option<Suspension>)> {
+    fleet.cameras().first()?.status.as_ref().map(|status| (status.state, status.suspended))
+}
+
+async fn is_pulled(listener: &TcpListener) -> Option<TcpStream> {
+    timeout(Duration::from_secs(5), listener.accept()).await.ok().map(|accepted| accepted.unwrap().0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p03_an_expired_sign_stops_the_stream_and_a_new_one_starts_it() {
+    let Bed { fleet, folder, .. } = &bed();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    fleet.want(Origin::Files, vec![signed(&address, "2026-11-27")]);
+    let mut pulled = is_pulled(&listener).await.expect("the last day counts");
+    let before = sessions(fleet);
+    assert!(fleet.day_is(TODAY).is_none());
+    assert!(fleet.want(Origin::Files, vec![refused("a")]).is_none(), "a row with mistakes changes nothing");
+    assert_eq!(sessions(fleet), before);
+
+    let tomorrow = TODAY.tomorrow().unwrap();
+    let change = fleet.day_is(tomorrow);
+    assert_eq!(change.restarted.len(), 1);
+    change.settled().await;
+    let mut request = Vec::new();
+    timeout(Duration::from_secs(5), pulled.read_to_end(&mut request)).await.expect("the stream ends").unwrap();
+    let lapsed = Some((DeviceState::Stopped, Some(Suspension::SignageLapsed)));
+    wait_for("its reason", || standing(fleet) == lapsed).await;
+    assert!(fleet.cameras()[0].refused.is_some());
+    assert!(timeout(Duration::from_millis(300), listener.accept()).await.is_err(), "it is not pulled any more");
+    let log = crate::outbox::LogReader::open(&folder.path().join("outbox.db")).unwrap();
+    let told = || log.read_after(0, 1000).unwrap().iter().any(|stored| is_told(&stored.body));
+    wait_for("the event", told).await;
+
+    fleet.want(Origin::Files, vec![signed(&address, "2027-11-27")]);
+    let _pulled = is_pulled(&listener).await.expect("renewed");
+    let renewed = sessions(fleet);
+    assert!(fleet.want(Origin::Files, vec![signed(&address, "2028-11-27")]).is_none(), "renewed while it runs");
+    assert_eq!(sessions(fleet), renewed);
+    let until = jiff::civil::date(2028, 11, 27);
+    assert_eq!(fleet.cameras()[0].standing, Some(authorization::State::Active { last_day: until }));
+}
+
+fn is_told(body: &[u8]) -> bool {
+    match xueliang_events::Event::from_json(body).unwrap().payload {
+        xueliang_events::Payload::DeviceStatus(status) => {
+            status.state == DeviceState::Stopped
+                && status.suspended == Some(Suspension::SignageLapsed)
+                && status.cause.is_some_and(|cause| cause.contains("signage_valid_until"))
+        }
+        _ => false,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p02_a_running_camera_whose_place_turns_out_prohibited_stops_at_once() {
+    let Bed { fleet, .. } = &bed();
+    let at = |place: &str| {
+        let authorization = TOML.replace("\"simulated\"", &format!("{place:?}"));
+        read(&format!("[[camera]]\nid = \"a\"\nurl = \"rtsp://127.0.0.1:1/1\"\n{authorization}"))
+    };
+    fleet.want(Origin::Api, vec![at("park")]);
+    assert_eq!(fleet.want(Origin::Api, vec![at("changing_room")]).restarted.len(), 1);
+    let prohibited = Some((DeviceState::Stopped, Some(Suspension::ProhibitedPlace)));
+    wait_for("its reason", || standing(fleet) == prohibited).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p05_an_unfiled_camera_stops_on_day_31_and_starts_when_it_is_filed() {
+    let Bed { fleet, .. } = &bed();
+    let unfiled = format!("{} }}\n", TOML.split(", filing").next().unwrap())
+        .replace("first_used_on = \"2026-11-01\"", "first_used_on = \"2026-10-28\"");
+    let text = |authorization: &str| format!("[[camera]]\nid = \"a\"\nurl = \"rtsp://127.0.0.1:1/1\"\n{authorization}");
+    fleet.want(Origin::Files, vec![read(&text(&unfiled))]);
+    let is_active = || matches!(fleet.cameras()[0].standing, Some(authorization::State::Active { .. }));
+    assert!(is_active(), "day 30");
+    assert_eq!(fleet.day_is(TODAY.tomorrow().unwrap()).restarted.len(), 1);
+    assert!(!is_active(), "day 31");
+    assert_eq!(fleet.want(Origin::Files, vec![read(&text(TOML))]).restarted.len(), 1);
+    assert!(is_active());
 }

@@ -14,12 +14,14 @@ use xueliang_events::CameraId;
 use crate::{
     fleet::{Change, Fleet, Origin, Wanted},
     registry::rows::{self, Row},
+    settings::CameraDefaults,
 };
 
 /// All partitions of one worker.
 pub(super) struct Held {
     fleet: Fleet,
     beside: PathBuf,
+    defaults: CameraDefaults,
     state: Mutex<State>,
 }
 
@@ -46,8 +48,8 @@ struct Partition {
 }
 
 impl Held {
-    pub fn new(fleet: Fleet, beside: PathBuf) -> Self {
-        Self { fleet, beside, state: Mutex::default() }
+    pub fn new(fleet: Fleet, beside: PathBuf, defaults: CameraDefaults) -> Self {
+        Self { fleet, beside, defaults, state: Mutex::default() }
     }
 
     /// The group gave these partitions; what they hold is read from their beginning.
@@ -145,7 +147,7 @@ impl Held {
         let Some(partition) = state.owned.get_mut(&number) else { return };
         partition.has_records = true;
         partition.changed = true;
-        match rows::read(key, payload, &self.beside) {
+        match rows::read((key, payload), &self.beside, &self.defaults) {
             Row::Camera(wanted) => drop(partition.rows.insert(wanted.id.clone(), *wanted)),
             Row::Removed(id) => drop(partition.rows.remove(&id)),
             Row::Other(cause) => tracing::warn!(partition = number, cause, "a record of the registry is refused"),
@@ -188,10 +190,13 @@ impl Held {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::testing;
+    use crate::{authorization, fleet::testing};
 
     fn record(id: &str) -> Vec<u8> {
-        rows::testing::record(id, serde_json::json!({ "id": id, "url": "rtsp://127.0.0.1:1/1" }))
+        rows::testing::record(
+            id,
+            serde_json::json!({ "id": id, "url": "rtsp://127.0.0.1:1/1", "authorization": authorization::testing::json() }),
+        )
     }
 
     /// Ids and epochs of the cameras that run.
@@ -207,7 +212,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn cameras_start_when_the_partition_is_claimed_and_read() {
         let bed = testing::bed();
-        let held = Held::new(bed.fleet.clone(), PathBuf::new());
+        let held = Held::new(bed.fleet.clone(), PathBuf::new(), CameraDefaults::default());
         held.assign(&[3]);
         held.take(3, b"a", Some(&record("a")));
         held.complete(3);
@@ -227,7 +232,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_lost_partition_goes_on_and_comes_back_without_a_restart() {
         let bed = testing::bed();
-        let held = Held::new(bed.fleet.clone(), PathBuf::new());
+        let held = Held::new(bed.fleet.clone(), PathBuf::new(), CameraDefaults::default());
         own(&held, 0, 1);
         held.take(0, b"a", Some(&record("a")));
         held.complete(0);
@@ -252,7 +257,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_suspended_worker_pulls_nothing_and_claims_anew() {
         let bed = testing::bed();
-        let held = Held::new(bed.fleet.clone(), PathBuf::new());
+        let held = Held::new(bed.fleet.clone(), PathBuf::new(), CameraDefaults::default());
         own(&held, 0, 1);
         held.take(0, b"a", Some(&record("a")));
         held.complete(0);
@@ -274,7 +279,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_bad_record_is_one_bad_camera() {
         let bed = testing::bed();
-        let held = Held::new(bed.fleet.clone(), PathBuf::new());
+        let held = Held::new(bed.fleet.clone(), PathBuf::new(), CameraDefaults::default());
         own(&held, 0, 1);
         held.take(0, b"a", Some(&record("a")));
         held.take(0, b"b", Some(b"no event"));

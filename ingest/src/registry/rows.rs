@@ -4,7 +4,10 @@ use std::{path::Path, str::FromStr};
 
 use xueliang_events::{CameraId, Event, Payload};
 
-use crate::{fleet::Wanted, settings};
+use crate::{
+    fleet::Wanted,
+    settings::{self, CameraDefaults},
+};
 
 /// What a record says.
 pub(super) enum Row {
@@ -17,26 +20,26 @@ pub(super) enum Row {
 }
 
 /// Reads a record; paths in it are relative to the folder of `beside`.
-pub(super) fn read(key: &[u8], payload: Option<&[u8]>, beside: &Path) -> Row {
+pub(super) fn read((key, payload): (&[u8], Option<&[u8]>), beside: &Path, defaults: &CameraDefaults) -> Row {
     let id = match std::str::from_utf8(key).map(CameraId::from_str) {
         Ok(Ok(id)) => id,
         Ok(Err(error)) => return Row::Other(error.to_string()),
         Err(_) => return Row::Other("the key is no text".to_owned()),
     };
     let Some(payload) = payload else { return Row::Removed(id) };
-    let camera = read_camera(payload, beside).and_then(|camera| {
+    let camera = read_camera(payload, beside, defaults).and_then(|camera| {
         let same = camera.id == id;
         same.then_some(camera).ok_or_else(|| "registry: the key is another camera's id".to_owned())
     });
     Row::Camera(Box::new(Wanted { id, camera, epoch: None }))
 }
 
-fn read_camera(payload: &[u8], beside: &Path) -> Result<settings::CameraSettings, String> {
+fn read_camera(payload: &[u8], beside: &Path, defaults: &CameraDefaults) -> Result<settings::CameraSettings, String> {
     let event = Event::from_json(payload).map_err(|refused| format!("registry: {refused}"))?;
     let Payload::CameraConfigured(configured) = event.payload else {
         return Err(format!("registry: {} is no camera's settings", event.payload.wire_type()));
     };
-    settings::read_json_camera(&configured.settings, beside).map_err(|mistakes| {
+    settings::read_json_camera(&configured.settings, beside, defaults).map_err(|mistakes| {
         let mistakes: Vec<String> = mistakes.0.iter().map(settings::without_place).collect();
         format!("registry: {}", mistakes.join("; "))
     })

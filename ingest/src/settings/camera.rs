@@ -9,7 +9,11 @@ use xueliang_inference::{
 };
 use xueliang_settings::Reader;
 
-use crate::session::Endpoint;
+use crate::{
+    authorization::Authorization,
+    session::Endpoint,
+    settings::{CameraDefaults, DeclaredNetworks, authorization::read_authorization},
+};
 
 /// How RTP is carried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +101,10 @@ pub struct CameraSettings {
     pub masks: Vec<Polygon>,
     /// How snapshots are redacted.
     pub redact: RedactSettings,
+    /// Where it stands, and may redirect to.
+    pub networks: DeclaredNetworks,
+    /// What lets it be pulled.
+    pub authorization: Authorization,
     /// The file it stands in.
     pub file: PathBuf,
     /// The line it stands at.
@@ -105,11 +113,11 @@ pub struct CameraSettings {
 
 impl CameraSettings {
     /// Reads one `[[camera]]`.
-    pub fn read(camera: &mut Reader<'_>) -> Option<Self> {
+    pub fn read(camera: &mut Reader<'_>, defaults: &CameraDefaults) -> Option<Self> {
         let id = camera.required_text("id");
         let names = read_names(camera);
-        let url = read_url(camera);
-        let sub = read_sub_stream(camera);
+        let url = read_url(camera, defaults);
+        let sub = read_sub_stream(camera, defaults);
         let credentials = read_credentials(camera);
         let transports = [("tcp", StreamTransport::Tcp), ("udp", StreamTransport::Udp)];
         let transport = camera.choice("transport", &transports).unwrap_or(StreamTransport::Tcp);
@@ -119,6 +127,7 @@ impl CameraSettings {
         let analysis_fps = read_rate(camera);
         let grid = camera.optional_text("grid");
         let redact = read_redaction(camera);
+        let authorization = read_authorization(camera, &defaults.authorization);
         let zones: Vec<Zone> = camera.sections("zone").iter_mut().filter_map(read_zone).collect();
         let lines: Vec<Line> = camera.sections("line").iter_mut().filter_map(read_line).collect();
         let masks = camera.sections("mask").iter_mut().filter_map(read_mask).collect();
@@ -138,6 +147,8 @@ impl CameraSettings {
             lines,
             masks,
             redact,
+            networks: defaults.networks.clone(),
+            authorization: authorization?,
             file: camera.file().to_owned(),
             line: camera.line(),
         })
@@ -150,12 +161,20 @@ impl CameraSettings {
 
     /// What a session of its main stream connects to.
     pub fn endpoint(&self) -> Endpoint {
-        Endpoint { url: self.url.clone(), credentials: self.credentials.clone(), transport: self.transport }
+        Endpoint {
+            url: self.url.clone(),
+            credentials: self.credentials.clone(),
+            transport: self.transport,
+            networks: self.networks.clone(),
+        }
     }
 
-    /// True when both are pulled and watched in the same way, wherever they are written.
+    /// True when both are pulled and watched in the same way, wherever they are written and whatever permits it.
     pub fn is_same(&self, other: &Self) -> bool {
-        let placeless = |camera: &Self| format!("{:?}", Self { file: PathBuf::new(), line: 0, ..camera.clone() });
+        let placeless = |camera: &Self| {
+            let authorization = other.authorization.clone();
+            format!("{:?}", Self { file: PathBuf::new(), line: 0, authorization, ..camera.clone() })
+        };
         self.credentials == other.credentials && placeless(self) == placeless(other)
     }
 
@@ -183,7 +202,7 @@ pub(super) fn read_names(camera: &mut Reader<'_>) -> BTreeMap<String, String> {
     names
 }
 
-fn read_url(camera: &mut Reader<'_>) -> Option<Url> {
+fn read_url(camera: &mut Reader<'_>, defaults: &CameraDefaults) -> Option<Url> {
     let text: String = camera.required("url")?;
     let cure = "write rtsp://host[:port]/path and the account under credentials";
     let Ok(url) = Url::parse(&text) else {
@@ -198,17 +217,18 @@ fn read_url(camera: &mut Reader<'_>) -> Option<Url> {
         camera.refuse("url", "is no RTSP address", cure);
         return None;
     }
+    defaults.networks.check(camera, &url);
     Some(url)
 }
 
 /// The outer `None` means that a mistake was reported.
-fn read_sub_stream(camera: &mut Reader<'_>) -> Option<Option<SubStream>> {
+fn read_sub_stream(camera: &mut Reader<'_>, defaults: &CameraDefaults) -> Option<Option<SubStream>> {
     let is_there = camera.has("sub");
     let mut sub = camera.section("sub");
     if !is_there {
         return Some(None);
     }
-    let url = read_url(&mut sub);
+    let url = read_url(&mut sub, defaults);
     let uses = [("auto", SubStreamUse::Auto), ("gate", SubStreamUse::Gate), ("detect", SubStreamUse::Detect)];
     let used_for = sub.choice("use", &uses).unwrap_or(SubStreamUse::Auto);
     sub.finish();

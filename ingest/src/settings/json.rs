@@ -5,20 +5,24 @@ use std::path::Path;
 use serde_json::{Map, Value};
 use xueliang_settings::{Document, Mistake, Mistakes};
 
-use crate::settings::CameraSettings;
+use crate::settings::{CameraDefaults, CameraSettings};
 
 /// Where a mistake's key begins when one camera stands alone.
 const PLACE: &str = "camera[0]";
 
 /// Reads a camera; paths in it are relative to the folder of `beside`.
-pub fn read_json_camera(settings: &Map<String, Value>, beside: &Path) -> Result<CameraSettings, Mistakes> {
+pub fn read_json_camera(
+    settings: &Map<String, Value>,
+    beside: &Path,
+    defaults: &CameraDefaults,
+) -> Result<CameraSettings, Mistakes> {
     let refused = |problem: String, cure: &str| {
         let (key, cure) = (".".to_owned(), cure.to_owned());
         Mistakes(vec![Mistake { file: beside.to_owned(), line: 1, key, problem, cure }])
     };
     let text = toml::to_string(&serde_json::json!({ "camera": [without_nulls(settings)] }))
         .map_err(|error| refused(error.to_string(), "write an object with the keys of [[camera]]"))?;
-    let rows = Document::from_text(beside, text).rows("camera", CameraSettings::read)?;
+    let rows = Document::from_text(beside, text).rows("camera", |camera| CameraSettings::read(camera, defaults))?;
     let read = rows.into_iter().next().map(|row| row.read);
     let read = read.unwrap_or_else(|| Err(refused("is empty".to_owned(), "write the keys of [[camera]]")));
     read.map_err(|mistakes| Mistakes(mistakes.0.into_iter().map(at_its_own_key).collect()))
@@ -47,7 +51,7 @@ mod tests {
 
     fn read(settings: Value) -> Result<CameraSettings, Vec<String>> {
         let Value::Object(settings) = settings else { panic!("an object") };
-        read_json_camera(&settings, Path::new("/etc/x.toml"))
+        read_json_camera(&settings, Path::new("/etc/x.toml"), &CameraDefaults::default())
             .map_err(|mistakes| mistakes.0.iter().map(without_place).collect())
     }
 
@@ -59,6 +63,7 @@ mod tests {
             "name": { "en": "Gate" },
             "grid": null,
             "analysis_fps": 2,
+            "authorization": crate::authorization::testing::json(),
             "zone": [{ "id": "lawn", "points": [[0, 0], [1, 0], [1, 1]], "classes": ["person"] }],
         }))
         .unwrap();

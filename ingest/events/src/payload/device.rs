@@ -90,6 +90,60 @@ impl PictureFault {
     }
 }
 
+/// Why a camera's authorization does not let it be pulled (RULES P02, P03, P05); the gravest stands first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Suspension {
+    /// It stands where no camera may be.
+    ProhibitedPlace,
+    /// The day of its first use has not come.
+    BeforeFirstUse,
+    /// Nothing says what it is needed for.
+    NecessityMissing,
+    /// Nobody reviewed what it sees.
+    ViewReviewMissing,
+    /// The review of what it sees is no longer valid.
+    ViewReviewLapsed,
+    /// There is no proof of its sign.
+    SignageMissing,
+    /// The proof of its sign is no longer valid.
+    SignageLapsed,
+    /// It is in use for more than 30 days and not filed.
+    FilingMissing,
+    /// It is filed for something else than it is now, for more than 30 days.
+    FilingOutdated,
+}
+
+impl Suspension {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::ProhibitedPlace,
+        Self::BeforeFirstUse,
+        Self::NecessityMissing,
+        Self::ViewReviewMissing,
+        Self::ViewReviewLapsed,
+        Self::SignageMissing,
+        Self::SignageLapsed,
+        Self::FilingMissing,
+        Self::FilingOutdated,
+    ];
+
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ProhibitedPlace => "prohibited_place",
+            Self::BeforeFirstUse => "before_first_use",
+            Self::NecessityMissing => "necessity_missing",
+            Self::ViewReviewMissing => "view_review_missing",
+            Self::ViewReviewLapsed => "view_review_lapsed",
+            Self::SignageMissing => "signage_missing",
+            Self::SignageLapsed => "signage_lapsed",
+            Self::FilingMissing => "filing_missing",
+            Self::FilingOutdated => "filing_outdated",
+        }
+    }
+}
+
 /// How a device is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -139,12 +193,15 @@ pub struct DeviceStatus {
     /// What is wrong with a camera's picture, the worst of it; absent while nothing is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub picture_fault: Option<PictureFault>,
+    /// Why a camera is stopped whose authorization does not hold, the gravest reason; absent while it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<Suspension>,
 }
 
 impl DeviceStatus {
     /// A state that begins now and of which there is no more to say.
     pub fn new(state: DeviceState, since: Timestamp) -> Self {
-        Self { state, cause: None, since, heartbeat: false, gate: None, picture_fault: None }
+        Self { state, cause: None, since, heartbeat: false, gate: None, picture_fault: None, suspended: None }
     }
 }
 

@@ -49,10 +49,17 @@ impl Bed {
 }
 
 fn rows(ids: &[&str]) -> String {
-    ids.iter().map(|id| format!("[[camera]]\nid = \"{id}\"\nurl = \"rtsp://10.0.0.1/{id}\"\n")).collect()
+    ids.iter()
+        .map(|id| {
+            format!(
+                "[[camera]]\nid = \"{id}\"\nurl = \"rtsp://10.0.0.1/{id}\"\n{}",
+                crate::authorization::testing::TOML
+            )
+        })
+        .collect()
 }
 
-const BAD: &str = "[[camera]]\nid = \"bad\"\nurl = \"http://10.0.0.1/1\"\n";
+const BAD: &str = "[[camera]]\nid = \"bad\"\nurl = \"http://10.0.0.1/1\"\nauthorization = { legal_class = \"799-9-other\", responsible_unit = \"Unit\", place = \"street\", first_used_on = \"2026-01-01\" }\n";
 
 #[test]
 fn in_a_new_file_one_bad_row_is_one_bad_camera() {
@@ -60,7 +67,7 @@ fn in_a_new_file_one_bad_row_is_one_bad_camera() {
     bed.expect("a b", "bad", 1);
     let Reading { cameras, .. } = bed.source.read();
     let cause = cameras.iter().find_map(|wanted| wanted.camera.as_ref().err()).unwrap();
-    assert!(cause.contains("a.toml:6: camera[1].url"), "{cause}");
+    assert!(cause.contains("a.toml:7: camera[1].url"), "{cause}");
 }
 
 #[test]
@@ -121,4 +128,63 @@ fn a_swapped_link_is_a_change() {
     fs::remove_file(&link).unwrap();
     std::os::unix::fs::symlink(&new, &link).unwrap();
     assert_ne!(before, signature(bed.source.files()));
+}
+
+const OF_ALL: &str = "[ingest]\ncameras = \"cameras\"\n[ingest.authorization]\nlegal_class = \"799-7-gov\"\n\
+    responsible_unit = \"Unit\"\nnecessity = \"The lawn\"\nsignage_proof = \"S-1\"\nsignage_valid_until = \"2027-01-31\"\n\
+    first_used_on = \"2026-11-01\"\n";
+
+/// A camera of which only that is written what each must say for itself.
+const BRIEF: &str = "[[camera]]\nid = \"a\"\nurl = \"rtsp://10.0.0.1/1\"\n\
+    authorization = { place = \"park\", view_reviewed_on = \"2026-11-01\", view_valid_until = \"2027-10-31\" }\n";
+
+fn state_of_a(bed: &mut Bed) -> crate::authorization::State {
+    let cameras = bed.source.read().cameras;
+    let camera = cameras[0].camera.as_ref().unwrap();
+    crate::authorization::state(&camera.authorization, crate::fleet::testing::TODAY)
+}
+
+#[test]
+fn p01_a_camera_without_class_and_unit_is_refused_unless_the_settings_say_them_for_all() {
+    let mut bed = Bed::new(&[("a.toml", BRIEF)]);
+    bed.expect("", "a", 3);
+    let mistakes: Vec<String> = bed.source.read().mistakes.iter().map(ToString::to_string).collect();
+    for key in ["legal_class", "responsible_unit", "first_used_on"] {
+        let told = |mistake: &String| {
+            mistake.contains(&format!("a.toml:4: camera[0].authorization.{key}: is missing; add {key} = "))
+        };
+        assert!(mistakes.iter().any(told), "{key}: {mistakes:#?}");
+    }
+    let settings = bed.folder.path().join("city.toml");
+    fs::write(&settings, OF_ALL).unwrap();
+    bed.expect("a", "", 0);
+    let until =
+        |year, month, day| crate::authorization::State::Active { last_day: jiff::civil::date(year, month, day) };
+    assert_eq!(state_of_a(&mut bed), until(2026, 12, 1), "it is not filed yet");
+    let filed = "filing = { number = \"F-1\", filed_on = \"2026-11-03\", legal_class = \"799-7-gov\", responsible_unit = \"Unit\" }\n";
+    fs::write(&settings, format!("{OF_ALL}{filed}")).unwrap();
+    assert_eq!(state_of_a(&mut bed), until(2026, 12, 1), "nobody said that the filing covers it");
+    bed.write("a.toml", &BRIEF.replace(" }", ", filing = { place = \"park\" } }"));
+    assert_eq!(state_of_a(&mut bed), until(2027, 1, 31));
+    fs::write(&settings, format!("{OF_ALL}{filed}").replace("2027-01-31", "2027-06-30")).unwrap();
+    assert_eq!(state_of_a(&mut bed), until(2027, 6, 30), "a sign renewed for all");
+    fs::write(&settings, format!("{OF_ALL}{filed}place = \"park\"\n")).unwrap();
+    let (good, _, n_mistakes) = bed.read();
+    assert_eq!((good.as_str(), n_mistakes), ("a", 1), "what was said last of all goes on");
+    assert!(bed.source.read().mistakes[0].to_string().contains("is said of each camera by itself"));
+}
+
+#[test]
+fn p02_a_prohibited_place_counts_also_in_a_file_that_is_refused_whole() {
+    let mut bed = Bed::new(&[("a.toml", &rows(&["a", "b"]))]);
+    bed.expect("a b", "", 0);
+    let prohibited = rows(&["a", "b"]).replacen("place = \"simulated\", n", "place = \"bath\", n", 1);
+    bed.write("a.toml", &format!("{prohibited}{BAD}"));
+    let Reading { cameras, .. } = bed.source.read();
+    let prohibited: Vec<bool> = cameras
+        .iter()
+        .filter_map(|wanted| wanted.camera.as_ref().ok())
+        .map(|camera| camera.authorization.place.is_prohibited())
+        .collect();
+    assert_eq!(prohibited, [true, false]);
 }

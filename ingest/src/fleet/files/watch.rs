@@ -127,7 +127,8 @@ impl Watcher {
     }
 
     async fn reload(&mut self) -> Option<Reloaded> {
-        let mut source = FileSource { files: self.source.files.clone(), good: std::mem::take(&mut self.source.good) };
+        let empty = FileSource::new(self.source.files.clone());
+        let mut source = std::mem::replace(&mut self.source, empty);
         let (source, reading) = tokio::task::spawn_blocking(move || {
             let reading = source.read();
             (source, reading)
