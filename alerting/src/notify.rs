@@ -7,7 +7,6 @@
 //! repetition. Not here: the store, the job that runs this, images, and what persons wrote.
 
 pub mod deliver;
-pub mod endpoint;
 pub mod group;
 pub mod message;
 pub mod pace;

@@ -7,7 +7,7 @@ use std::{
 
 use xueliang_events::GridCode;
 use xueliang_rules::RuleSet;
-use xueliang_settings::{Document, Mistakes, Reader};
+use xueliang_settings::{AllowedEndpoints, Document, Mistakes, Reader};
 
 use crate::{
     audit::AuditSettings,
@@ -90,10 +90,11 @@ impl AlertingSettings {
         let retention = Retention::read(&mut alerting);
         let behind_tls = alerting.or("behind_tls", false);
         let tls = if alerting.has("tls") { Some(read_tls(&mut alerting)) } else { None };
-        let postgres = if alerting.has("postgres") { Some(read_postgres(&mut alerting)) } else { None };
-        let kafka = if alerting.has("kafka") { read_kafka(&mut alerting) } else { None };
+        let allowed = AllowedEndpoints::read(&mut alerting);
+        let postgres = if alerting.has("postgres") { Some(read_postgres(&mut alerting, &allowed)) } else { None };
+        let kafka = if alerting.has("kafka") { read_kafka(&mut alerting, &allowed) } else { None };
         let audit = read_audit(&mut alerting, &base, data_dir.as_deref());
-        let channels = read_channels(reader, &mut alerting, rules.calendar());
+        let channels = read_channels(reader, &mut alerting, (&allowed, rules.calendar()));
         alerting.finish();
         let data_dir = data_dir?;
         let store = match postgres {
@@ -129,9 +130,12 @@ impl AlertingSettings {
 }
 
 /// `None` means that a mistake was reported.
-fn read_postgres(alerting: &mut Reader<'_>) -> Option<PostgresSettings> {
+fn read_postgres(alerting: &mut Reader<'_>, allowed: &AllowedEndpoints) -> Option<PostgresSettings> {
     let mut section = alerting.section("postgres");
     let postgres = PostgresSettings::read(&mut section);
+    if let Some(beyond) = postgres.as_ref().filter(|postgres| !postgres.host.starts_with('/')) {
+        allowed.check_all(&section, "host", &format!("{}:{}", beyond.host, beyond.port));
+    }
     section.finish();
     postgres
 }
@@ -164,11 +168,13 @@ pub fn load_rules(file: &Path) -> Result<RuleSet, Mistakes> {
     })
 }
 
-fn read_kafka(alerting: &mut Reader<'_>) -> Option<KafkaSettings> {
+fn read_kafka(alerting: &mut Reader<'_>, allowed: &AllowedEndpoints) -> Option<KafkaSettings> {
     let mut kafka = alerting.section("kafka");
     let brokers: Option<String> = kafka.required("brokers");
     if brokers.as_ref().is_some_and(|brokers| brokers.contains('@') || brokers.contains("://")) {
         kafka.refuse("brokers", "holds more than addresses", "write host:port, several with commas");
+    } else if let Some(brokers) = &brokers {
+        allowed.check_all(&kafka, "brokers", brokers);
     }
     let group = kafka.or("group", "xueliang-alerting".to_owned());
     kafka.finish();

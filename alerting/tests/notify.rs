@@ -43,7 +43,7 @@ use xueliang_alerting::notify::{
 use xueliang_alerting::words::Bilingual;
 use xueliang_events::{IncidentId, payload::Category};
 use xueliang_rules::{Calendar, Urgency};
-use xueliang_settings::Document;
+use xueliang_settings::{AllowedEndpoints, Document};
 
 const KEY: [u8; 24] = [7; 24];
 
@@ -64,7 +64,10 @@ fn channel(folder: &Path, addr: SocketAddr, keys: &str) -> Channel {
     );
     let read = Document::from_text(folder.join("x.toml"), text).read(|root| {
         let mut alerting = root.section("alerting");
-        let channels = read_channels(root, &mut alerting, &Calendar::default());
+        let channels = {
+            let allowed = AllowedEndpoints::read(&mut alerting);
+            read_channels(root, &mut alerting, (&allowed, &Calendar::default()))
+        };
         alerting.finish();
         Some(channels)
     });

@@ -24,6 +24,7 @@ if [[ ${1:-} == check ]]; then
     part_console_packages
     part_kafka
     part_python
+    part_schemathesis
     part_cargo_deny
     part_openvino
     PYTHON=$PYTHON inference/tests/reference/prepare.sh "$CACHE"

@@ -20,7 +20,7 @@ use std::{
 
 use xueliang_events::CAMERAS_TOPIC;
 use xueliang_inference::SessionSettings;
-use xueliang_settings::{Document, Mistake, Mistakes, Reader};
+use xueliang_settings::{AllowedEndpoints, Document, Mistake, Mistakes, Reader};
 
 use crate::{
     decode::{DecoderSettings, Engine, SkipLoopFilter},
@@ -142,12 +142,13 @@ impl IngestSettings {
         let connect_timeout = ingest.or("connect_timeout", Duration::from_secs(10));
         let outbox_bytes = ingest.or("outbox_bytes", 2 << 30);
         let snapshot_bytes = ingest.or("snapshot_bytes", 1 << 30);
-        let brokers = read_brokers(&mut ingest);
+        let allowed = AllowedEndpoints::read(&mut ingest);
+        let brokers = read_brokers(&mut ingest, &allowed);
         let camera_defaults = CameraDefaults::read(&mut ingest);
         let registry = read_registry(&mut ingest, (brokers.as_deref(), listen), &camera_defaults);
         let api = read_api(&mut ingest, &base);
         let folder = ingest.optional::<PathBuf>("cameras").map(|folder| base.join(folder));
-        let intake = IntakeSettings::read(root, &mut ingest);
+        let intake = IntakeSettings::read(root, &mut ingest, &allowed);
         ingest.finish();
         Some(Self {
             data_dir: base.join(data_dir?),
@@ -240,7 +241,7 @@ fn read_decoder(ingest: &mut Reader<'_>) -> DecoderSettings {
     DecoderSettings { engine, skip_loop_filter }
 }
 
-fn read_brokers(ingest: &mut Reader<'_>) -> Option<String> {
+fn read_brokers(ingest: &mut Reader<'_>, allowed: &AllowedEndpoints) -> Option<String> {
     if !ingest.has("kafka") {
         ingest.section("kafka");
         return None;
@@ -249,6 +250,8 @@ fn read_brokers(ingest: &mut Reader<'_>) -> Option<String> {
     let brokers: Option<String> = kafka.required("brokers");
     if brokers.as_ref().is_some_and(|brokers| brokers.contains('@') || brokers.contains("://")) {
         kafka.refuse("brokers", "holds more than addresses", "write host:port, several with commas");
+    } else if let Some(brokers) = &brokers {
+        allowed.check_all(&kafka, "brokers", brokers);
     }
     kafka.finish();
     brokers

@@ -156,7 +156,7 @@ pub struct Change {
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     #[command(flatten)]
-    settings: Settings,
+    pub settings: Settings,
 }
 
 impl Change {

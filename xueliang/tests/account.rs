@@ -48,10 +48,11 @@ fn accounts_are_made_shown_and_changed() {
     assert!(said.contains("it does nothing before `xueliang account train li`"), "{said}");
     check("account list", "", true, "li  Li  operator@340200  not trained");
     check("account train li --until 2020-01-01 --signed-on 2019-01-01", "", false, "2020-01-01 is over already");
-    let until = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date().checked_add(jiff::Span::new().days(9));
-    let train = format!("account train li --until {} --signed-on 2026-01-01", until.unwrap());
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let until = today.checked_add(jiff::Span::new().days(9)).unwrap();
+    let train = format!("account train li --until {} --signed-on 2026-01-01", until);
     check(&train, "", true, "");
-    check("account list", "", true, &format!("trained to {}, signed 2026-01-01", until.unwrap()));
+    check("account list", "", true, &format!("trained to {}, signed 2026-01-01", until));
     check(
         "account assign li --role auditor --region 340200",
         "",

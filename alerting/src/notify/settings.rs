@@ -9,11 +9,10 @@ use jiff::tz::TimeZone;
 use url::Url;
 use xueliang_events::{GridCode, payload::Category};
 use xueliang_rules::{Calendar, Urgency};
-use xueliang_settings::Reader;
+use xueliang_settings::{AllowedEndpoints, Reader};
 
 use super::{
     Kind,
-    endpoint::AllowedEndpoints,
     way::{self, Way},
 };
 
@@ -103,8 +102,11 @@ pub struct Voice {
 }
 
 /// Reads `[[notify]]` of `root` and what they share of `alerting`; what is wrong is reported.
-pub fn read_channels(root: &mut Reader<'_>, alerting: &mut Reader<'_>, calendar: &Calendar) -> Vec<Channel> {
-    let allowed = AllowedEndpoints::read(alerting);
+pub fn read_channels(
+    root: &mut Reader<'_>,
+    alerting: &mut Reader<'_>,
+    (allowed, calendar): (&AllowedEndpoints, &Calendar),
+) -> Vec<Channel> {
     let public_url = read_public_url(alerting);
     let sections = root.sections("notify");
     if !sections.is_empty() && public_url.is_none() && !alerting.has("public_url") {
@@ -115,7 +117,7 @@ pub fn read_channels(root: &mut Reader<'_>, alerting: &mut Reader<'_>, calendar:
     let mut channels: Vec<Channel> = Vec::new();
     for mut section in sections {
         let voice = (public_url.clone(), calendar.zone().clone());
-        if let Some(channel) = Channel::read(&mut section, &allowed, voice) {
+        if let Some(channel) = Channel::read(&mut section, allowed, voice) {
             if channels.iter().any(|known| known.name == channel.name) {
                 section.refuse("name", format!("channel {} exists already", channel.name), "give each its own name");
             }

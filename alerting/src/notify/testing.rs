@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 use xueliang_events::{IncidentId, payload::Category};
 use xueliang_rules::{Calendar, Urgency};
-use xueliang_settings::{Document, Mistakes};
+use xueliang_settings::{AllowedEndpoints, Document, Mistakes};
 
 use super::{
     Change, Kind, Standing,
@@ -23,7 +23,10 @@ pub fn read(alerting: &str, notify: &str) -> Result<Vec<Channel>, Mistakes> {
     let text = format!("[alerting]\n{alerting}\n{notify}");
     Document::from_text(folder.path().join("xueliang.toml"), text).read(|root| {
         let mut alerting = root.section("alerting");
-        let channels = read_channels(root, &mut alerting, &Calendar::default());
+        let channels = {
+            let allowed = AllowedEndpoints::read(&mut alerting);
+            read_channels(root, &mut alerting, (&allowed, &Calendar::default()))
+        };
         alerting.finish();
         Some(channels)
     })

@@ -7,12 +7,9 @@ use std::path::{Path, PathBuf};
 
 use lettre::message::Mailbox;
 use url::Url;
-use xueliang_settings::Reader;
+use xueliang_settings::{AllowedEndpoints, Endpoint, Reader};
 
-use super::{
-    deliver::sign::SigningKey,
-    endpoint::{AllowedEndpoints, Endpoint},
-};
+use super::deliver::sign::SigningKey;
 use crate::secret::{Secret, read_secret, required_secret};
 
 const MAX_RECEIVERS: usize = 50;
@@ -163,7 +160,7 @@ fn read_robot(reader: &mut Reader<'_>, default_url: &str, allowed: &AllowedEndpo
 
 fn read_url(reader: &Reader<'_>, text: &str, (allow_plain, allowed): (bool, &AllowedEndpoints)) -> Option<Url> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "https" | "http"));
-    let Some((url, endpoint)) = url.and_then(|url| Endpoint::of(&url).map(|endpoint| (url, endpoint))) else {
+    let Some((url, endpoint)) = url.and_then(|url| endpoint_of(&url).map(|endpoint| (url, endpoint))) else {
         reader.refuse("url", "is no web address", "write https://host[:port]/path");
         return None;
     };
@@ -209,6 +206,11 @@ fn read_email(reader: &mut Reader<'_>, allowed: &AllowedEndpoints) -> Option<Ema
         }
     }
     Some(Email { host: host?, port, tls, from: from?, to: to?, credentials, ca: ca? })
+}
+
+/// Where requests to a URL go; `None` when it names no host or port.
+fn endpoint_of(url: &Url) -> Option<Endpoint> {
+    Some(Endpoint::new(url.host_str()?, url.port_or_known_default()?))
 }
 
 fn read_endpoint(reader: &Reader<'_>, host: &str, port: u16) -> Option<Endpoint> {

@@ -10,7 +10,7 @@ use tokio_rustls::rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 use xueliang_events::SensorId;
-use xueliang_settings::Reader;
+use xueliang_settings::{AllowedEndpoints, Reader};
 
 use super::{
     camera::{Credentials, read_credentials},
@@ -59,9 +59,10 @@ pub struct PushSettings {
 
 impl IntakeSettings {
     /// Reads `[ingest.mqtt]` and `[ingest.push]` of `ingest`, and `[[sensor]]` and `[[sensor_group]]` of `root`.
-    pub fn read(root: &mut Reader<'_>, ingest: &mut Reader<'_>) -> Self {
+    pub fn read(root: &mut Reader<'_>, ingest: &mut Reader<'_>, allowed: &AllowedEndpoints) -> Self {
+        let mut sections = ingest.one_or_more("mqtt");
         let brokers: Vec<BrokerSettings> =
-            ingest.one_or_more("mqtt").iter_mut().filter_map(BrokerSettings::read).collect();
+            sections.iter_mut().filter_map(|section| BrokerSettings::read(section, allowed)).collect();
         let push = read_push(ingest);
         let sensors = root.sections("sensor").iter_mut().filter_map(SensorSettings::read).collect();
         let groups = root.sections("sensor_group").iter_mut().filter_map(SensorGroup::read).collect();
@@ -126,9 +127,12 @@ impl IntakeSettings {
 }
 
 impl BrokerSettings {
-    fn read(mqtt: &mut Reader<'_>) -> Option<Self> {
+    fn read(mqtt: &mut Reader<'_>, allowed: &AllowedEndpoints) -> Option<Self> {
         let name = mqtt.or("name", "mqtt".to_owned());
         let address = read_address(mqtt);
+        if let Some((host, port)) = &address {
+            allowed.check_all(mqtt, "address", &format!("{host}:{port}"));
+        }
         let client_id = mqtt.required::<String>("client_id");
         if client_id.as_ref().is_some_and(|id| id.is_empty() || id.len() > 64) {
             mqtt.refuse("client_id", "is empty or longer than 64 bytes", "write a name that no other worker uses");

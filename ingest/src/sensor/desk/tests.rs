@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use xueliang_events::{Payload, payload::Quality};
-use xueliang_settings::Document;
+use xueliang_settings::{AllowedEndpoints, Document};
 
 use super::*;
 
@@ -14,7 +14,7 @@ fn settings(text: &str) -> IntakeSettings {
     let document = Document::from_text("x.toml", format!("{BROKER}{text}"));
     let read = document.read(|root| {
         let mut ingest = root.section("ingest");
-        Some(IntakeSettings::read(root, &mut ingest))
+        Some(IntakeSettings::read(root, &mut ingest, &AllowedEndpoints::default()))
     });
     read.unwrap_or_else(|mistakes| panic!("{mistakes}"))
 }
@@ -152,7 +152,7 @@ fn mistakes_name_their_line_and_cure() {
         let document = Document::from_text("x.toml", format!("{BROKER}{text}"));
         let read = document.read(|root| {
             let mut ingest = root.section("ingest");
-            Some(IntakeSettings::read(root, &mut ingest))
+            Some(IntakeSettings::read(root, &mut ingest, &AllowedEndpoints::default()))
         });
         let mistakes: Vec<String> = read.unwrap_err().0.iter().map(ToString::to_string).collect();
         assert!(mistakes.iter().any(|mistake| mistake.contains(expected)), "{expected:?} is not in {mistakes:#?}");

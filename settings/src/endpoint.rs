@@ -1,9 +1,8 @@
-//! Where messages may go: a list of hosts and ports that the deployer allows (RULES P26).
+//! Where data may go: brokers, databases and receivers of messages, on a list that the deployer keeps (RULES P26).
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
-use url::Url;
-use xueliang_settings::Reader;
+use crate::Reader;
 
 /// A host and a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,11 +15,6 @@ impl Endpoint {
     /// A host and a port; upper and lower case are the same.
     pub fn new(host: &str, port: u16) -> Self {
         Self { host: host.to_ascii_lowercase(), port }
-    }
-
-    /// Where requests to a URL go; `None` when it names no host or port.
-    pub fn of(url: &Url) -> Option<Self> {
-        Some(Self::new(url.host_str()?, url.port_or_known_default()?))
     }
 
     /// True when it is this machine, so that nobody on a network can listen.
@@ -58,15 +52,27 @@ impl FromStr for Endpoint {
 pub struct AllowedEndpoints(Vec<Endpoint>);
 
 impl AllowedEndpoints {
-    /// Reads the list from the `[alerting]` table.
-    pub fn read(alerting: &mut Reader<'_>) -> Self {
-        Self(alerting.texts("allowed_endpoints"))
+    /// Reads the list from `[alerting]` or `[ingest]`.
+    pub fn read(table: &mut Reader<'_>) -> Self {
+        Self(table.texts("allowed_endpoints"))
+    }
+
+    /// Refuses those of `host:port,host:port` that `key` names, unless they are this machine or on the list.
+    pub fn check_all(&self, reader: &Reader<'_>, key: &str, endpoints: &str) {
+        for text in endpoints.split(',').map(str::trim) {
+            match text.parse::<Endpoint>() {
+                Ok(endpoint) if endpoint.is_loopback() => {}
+                Ok(endpoint) => self.check(reader, key, &endpoint),
+                Err(problem) => reader.refuse(key, problem, "write host:port, several with commas"),
+            }
+        }
     }
 
     /// Refuses the endpoint that `key` names when it is not on the list.
     pub fn check(&self, reader: &Reader<'_>, key: &str, endpoint: &Endpoint) {
         if !self.0.contains(endpoint) {
-            let cure = format!("add \"{endpoint}\" to allowed_endpoints under [alerting], or correct the address");
+            let cure =
+                format!("add \"{endpoint}\" to allowed_endpoints under [alerting] or [ingest], or correct the address");
             reader.refuse(key, format!("{endpoint} is no allowed endpoint"), cure);
         }
     }
@@ -90,9 +96,31 @@ mod tests {
         {
             check(wrong, None);
         }
-        let url = |text: &str| Endpoint::of(&Url::parse(text).unwrap()).unwrap();
-        assert_eq!(url("https://HOOKS.example/x"), "hooks.example:443".parse().unwrap());
-        assert_eq!(url("http://[::1]:9/"), "[::1]:9".parse().unwrap());
+    }
+
+    #[test]
+    fn p26_brokers_beyond_this_machine_stand_on_the_list() {
+        let check = |text: &str, expected: Option<&str>| {
+            let read = crate::Document::from_text("a.toml", text.to_owned()).read(|reader| {
+                let allowed = AllowedEndpoints::read(reader);
+                let brokers: String = reader.required("brokers")?;
+                allowed.check_all(reader, "brokers", &brokers);
+                Some(())
+            });
+            match (read.map_err(|mistakes| mistakes.to_string()), expected) {
+                (Ok(()), None) => {}
+                (Err(mistakes), Some(expected)) => assert!(mistakes.contains(expected), "{mistakes}"),
+                other => panic!("{text}: {other:?}"),
+            }
+        };
+        check("brokers = \"127.0.0.1:9092,localhost:9093,[::1]:1\"", None);
+        check("brokers = \"kafka-1:9092\"", Some("kafka-1:9092 is no allowed endpoint"));
+        check(
+            "brokers = \"kafka-1:9092, KAFKA-2:9092\"\nallowed_endpoints = [\"kafka-1:9092\", \"kafka-2:9092\"]",
+            None,
+        );
+        check("brokers = \"kafka-1:9093\"\nallowed_endpoints = [\"kafka-1:9092\"]", Some("kafka-1:9093"));
+        check("brokers = \"kafka-1\"", Some("is no host:port"));
     }
 
     #[test]
