@@ -5,11 +5,25 @@
 use serde_json::{Map, Value, json};
 use xueliang_events::payload::Category;
 
-use crate::workflow::{ClockName, Command, Entry, Note, State};
+use crate::{
+    grant::Sealed,
+    workflow::{ClockName, Command, Entry, Note, State},
+};
 
 /// Characters that free text never has, as a class of a regular expression (see `crate::text`).
 const INVISIBLE: &str = r"\u0000-\u0009\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff0-\ufffb";
 const CODE: &str = "^[A-Za-z0-9._-]{1,64}$";
+/// Longest reason of a view, and longest text of a grant.
+const MAX_REASON: usize = 200;
+/// The free texts of grants.
+const GRANT_TEXTS: &[(&str, &[&str])] = &[
+    ("GrantRequest", &["reason", "consent", "case"]),
+    ("GrantDocument", &["basis", "number"]),
+    ("GrantOfficer", &["unit", "document"]),
+    ("BreakGlassRequest", &["reason"]),
+    ("StepRequest", &["note"]),
+    ("ReviewRequest", &["note"]),
+];
 /// Longest field of a command.
 const MAX_FIELD: usize = 500;
 
@@ -17,7 +31,7 @@ const MAX_FIELD: usize = 500;
 pub(super) fn finish(document: &mut Value) {
     let paths = document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
     for operation in paths.filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
-        let parameters = operation["parameters"].as_array_mut().into_iter().flatten();
+        let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten();
         for parameter in parameters {
             if let Some(schema) = parameter["name"].as_str().and_then(schema_of) {
                 parameter["schema"] = schema;
@@ -25,6 +39,17 @@ pub(super) fn finish(document: &mut Value) {
         }
         add_errors(operation);
     }
+    for (schema, texts) in GRANT_TEXTS {
+        for text in *texts {
+            let property = &mut document["components"]["schemas"][*schema]["properties"][*text];
+            *property = match property["type"].is_array() {
+                true => json!({ "oneOf": [words(MAX_REASON), { "type": "null" }] }),
+                false => words(MAX_REASON),
+            };
+        }
+    }
+    document["components"]["schemas"]["GrantRequest"]["properties"]["action"]["enum"] =
+        Sealed::ALL.iter().map(|sealed| sealed.as_str()).collect();
     let schemas = &mut document["components"]["schemas"];
     schemas["CommandRequest"] = command_request();
     schemas["NoteRequest"] = note_request();
@@ -38,7 +63,7 @@ pub(super) fn finish(document: &mut Value) {
 /// Every error is problem+json; whatever needs a session, a body or the store may end in the errors of those.
 fn add_errors(operation: &mut Value) {
     let problem = json!({ "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } });
-    let mut all = vec!["400", "401", "403", "503"];
+    let mut all = vec!["400", "401", "403", "404", "503"];
     if operation.get("requestBody").is_some() {
         all.extend(["409", "413", "415"]);
     }
@@ -61,12 +86,16 @@ fn schema_of(name: &str) -> Option<Value> {
         "id" => json!({ "type": "string", "format": "uuid" }),
         "sha256" => json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" }),
         "period" => json!({ "type": "string", "pattern": "^[0-9]{4}-(W[0-9]{2}|[0-9]{2})$" }),
-        "reason" => words(200),
+        "reason" => words(MAX_REASON),
+        "step" => json!({ "type": "string", "enum": ["approve", "refuse", "withdraw"] }),
         "region" | "device" | "code" | "table" => json!({ "type": "string", "pattern": CODE }),
         "state" => list(State::ALL.iter().map(|state| state.as_str())),
         "category" => list(Category::ALL.iter().map(|category| category.as_str())),
         "urgency" => list(["A", "B", "C"].into_iter()),
         "limit" => json!({ "type": "integer", "minimum": 1, "maximum": 200 }),
+        "format" => json!({ "type": "string", "enum": ["json", "csv", "xlsx"] }),
+        "audience" => json!({ "type": "string", "enum": ["in_scope", "published"] }),
+        "language" => json!({ "type": "string", "enum": ["zh", "en"] }),
         "bin_min" => json!({ "type": "integer", "enum": bins() }),
         _ => return None,
     })

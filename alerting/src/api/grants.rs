@@ -17,13 +17,16 @@ use super::{
         },
     },
     snapshots::key,
-    taken::{Body, Named},
+    taken::{Body, Named, read_text},
 };
 use crate::{
     access::{Action, Asker, Context},
     grant::{Document, Officer, Request, Sealed, State as GrantState, Step, Terms},
     store::{break_glass, grants},
 };
+
+/// Longest text of a grant, characters.
+const MAX_TEXT: usize = 200;
 
 /// Ask for a grant.
 #[utoipa::path(
@@ -80,7 +83,7 @@ pub(super) async fn decide(
     let (grant, step) = path;
     let Some(step) = Step::parse(&step) else { return Err(Problem::not_found()) };
     let (key, StepRequest { version, note }) = (read_key(&headers)?, body);
-    note.as_deref().map_or(Ok(()), check_note)?;
+    let note = note.map(|note| read_text("note", note, MAX_TEXT)).transpose()?;
     let given = grants::GivenStep { grant, key, version, step, note };
     let (person, access) = (signed.person.clone(), api.access.clone());
     let taken = api.store.write(move |tx| {
@@ -105,6 +108,7 @@ pub(super) async fn break_glass(
     Body(body): Body<BreakGlassRequest>,
 ) -> Answer<Json<Grant>> {
     let (key, BreakGlassRequest { incident, reason, minutes }) = (read_key(&headers)?, body);
+    let reason = read_text("reason", reason, MAX_TEXT)?;
     let given = break_glass::Given { incident: IncidentId(incident), key, reason, minutes };
     given.check().map_err(grants::Rejection::from)?;
     let (person, access) = (signed.person.clone(), api.access.clone());
@@ -135,7 +139,7 @@ pub(super) async fn review(
 ) -> Answer<Json<Grant>> {
     let (grant, key) = (path, read_key(&headers)?);
     let ReviewRequest { version, justified: is_justified, note } = body;
-    check_note(&note)?;
+    let note = read_text("note", note, MAX_TEXT)?;
     let given = break_glass::GivenReview { grant, key, version, is_justified, note };
     let (person, access) = (signed.person.clone(), api.access.clone());
     let reviewed = api.store.write(move |tx| {
@@ -144,13 +148,6 @@ pub(super) async fn review(
     });
     reviewed.await??;
     one(&api, &signed, grant).await.map(Json)
-}
-
-fn check_note(note: &str) -> Answer<()> {
-    if note.trim().is_empty() || note.chars().count() > 200 {
-        return Err(Problem::field("note", "write 1 to 200 characters"));
-    }
-    Ok(())
 }
 
 async fn one(api: &Api, signed: &Signed, id: Uuid) -> Answer<Grant> {
@@ -165,20 +162,31 @@ fn read(key: String, body: GrantRequest) -> Answer<grants::Given> {
         let known: Vec<&str> = Sealed::ALL.iter().map(|sealed| sealed.as_str()).collect();
         return Err(Problem::field("action", format!("write {}", known.join(", "))));
     };
-    let document = body.document.map(|document| Document {
-        basis: document.basis,
-        number: document.number,
-        range: (document.from, document.until),
-        officers: document
-            .officers
-            .into_iter()
-            .map(|GrantOfficer { unit, document }| Officer { unit, document })
-            .collect(),
-    });
-    let terms = Terms { document, consent: body.consent, case: body.case, days: body.days };
+    let optional = |field: &str, text: Option<String>| text.map(|text| read_text(field, text, MAX_TEXT)).transpose();
+    let terms = Terms {
+        document: body.document.map(read_document).transpose()?,
+        consent: optional("consent", body.consent)?,
+        case: optional("case", body.case)?,
+        days: body.days,
+    };
     let (purpose, range) = (self::key(body.purpose), (body.from, body.until));
-    let request = Request { action, purpose, reason: body.reason, range, minutes: body.minutes, terms };
+    let reason = read_text("reason", body.reason, MAX_TEXT)?;
+    let request = Request { action, purpose, reason, range, minutes: body.minutes, terms };
     Ok(grants::Given { incident: IncidentId(body.incident), key, request })
+}
+
+fn read_document(document: GrantDocument) -> Answer<Document> {
+    let GrantDocument { basis, number, from, until, officers } = document;
+    let officer = |GrantOfficer { unit, document }: GrantOfficer| {
+        let unit = read_text("document.officers.unit", unit, MAX_TEXT)?;
+        Ok(Officer { unit, document: read_text("document.officers.document", document, MAX_TEXT)? })
+    };
+    Ok(Document {
+        basis: read_text("document.basis", basis, MAX_TEXT)?,
+        number: read_text("document.number", number, MAX_TEXT)?,
+        range: (from, until),
+        officers: officers.into_iter().map(officer).collect::<Answer<_>>()?,
+    })
 }
 
 /// A grant, when this session may see it.

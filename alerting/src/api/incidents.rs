@@ -297,7 +297,7 @@ fn timeline_row(change: Change) -> TimelineRow {
 }
 
 fn keys<T>(field: &str, list: Option<&str>, parse: impl Fn(&str) -> Option<T>) -> Answer<Vec<T>> {
-    let keys = list.unwrap_or_default().split(',').filter(|key| !key.is_empty());
+    let keys = list.into_iter().flat_map(|list| list.split(','));
     keys.map(|key| parse(key).ok_or_else(|| Problem::field(field, format!("{key:?} is not known")))).collect()
 }
 

@@ -11,6 +11,7 @@ use super::{
     Api,
     problem::{Answer, Problem},
 };
+use crate::text::FreeText;
 
 /// A JSON body.
 pub(super) struct Body<T>(pub T);
@@ -84,11 +85,32 @@ pub(super) fn read_limit(limit: Option<usize>) -> Answer<usize> {
 }
 
 /// A whole number, also where JSON writes it as `7.0`.
-pub(super) fn whole<'de, D: Deserializer<'de>>(json: D) -> Result<u64, D::Error> {
+pub(super) fn whole<'de, D: Deserializer<'de>, N: TryFrom<u64>>(json: D) -> Result<N, D::Error> {
     let number = serde_json::Number::deserialize(json)?;
     let is_whole = |float: &f64| float.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(float);
     let whole = number.as_u64().or_else(|| number.as_f64().filter(is_whole).map(|float| float as u64));
-    whole.ok_or_else(|| de::Error::custom(format!("{number} is no whole number from 0 on")))
+    let refuse = || de::Error::custom(format!("{number} is no whole number that fits here"));
+    whole.and_then(|whole| whole.try_into().ok()).ok_or_else(refuse)
+}
+
+/// The same, or nothing.
+pub(super) fn whole_or_none<'de, D: Deserializer<'de>, N: TryFrom<u64>>(json: D) -> Result<Option<N>, D::Error> {
+    struct Whole<N>(N);
+    impl<'de, N: TryFrom<u64>> serde::Deserialize<'de> for Whole<N> {
+        fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+            whole(json).map(Self)
+        }
+    }
+    Ok(Option::<Whole<N>>::deserialize(json)?.map(|Whole(whole)| whole))
+}
+
+/// Free text of at most so many characters.
+pub(super) fn read_text(field: &str, text: String, max_chars: usize) -> Answer<String> {
+    let text = FreeText::try_from(text).map_err(|invalid| Problem::field(field, invalid.to_string()))?;
+    if text.as_str().chars().count() > max_chars {
+        return Err(Problem::field(field, format!("write 1 to {max_chars} characters")));
+    }
+    Ok(text.into())
 }
 
 #[cfg(test)]

@@ -21,6 +21,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/break-glass": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Break the glass: a short grant alone, in an emergency, that is reviewed afterwards. */
+        post: operations["break_glass"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices": {
         parameters: {
             query?: never;
@@ -32,6 +49,76 @@ export interface paths {
         get: operations["list_devices"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One's own grants, and those one may decide on. */
+        get: operations["list_grants"];
+        put?: never;
+        /** Ask for a grant. */
+        post: operations["request_grant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/grants/{id}/review": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say whether breaking the glass was right. */
+        post: operations["review_break_glass"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/grants/{id}/{step}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Approve, refuse or withdraw a request. */
+        post: operations["decide_grant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/holds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Holds of the last 90 days, for who may see the incident or says how long things are kept. */
+        get: operations["list_holds"];
+        put?: never;
+        /** Keep an incident's pictures beyond their end; with a grant to hold. */
+        post: operations["place_hold"];
         delete?: never;
         options?: never;
         head?: never;
@@ -124,6 +211,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/incidents/{id}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** An incident's redacted stills with a manifest, as a ZIP file; with a grant to export. */
+        get: operations["export_stills"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/incidents/{id}/notes": {
         parameters: {
             query?: never;
@@ -135,6 +239,40 @@ export interface paths {
         put?: never;
         /** Write beside an incident: supervise it, acknowledge that it is due, comment on it. */
         post: operations["make_note"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same to be published; with a grant to release. */
+        get: operations["release_stills"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}/sealed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where what was not redacted is, with a grant to see it: nothing of it is kept here. */
+        get: operations["open_sealed"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -391,6 +529,20 @@ export interface components {
             en: string;
             /** @description 中文 */
             zh: string;
+        };
+        /** @description Glass to be broken. */
+        BreakGlassRequest: {
+            /**
+             * Format: uuid
+             * @description The incident.
+             */
+            incident: string;
+            /**
+             * Format: int32
+             * @description For how many minutes, at most 15.
+             */
+            minutes?: number;
+            reason: string;
         };
         /** @description Something that a command must carry. */
         CommandField: {
@@ -753,6 +905,202 @@ export interface components {
             /** @description The zone. */
             zone: string | null;
         };
+        /** @description A grant, or a request for one. */
+        Grant: {
+            /** @description What it is for: `view_original`, `export`, `release` or `hold`. */
+            action: string;
+            /** @description True for broken glass, which nobody approved. */
+            break_glass: boolean;
+            /** @description The case of a hold. */
+            case: string | null;
+            /** @description The responsible unit's consent. */
+            consent: string | null;
+            /**
+             * Format: int32
+             * @description The days of a hold.
+             */
+            days: number | null;
+            document: null | components["schemas"]["GrantDocument"];
+            /** @description Who refused it or took it back. */
+            ended_by: string | null;
+            /** @description Why, in words. */
+            ended_note: string | null;
+            /**
+             * Format: date-time
+             * @description Until when it holds.
+             */
+            expires_at: string | null;
+            /**
+             * Format: date-time
+             * @description From when the pictures are.
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description Since when it is granted.
+             */
+            granted_at: string | null;
+            /** @description Its id. */
+            id: string;
+            /** @description The incident. */
+            incident: string;
+            /** @description What this session may do with it: `approve`, `refuse`, `withdraw`, `review`. */
+            may: string[];
+            /**
+             * Format: int32
+             * @description For how many minutes it holds once given.
+             */
+            minutes: number;
+            /** @description The privacy officer who approved. */
+            privacy_officer: string | null;
+            /** @description What for. */
+            purpose: string;
+            /** @description Why, in words. */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            requested_at: string;
+            /** @description Who asked. */
+            requester: string;
+            review: null | components["schemas"]["GrantReview"];
+            /**
+             * Format: date-time
+             * @description Until when broken glass is to be reviewed.
+             */
+            review_due_at: string | null;
+            /** @description `requested`, `approved` (once), `granted`, `refused`, `withdrawn`, `lapsed` or `expired`. */
+            state: string;
+            /** @description The supervisor who approved. */
+            supervisor: string | null;
+            /**
+             * Format: date-time
+             * @description Until when they are.
+             */
+            until: string;
+            /**
+             * Format: int64
+             * @description Counts its steps from 1; steps name the one they saw.
+             */
+            version: number;
+        };
+        /** @description A document by which an organ of state asks. */
+        GrantDocument: {
+            basis: string;
+            /**
+             * Format: date-time
+             * @description From when it asks for pictures.
+             */
+            from: string;
+            number: string;
+            /** @description The two officers who show it. */
+            officers: components["schemas"]["GrantOfficer"][];
+            /**
+             * Format: date-time
+             * @description Until when.
+             */
+            until: string;
+        };
+        /** @description Broken glass to be reviewed, and grants of the last 30 days. */
+        GrantList: {
+            /** @description One's own, those one signed, and those one may decide on; broken glass to be reviewed first, then the newest. */
+            items: components["schemas"]["Grant"][];
+        };
+        /** @description An officer of an organ of state. */
+        GrantOfficer: {
+            document: string;
+            unit: string;
+        };
+        /** @description A request for a grant. */
+        GrantRequest: {
+            /**
+             * @description What needs the grant: `view_original`, `export`, `release` or `hold`.
+             * @enum {string}
+             */
+            action: "view_original" | "export" | "release" | "hold";
+            case?: string | null;
+            consent?: string | null;
+            /**
+             * Format: int32
+             * @description For how many days they are held, at most 30.
+             */
+            days?: number | null;
+            document?: null | components["schemas"]["GrantDocument"];
+            /**
+             * Format: date-time
+             * @description From when the pictures are.
+             */
+            from: string;
+            /**
+             * Format: uuid
+             * @description The incident whose pictures it is about.
+             */
+            incident: string;
+            /**
+             * Format: int32
+             * @description For how many minutes it is to hold, at most 240.
+             */
+            minutes?: number;
+            /** @description What for. */
+            purpose: components["schemas"]["Purpose"];
+            reason: string;
+            /**
+             * Format: date-time
+             * @description Until when they are.
+             */
+            until: string;
+        };
+        /** @description What somebody said of broken glass. */
+        GrantReview: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description Who. */
+            by: string;
+            /** @description Whether it was right. */
+            justified: boolean;
+            /** @description Why, in words. */
+            note: string;
+        };
+        /** @description Pictures that are kept beyond their end. */
+        Hold: {
+            /** @description True until then. */
+            active: boolean;
+            /** @description The case. */
+            case: string;
+            /**
+             * Format: date-time
+             * @description When it ends; a new grant renews it.
+             */
+            ends_at: string;
+            /** @description The grant that it rests on. */
+            grant: string;
+            /** @description The incident. */
+            incident: string;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            placed_at: string;
+            /** @description Who placed it. */
+            placed_by: string;
+        };
+        /** @description Holds of the last 90 days. */
+        HoldList: {
+            /** @description Newest first. */
+            items: components["schemas"]["Hold"][];
+        };
+        /** @description A hold to be placed. */
+        HoldRequest: {
+            /**
+             * Format: uuid
+             * @description The grant to hold; it names incident, case and days.
+             */
+            grant: string;
+        };
         /** @description An incident with all that belongs to it. */
         Incident: components["schemas"]["IncidentSummary"] & {
             /** @description What people attached, oldest first. */
@@ -917,6 +1265,11 @@ export interface components {
             reason: null | components["schemas"]["Bilingual"];
             suggestion: null | components["schemas"]["Bilingual"];
         };
+        /**
+         * Format: binary
+         * @description A ZIP file; only its description is used.
+         */
+        Package: string;
         /** @description A place on the map, WGS-84. */
         Position: {
             /**
@@ -946,6 +1299,11 @@ export interface components {
             /** @description Always `about:blank`. */
             type: string;
         };
+        /**
+         * @description What a still is looked at for (RULES P07); closed.
+         * @enum {string}
+         */
+        Purpose: "public_safety_watch" | "incident_handling" | "emergency_response" | "statutory_request" | "data_subject_access" | "device_maintenance" | "compliance_audit" | "aggregate_statistics";
         /** @description A reason to choose. */
         ReasonOption: {
             /** @description Its code. */
@@ -973,6 +1331,17 @@ export interface components {
             text: string;
             /** @enum {string|null} */
             urgency?: "A" | "B" | "C" | null;
+        };
+        /** @description What somebody says of broken glass. */
+        ReviewRequest: {
+            /** @description Whether it was right. */
+            justified: boolean;
+            note: string;
+            /**
+             * Format: int64
+             * @description The version that the person saw.
+             */
+            version: number;
         };
         /** @description A role in a region until a time. */
         RoleGrant: {
@@ -1028,6 +1397,32 @@ export interface components {
              */
             version: number;
         };
+        /** @description What a grant to see what was not redacted opens. Nothing of that is kept here: the recorders have it. */
+        Sealed: {
+            /** @description To whom it is open. */
+            account: string;
+            /** @description The devices whose recorder has the pictures. */
+            devices: string[];
+            /**
+             * Format: date-time
+             * @description Until when it is open.
+             */
+            expires_at: string | null;
+            /**
+             * Format: date-time
+             * @description From when.
+             */
+            from: string;
+            /** @description Always false: no picture that was not redacted is kept here. */
+            kept_here: boolean;
+            /** @description What to do with this. */
+            text: components["schemas"]["Bilingual"];
+            /**
+             * Format: date-time
+             * @description Until when.
+             */
+            until: string;
+        };
         /** @description Who is signed in. */
         Session: {
             /** @description The account. */
@@ -1081,6 +1476,15 @@ export interface components {
             since: string;
             /** @description The zone. */
             zone: string;
+        };
+        /** @description A step of a request. */
+        StepRequest: {
+            note?: string | null;
+            /**
+             * Format: int64
+             * @description The version that the person saw.
+             */
+            version: number;
         };
         /**
          * Format: binary
@@ -1190,6 +1594,104 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    break_glass: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The same for each repetition of one request. */
+                "idempotency-key": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BreakGlassRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Grant"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1234,6 +1736,497 @@ export interface operations {
                 };
             };
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_grants: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrantList"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    request_grant: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The same for each repetition of one request. */
+                "idempotency-key": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GrantRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Grant"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    review_break_glass: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The same for each repetition of one request. */
+                "idempotency-key": string;
+            };
+            path: {
+                /** @description The grant. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReviewRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Grant"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    decide_grant: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The same for each repetition of one request. */
+                "idempotency-key": string;
+            };
+            path: {
+                /** @description The grant. */
+                id: string;
+                /** @description `approve`, `refuse` or `withdraw`. */
+                step: "approve" | "refuse" | "withdraw";
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StepRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Grant"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_holds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HoldList"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    place_hold: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HoldRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Hold"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1309,6 +2302,14 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1360,6 +2361,14 @@ export interface operations {
                 };
             };
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1728,6 +2737,75 @@ export interface operations {
             };
         };
     };
+    export_stills: {
+        parameters: {
+            query: {
+                /** @description The grant. */
+                grant: string;
+                /** @description From when; left out, from the grant's beginning on. */
+                from?: string;
+                /** @description Until when; left out, until the grant's end. */
+                until?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The incident. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": components["schemas"]["Package"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     make_note: {
         parameters: {
             query?: never;
@@ -1812,6 +2890,144 @@ export interface operations {
                 };
             };
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    release_stills: {
+        parameters: {
+            query: {
+                /** @description The grant. */
+                grant: string;
+                /** @description From when; left out, from the grant's beginning on. */
+                from?: string;
+                /** @description Until when; left out, until the grant's end. */
+                until?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The incident. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": components["schemas"]["Package"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    open_sealed: {
+        parameters: {
+            query: {
+                /** @description The grant. */
+                grant: string;
+                /** @description From when; left out, from the grant's beginning on. */
+                from?: string;
+                /** @description Until when; left out, until the grant's end. */
+                until?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The incident. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sealed"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1942,6 +3158,14 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1956,9 +3180,9 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description `json`, `csv` or `xlsx`; `json` when left out. */
-                format?: string;
+                format?: "json" | "csv" | "xlsx";
                 /** @description `in_scope` for people who may see each incident; `published` for anybody: small counts are withheld. `in_scope` when left out. */
-                audience?: string;
+                audience?: "in_scope" | "published";
                 /** @description Only what lies in this region: the beginning of its code. */
                 region?: string;
                 /** @description By how many digits of their codes grids are told apart; all when left out. */
@@ -1966,7 +3190,7 @@ export interface operations {
                 /** @description The length of a part of the day in the heat map, minutes: at least 15. 60 when left out. */
                 bin_min?: 15 | 16 | 18 | 20 | 24 | 30 | 32 | 36 | 40 | 45 | 48 | 60 | 72 | 80 | 90 | 96 | 120 | 144 | 160 | 180 | 240 | 288 | 360 | 480 | 720 | 1440;
                 /** @description `zh` or `en`, for CSV and XLSX; `zh` when left out. */
-                language?: string;
+                language?: "zh" | "en";
                 /** @description One table of it by its key, for CSV; all when left out. */
                 table?: string;
             };
@@ -2006,6 +3230,14 @@ export interface operations {
                 };
             };
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2064,6 +3296,14 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2108,6 +3348,14 @@ export interface operations {
                 };
             };
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2163,6 +3411,14 @@ export interface operations {
                 };
             };
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2251,6 +3507,14 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2295,6 +3559,14 @@ export interface operations {
                 };
             };
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2349,6 +3621,14 @@ export interface operations {
                 };
             };
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

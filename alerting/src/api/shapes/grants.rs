@@ -6,6 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::Purpose;
+use crate::api::taken::{whole, whole_or_none};
 
 /// A request for a grant.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -25,7 +26,8 @@ pub struct GrantRequest {
     /// Until when they are.
     pub until: Timestamp,
     /// For how many minutes it is to hold, at most 240.
-    #[serde(default = "an_hour")]
+    #[serde(default = "an_hour", deserialize_with = "whole")]
+    #[schema(minimum = 1, maximum = 240)]
     pub minutes: u32,
     /// What an organ of state shows; with the purpose `statutory_request`, and only then.
     #[serde(default)]
@@ -39,7 +41,8 @@ pub struct GrantRequest {
     #[schema(max_length = 200)]
     pub case: Option<String>,
     /// For how many days they are held, at most 30.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole_or_none")]
+    #[schema(minimum = 1, maximum = 30)]
     pub days: Option<u32>,
 }
 
@@ -62,6 +65,7 @@ pub struct GrantDocument {
     /// Until when.
     pub until: Timestamp,
     /// The two officers who show it.
+    #[schema(min_items = 2, max_items = 2)]
     pub officers: Vec<GrantOfficer>,
 }
 
@@ -87,7 +91,8 @@ pub struct BreakGlassRequest {
     #[schema(min_length = 1, max_length = 200)]
     pub reason: String,
     /// For how many minutes, at most 15.
-    #[serde(default = "a_quarter")]
+    #[serde(default = "a_quarter", deserialize_with = "whole")]
+    #[schema(minimum = 1, maximum = 15)]
     pub minutes: u32,
 }
 
@@ -100,6 +105,8 @@ fn a_quarter() -> u32 {
 #[serde(deny_unknown_fields)]
 pub struct StepRequest {
     /// The version that the person saw.
+    #[serde(deserialize_with = "whole")]
+    #[schema(maximum = 9007199254740991_i64)]
     pub version: u64,
     /// In words.
     #[serde(default)]
@@ -112,6 +119,8 @@ pub struct StepRequest {
 #[serde(deny_unknown_fields)]
 pub struct ReviewRequest {
     /// The version that the person saw.
+    #[serde(deserialize_with = "whole")]
+    #[schema(maximum = 9007199254740991_i64)]
     pub version: u64,
     /// Whether it was right.
     pub justified: bool,
