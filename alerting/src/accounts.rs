@@ -39,6 +39,8 @@ use password::{digest, hash, random_text, verify};
 
 /// How long a session lasts at most.
 pub const SESSION_FOR: Duration = Duration::from_secs(12 * 3600);
+/// What is signed in to and out of, in the audit.
+const SESSION: &str = "session";
 /// How often it is written down that a session is used.
 const USE_NOTED_EVERY: Duration = Duration::from_secs(60);
 
@@ -168,7 +170,7 @@ impl Accounts {
             let _turn = self.hashing.acquire().await;
             verify(password, expected).await? && is_known
         };
-        let signed_in = if is_right { self.begin(account.to_owned(), now).await? } else { None };
+        let signed_in = if is_right { self.begin(account.to_owned(), SESSION, now).await? } else { None };
         match signed_in {
             Some(begun) => Ok(begun),
             None => {
@@ -179,8 +181,42 @@ impl Accounts {
         }
     }
 
-    /// Begins a session of an account whose password was right; `None` when it has none.
-    async fn begin(&self, account: String, now: Timestamp) -> Result<Option<Begun>, AccountError> {
+    /// Refuses a client that has failed too often.
+    pub fn check_client(&self, client: IpAddr) -> Result<(), AccountError> {
+        self.brake.check(client, Timestamp::now()).map_err(AccountError::throttled)
+    }
+
+    /// Signs in whom an identity provider vouches for by this subject, when an account is linked to it.
+    pub async fn sign_in_subject(
+        &self,
+        (issuer, subject): (String, String),
+        client: IpAddr,
+    ) -> Result<Begun, AccountError> {
+        const RESOURCE: &str = "session/oidc";
+        let now = Timestamp::now();
+        let account = self.store.read(move |tx| people::by_subject(tx, &issuer, &subject)).await?;
+        if let Some(account) = account {
+            if let Some(begun) = self.begin(account.clone(), RESOURCE, now).await? {
+                return Ok(begun);
+            }
+            let access = self.access.clone();
+            let refused = self.store.write(move |tx| {
+                let Some(person) = people::load(tx, &account)? else { return Ok(()) };
+                note(tx, &access, (&person, "sign_in", RESOURCE), Decision::Deny)
+            });
+            refused.await?;
+        }
+        self.brake.failed(client, now);
+        Err(AccountError::Wrong)
+    }
+
+    /// Begins a session of an account that is known to be there; `None` when it may have none.
+    async fn begin(
+        &self,
+        account: String,
+        resource: &'static str,
+        now: Timestamp,
+    ) -> Result<Option<Begun>, AccountError> {
         let token = random_text(43);
         let session = Session {
             token_sha256: digest(&token),
@@ -196,7 +232,7 @@ impl Accounts {
             let Some(person) = person else { return Ok(None) };
             failures::forget(tx, &person.account)?;
             people::begin(tx, &session)?;
-            note(tx, &access, (&person, "sign_in"), Decision::Permit)?;
+            note(tx, &access, (&person, "sign_in", resource), Decision::Permit)?;
             Ok(Some((session, person)))
         });
         Ok(begun.await?.map(|(session, person)| Begun { token, session, person }))
@@ -208,10 +244,10 @@ impl Accounts {
         let failed = self.store.write(move |tx| {
             let is_locked = failures::failed(tx, &account, Timestamp::now())?;
             let Some(person) = people::load(tx, &account)? else { return Ok(()) };
-            note(tx, &access, (&person, "sign_in"), Decision::Deny)?;
+            note(tx, &access, (&person, "sign_in", SESSION), Decision::Deny)?;
             if is_locked {
                 tracing::warn!(account, "an account is locked after too many failed tries");
-                note(tx, &access, (&person, "lock_account"), Decision::Deny)?;
+                note(tx, &access, (&person, "lock_account", SESSION), Decision::Deny)?;
             }
             Ok(())
         });
@@ -237,15 +273,20 @@ impl Accounts {
         let (token_sha256, person, access) = (session.token_sha256.clone(), person.clone(), self.access.clone());
         let ended = self.store.write(move |tx| {
             people::end(tx, &token_sha256)?;
-            note(tx, &access, (&person, "sign_out"), Decision::Permit)
+            note(tx, &access, (&person, "sign_out", SESSION), Decision::Permit)
         });
         Ok(ended.await?)
     }
 }
 
 /// Registers what somebody did with the own session.
-fn note(tx: &Tx<'_>, access: &Access, (person, action): (&Person, &str), decision: Decision) -> Stored<()> {
-    let (at, resource) = (Timestamp::now(), "session");
+fn note(
+    tx: &Tx<'_>,
+    access: &Access,
+    (person, action, resource): (&Person, &str, &str),
+    decision: Decision,
+) -> Stored<()> {
+    let at = Timestamp::now();
     audit::note(tx, access, Asked { person, at, purpose: None, reason: None, action, resource }, decision)
 }
 

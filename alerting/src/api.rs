@@ -22,7 +22,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     access::Access, accounts::Accounts, consume::Health, deadline::Deadlines, evidence::Evidence, live::Live,
-    metrics::Metrics, procedure::Procedure, rules_file::Rulebook, store::Store,
+    metrics::Metrics, oidc::Oidc, procedure::Procedure, rules_file::Rulebook, store::Store,
 };
 
 mod assets;
@@ -37,6 +37,7 @@ mod health;
 mod holds;
 mod incidents;
 mod notes;
+mod oidc;
 mod person;
 mod problem;
 mod reports;
@@ -81,6 +82,8 @@ pub struct Api {
     pub probes: Arc<[Probe]>,
     /// True when changes go to Kafka.
     pub publishes: bool,
+    /// The identity provider, when people sign in by one.
+    pub oidc: Option<Oidc>,
     /// True behind a proxy that ends TLS.
     pub behind_tls: bool,
     /// True when the listener ends TLS itself.
@@ -119,6 +122,7 @@ pub fn router(api: Api) -> Router {
         .layer(middleware::from_fn(within_time))
         .merge(stream::route())
         .merge(attachments::route())
+        .merge(oidc::routes())
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))

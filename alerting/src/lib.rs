@@ -22,6 +22,7 @@ pub mod live;
 pub mod metrics;
 mod notifier;
 pub mod notify;
+pub mod oidc;
 pub mod procedure;
 mod publish;
 pub mod region;

@@ -28,6 +28,7 @@ use crate::{
     metrics::Metrics,
     notifier,
     notify::{Courier, CourierError},
+    oidc::Oidc,
     procedure::Procedure,
     publish, register,
     report::nuisance::{By, count},
@@ -73,6 +74,9 @@ pub enum AlertingError {
     /// A channel of notifications.
     #[error("a channel of [[notify]] can't be used")]
     Notify(#[from] CourierError),
+    /// The identity provider.
+    #[error("[alerting.oidc] can't be used")]
+    Oidc(#[source] reqwest::Error),
     /// The metrics.
     #[error("metrics can't be registered")]
     Metrics(#[from] prometheus::Error),
@@ -143,6 +147,7 @@ pub async fn start(
         None => (None, Vec::new()),
     };
     let couriers: Vec<Courier> = settings.channels.iter().cloned().map(Courier::new).collect::<Result<_, _>>()?;
+    let oidc = settings.oidc.clone().map(Oidc::new).transpose().map_err(AlertingError::Oidc)?;
     let live = Live::default();
     let incidents = live.listen_opened();
     let evidence = Evidence::new(settings.snapshot_dir.clone(), settings.evidence_dir());
@@ -187,6 +192,7 @@ pub async fn start(
         health: intake.health.clone(),
         probes: probes.into(),
         publishes: settings.kafka.is_some(),
+        oidc,
         behind_tls: settings.behind_tls,
         has_tls: settings.tls.is_some(),
         shutdown: shutdown.clone(),

@@ -13,7 +13,8 @@ use crate::{
     audit::AuditSettings,
     consume::kafka::KafkaSettings,
     deadline::Deadlines,
-    notify::settings::{Channel, read_channels},
+    notify::settings::{Channel, read_channels, read_public_url},
+    oidc::OidcSettings,
     region::RegionScheme,
     retention::Retention,
     store::{Place, postgres::PostgresSettings},
@@ -46,6 +47,8 @@ pub struct AlertingSettings {
     pub behind_tls: bool,
     /// The certificate of the API's own listener, when it ends TLS itself.
     pub tls: Option<Tls>,
+    /// The identity provider, when people sign in by one.
+    pub oidc: Option<OidcSettings>,
     /// Where the audit's checkpoints go, and how long its rows stay.
     pub audit: AuditSettings,
     /// Kafka, when events come from there.
@@ -93,6 +96,7 @@ impl AlertingSettings {
         let allowed = AllowedEndpoints::read(&mut alerting);
         let postgres = if alerting.has("postgres") { Some(read_postgres(&mut alerting, &allowed)) } else { None };
         let kafka = if alerting.has("kafka") { read_kafka(&mut alerting, &allowed) } else { None };
+        let oidc = if alerting.has("oidc") { Some(read_oidc(&mut alerting, &allowed)) } else { None };
         let audit = read_audit(&mut alerting, &base, data_dir.as_deref());
         let channels = read_channels(reader, &mut alerting, (&allowed, rules.calendar()));
         alerting.finish();
@@ -111,6 +115,10 @@ impl AlertingSettings {
             region_scheme,
             retention,
             behind_tls,
+            oidc: match oidc {
+                Some(oidc) => Some(oidc?),
+                None => None,
+            },
             tls: match tls {
                 Some(tls) => Some(tls?),
                 None => None,
@@ -146,6 +154,15 @@ fn read_tls(alerting: &mut Reader<'_>) -> Option<Tls> {
     let tls = Tls::read(&mut section);
     section.finish();
     tls
+}
+
+/// `None` means that a mistake was reported.
+fn read_oidc(alerting: &mut Reader<'_>, allowed: &AllowedEndpoints) -> Option<OidcSettings> {
+    let public_url = read_public_url(alerting);
+    let mut section = alerting.section("oidc");
+    let oidc = OidcSettings::read(&mut section, allowed.clone(), public_url);
+    section.finish();
+    oidc
 }
 
 fn read_audit(alerting: &mut Reader<'_>, base: &Path, data_dir: Option<&Path>) -> Option<AuditSettings> {

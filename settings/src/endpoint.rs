@@ -68,9 +68,14 @@ impl AllowedEndpoints {
         }
     }
 
+    /// True when this endpoint is on the list.
+    pub fn allows(&self, endpoint: &Endpoint) -> bool {
+        self.0.contains(endpoint)
+    }
+
     /// Refuses the endpoint that `key` names when it is not on the list.
     pub fn check(&self, reader: &Reader<'_>, key: &str, endpoint: &Endpoint) {
-        if !self.0.contains(endpoint) {
+        if !self.allows(endpoint) {
             let cure =
                 format!("add \"{endpoint}\" to allowed_endpoints under [alerting] or [ingest], or correct the address");
             reader.refuse(key, format!("{endpoint} is no allowed endpoint"), cure);

@@ -108,6 +108,23 @@ pub enum Command {
         #[command(flatten)]
         change: Change,
     },
+    /// Let an account sign in by the identity provider of [alerting.oidc]; its roles stay here.
+    Link {
+        /// The account.
+        account: String,
+        /// The subject (`sub`) by which the provider knows the person; a refused sign-in shows it.
+        #[arg(long, value_name = "TEXT")]
+        subject: String,
+        #[command(flatten)]
+        change: Change,
+    },
+    /// Take all links of an account to the identity provider away; ends its sessions.
+    Unlink {
+        /// The account.
+        account: String,
+        #[command(flatten)]
+        change: Change,
+    },
     /// Let nobody sign in with an account any more; ends its sessions. Accounts are never deleted, for the audit names them.
     Disable {
         /// The account.
@@ -206,6 +223,13 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
             let chosen = chosen(password_stdin)?;
             show(change.open().await?.set_password(account, chosen).await?);
         }
+        Command::Link { account, subject, change } => {
+            let file = &change.settings.config;
+            let oidc = config::alerting(file)?.oidc;
+            let issuer = oidc.with_context(|| format!("{}: there is no [alerting.oidc]", file.display()))?.issuer;
+            change.open().await?.link(account, (issuer, subject)).await?;
+        }
+        Command::Unlink { account, change } => change.open().await?.unlink(account).await?,
         Command::Disable { account, change } => change.open().await?.disable(account).await?,
         Command::Enable { account, change } => change.open().await?.enable(account).await?,
     }

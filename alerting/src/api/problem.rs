@@ -34,7 +34,11 @@ impl Problem {
     }
 
     pub fn unauthorized() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "not signed in", "sign in first")
+        Self::signed_out("sign in first")
+    }
+
+    pub fn signed_out(detail: &str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "not signed in", detail)
     }
 
     pub fn forbidden(detail: &str) -> Self {

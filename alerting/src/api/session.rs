@@ -56,7 +56,7 @@ pub(super) async fn sign_out(State(api): State<Api>, signed: Signed) -> Answer<i
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie("", 0, api.is_encrypted()))]))
 }
 
-fn cookie(token: &str, max_age_s: u64, is_encrypted: bool) -> String {
+pub(super) fn cookie(token: &str, max_age_s: u64, is_encrypted: bool) -> String {
     let secure = if is_encrypted { "; Secure" } else { "" };
     format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_s}{secure}")
 }

@@ -69,6 +69,7 @@ fn fill(tx: &Tx<'_>) -> Stored<()> {
          INSERT INTO account (id, display_name, password) VALUES ('a', '值班长', 'argon');
          INSERT INTO assignment (account, role, region) VALUES ('a', 'supervisor', '3402');
          INSERT INTO session (token_sha256, account, csrf_token, expires_at) VALUES ('t', 'a', 'c', 1);
+         INSERT INTO account_link (issuer, sub, account) VALUES ('https://id.example', 's', 'a');
          INSERT INTO sign_in_failure (name_sha256, n_failed, since) VALUES ('n', 4, 1);
          INSERT INTO machine_token (name, purpose, region, token_sha256, made_at, expires_at)
              VALUES ('m', 'read_incidents', '3402', 't', 1, 2);

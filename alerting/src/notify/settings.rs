@@ -203,7 +203,8 @@ fn read_duration(reader: &mut Reader<'_>, key: &'static str, default: &str, most
     duration
 }
 
-fn read_public_url(alerting: &mut Reader<'_>) -> Option<String> {
+/// Where people open the console; without a slash at the end.
+pub(crate) fn read_public_url(alerting: &mut Reader<'_>) -> Option<String> {
     let text: String = alerting.optional("public_url")?;
     let url = Url::parse(&text).ok().filter(|url| {
         let is_web = matches!(url.scheme(), "https" | "http") && url.host().is_some();

@@ -209,7 +209,7 @@ fn read_email(reader: &mut Reader<'_>, allowed: &AllowedEndpoints) -> Option<Ema
 }
 
 /// Where requests to a URL go; `None` when it names no host or port.
-fn endpoint_of(url: &Url) -> Option<Endpoint> {
+pub(crate) fn endpoint_of(url: &Url) -> Option<Endpoint> {
     Some(Endpoint::new(url.host_str()?, url.port_or_known_default()?))
 }
 

@@ -133,6 +133,24 @@ pub fn disable(tx: &Tx<'_>, account: &str, disabled_at: Option<Timestamp>) -> St
     Ok(())
 }
 
+/// The account that is known by this subject of a provider.
+pub fn by_subject(tx: &Tx<'_>, issuer: &str, subject: &str) -> Stored<Option<String>> {
+    let sql = "SELECT account FROM account_link WHERE issuer = ?1 AND sub = ?2";
+    tx.row(sql, params![issuer, subject])?.map(|row| row.first()).transpose()
+}
+
+/// Links an account to a subject; false when that is an account's already.
+pub fn link(tx: &Tx<'_>, account: &str, (issuer, subject): (&str, &str)) -> Stored<bool> {
+    let sql = "INSERT INTO account_link (issuer, sub, account) VALUES (?1, ?2, ?3)
+               ON CONFLICT (issuer, sub) DO NOTHING";
+    Ok(tx.execute(sql, params![issuer, subject, account])? > 0)
+}
+
+/// Takes all links of an account away; false when it has none.
+pub fn unlink(tx: &Tx<'_>, account: &str) -> Stored<bool> {
+    Ok(tx.execute("DELETE FROM account_link WHERE account = ?1", params![account])? > 0)
+}
+
 /// Begins a session.
 pub fn begin(tx: &Tx<'_>, session: &Session) -> Stored<()> {
     let Session { token_sha256, account, csrf_token, expires_at, used_at } = session;

@@ -4,6 +4,8 @@
 
 mod accounts;
 mod machines;
+mod oidc;
+mod provider;
 mod sessions;
 mod tls;
 
