@@ -28,7 +28,7 @@ pub struct Handed {
 /// Why there is no file.
 #[derive(Debug, thiserror::Error)]
 pub enum PackError {
-    /// More than [`MAX_BYTES`].
+    /// More than the bound of a package.
     #[error("the stills in this range have more than {} MB; ask for a part of it", MAX_BYTES / 1_000_000)]
     TooLarge,
     /// It can't be written.
