@@ -42,9 +42,17 @@ test.each(SCREENS.flatMap(([name, screen]) => [[name, "zh", screen] as const, [n
         await page.waitForSelector("article .snapshot img");
         await keep("incident");
       }
-      await page.click("nav a:last-child");
+      await page.click('nav a[href="/devices"]');
       await page.waitForSelector("tr[data-device]");
       await keep("devices");
+      await page.click('nav a[href="/counts"]');
+      await page.waitForSelector('tr[data-nuisance^="rules/"]');
+      await keep("counts");
+      await page.click('nav a[href="/grants"]');
+      await page.waitForSelector('[data-testid="ask"]');
+      await page.click('[data-testid="ask"]');
+      await page.waitForSelector('[role="dialog"]');
+      await keep("grants");
       expect(view.faults).toEqual([]);
     } finally {
       await view.close();

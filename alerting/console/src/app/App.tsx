@@ -17,6 +17,7 @@ import { darkTheme, lightTheme } from "./theme";
 const DutyPage = lazy(() => import("../duty/DutyPage"));
 const IncidentPage = lazy(() => import("../incident/IncidentPage"));
 const CountsPage = lazy(() => import("../counts/CountsPage"));
+const GrantsPage = lazy(() => import("../grants/GrantsPage"));
 const DevicesPage = lazy(() => import("../devices/DevicesPage"));
 
 export function App() {
@@ -76,6 +77,8 @@ function Page() {
       return <DevicesPage />;
     case "counts":
       return <CountsPage />;
+    case "grants":
+      return <GrantsPage />;
     case "unknown":
       return <Notice icon="empty" title={t("app.not_found")} action={<Link to={{ page: "duty" }}>{t("app.to_duty")}</Link>} />;
   }

@@ -20,6 +20,7 @@ const PAGES: readonly { route: Route; label: Key }[] = [
   { route: { page: "duty" }, label: "nav.duty" },
   { route: { page: "devices" }, label: "nav.devices" },
   { route: { page: "counts" }, label: "nav.counts" },
+  { route: { page: "grants" }, label: "nav.grants" },
 ];
 
 export function Frame({ session, children }: { session: Session; children: ReactNode }) {

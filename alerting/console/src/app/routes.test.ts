@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 
 import { pathOf, routeOf, type Route } from "./routes";
 
-test.each<Route>([{ page: "duty" }, { page: "devices" }, { page: "counts" }, { page: "incident", id: "0191/ü 7" }])(
+test.each<Route>([{ page: "duty" }, { page: "devices" }, { page: "counts" }, { page: "grants" }, { page: "incident", id: "0191/ü 7" }])(
   "path_of_$page_leads_back_to_it",
   (route) => expect(routeOf(pathOf(route))).toEqual(route),
 );

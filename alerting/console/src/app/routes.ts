@@ -5,6 +5,7 @@ export type Route =
   | { page: "incident"; id: string }
   | { page: "devices" }
   | { page: "counts" }
+  | { page: "grants" }
   | { page: "unknown" };
 
 export function routeOf(path: string): Route {
@@ -12,6 +13,7 @@ export function routeOf(path: string): Route {
   const [first, second] = parts;
   if (first === undefined) return { page: "duty" };
   if (first === "devices" && parts.length === 1) return { page: "devices" };
+  if (first === "grants" && parts.length === 1) return { page: "grants" };
   if (first === "counts" && parts.length === 1) return { page: "counts" };
   if (first === "incidents" && second !== undefined && parts.length === 2) return incidentRoute(second);
   return { page: "unknown" };
@@ -23,6 +25,8 @@ export function pathOf(route: Route): string {
       return `/incidents/${encodeURIComponent(route.id)}`;
     case "devices":
       return "/devices";
+    case "grants":
+      return "/grants";
     case "counts":
       return "/counts";
     case "duty":
