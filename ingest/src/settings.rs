@@ -420,7 +420,8 @@ mod tests {
     fn a_registry_needs_kafka_and_has_defaults() {
         refused("[ingest.registry]\n", "needs Kafka");
         let settings =
-            read("[ingest.registry]\nsession_timeout = \"8s\"\n[ingest.kafka]\nbrokers = \"k:9092\"\n").unwrap();
+            read("[ingest.registry]\nsession_timeout = \"8s\"\n[ingest.kafka]\nbrokers = \"localhost:9092\"\n")
+                .unwrap();
         let registry = settings.registry.unwrap();
         assert_eq!((registry.group.as_str(), registry.topic.as_str()), ("xueliang-ingest", CAMERAS_TOPIC));
         assert_eq!((registry.session_timeout, registry.advertise.as_str()), (Duration::from_secs(8), "127.0.0.1:8601"));

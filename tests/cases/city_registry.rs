@@ -236,8 +236,13 @@ fn a_killed_workers_cameras_live_elsewhere_and_a_lost_broker_stops_nobody() {
 /// One worker's way to the broker stalls: its cameras live elsewhere soon, and it stops pulling them in time.
 #[test]
 fn a_worker_that_is_cut_off_alone_gives_up_its_cameras() {
-    let city = City::new(N_WORKERS);
-    let owners = city.settled_owners();
+    let mut city = City::new(N_WORKERS);
+    let mut owners = city.settled_owners();
+    if owners.values().all(|owner| *owner != 0) {
+        // Partitions are shared evenly, cameras are not: the first takes over some of what the last had.
+        city.workers[N_WORKERS - 1] = None;
+        owners = city.settled_owners();
+    }
     assert!(owners.values().any(|owner| *owner == 0), "the first worker has cameras: {owners:?}");
     city.kafka.relay().set(Flow::Stall);
     let cut_at = Instant::now();
