@@ -9,6 +9,7 @@ import { FailureNotice, Loading } from "../app/states";
 import { useLanguage } from "../i18n/language";
 import type { Translator } from "../i18n/translate";
 import { lastMonth, lastWeek, thisMonth, thisWeek } from "./periods";
+import "../incident/incident.css";
 import "./counts.css";
 
 export default function CountsPage() {

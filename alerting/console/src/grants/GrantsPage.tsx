@@ -13,6 +13,7 @@ import { useLanguage } from "../i18n/language";
 import { dateTime } from "../i18n/time";
 import { BreakGlassDialog } from "./BreakGlassDialog";
 import { GrantDialog } from "./GrantDialog";
+import "../incident/incident.css";
 import "./grants.css";
 
 type Asked = "grant" | "glass" | null;
