@@ -12,7 +12,7 @@ use super::{
     Stored, Tx,
     columns::key,
     sql::{Row, params},
-    uptime::{self, Day},
+    uptime::{self, Day, LocalDays},
 };
 
 /// A last word from further ahead than this is of a clock that was wrong.
@@ -67,6 +67,7 @@ pub struct Devices {
     now: BTreeMap<DeviceId, Device>,
     /// Days that ended meanwhile.
     ended: Vec<(String, Day)>,
+    days: LocalDays,
 }
 
 /// Where and when a deployment is.
@@ -87,7 +88,7 @@ impl Devices {
         let keys: Vec<_> = ids.iter().map(|id| params![id.as_str()].to_vec()).collect();
         let rows = tx.rows_each("SELECT * FROM device WHERE id = ?1", &keys)?;
         let before = rows.iter().map(|row| read(row).map(|device| (device.id.clone(), device)));
-        Ok(Self { before: before.collect::<Stored<_>>()?, now: BTreeMap::new(), ended: Vec::new() })
+        Ok(Self { before: before.collect::<Stored<_>>()?, ..Self::default() })
     }
 
     /// Takes note of what an event says of its device.
@@ -97,7 +98,7 @@ impl Devices {
         let before = known.unwrap_or_else(|| unheard(id.clone(), kind, event, here.root));
         let (state, heard) = (before.state.clone(), before.last_seen);
         let mut device = noted(before, event, here.now);
-        let ended = device.today.count(&state, (heard, device.last_seen), here.zone);
+        let ended = device.today.count(&state, (heard, device.last_seen), (&mut self.days, here.zone));
         self.ended.extend(ended.into_iter().map(|day| (id.to_string(), day)));
         self.now.insert(id, device);
     }

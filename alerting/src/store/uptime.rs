@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{Timestamp, Zoned, tz::TimeZone};
 use xueliang_events::payload::DeviceState;
 
 use super::{Stored, Tx, sql::params};
@@ -26,28 +26,64 @@ pub struct Day {
     pub good_us: u64,
 }
 
+/// The local day of the moments that were asked about last: nearly all events of a batch are of one day.
+#[derive(Debug, Default)]
+pub struct LocalDays(Option<LocalDay>);
+
+#[derive(Debug)]
+struct LocalDay {
+    date: String,
+    starts_at: Timestamp,
+    /// The first moment after it.
+    ends_at: Timestamp,
+}
+
+impl LocalDays {
+    fn of(&mut self, at: Timestamp, zone: &TimeZone) -> &LocalDay {
+        let known = self.0.take().filter(|day| (day.starts_at..day.ends_at).contains(&at));
+        self.0.insert(known.unwrap_or_else(|| LocalDay::new(at, zone)))
+    }
+}
+
+impl LocalDay {
+    fn new(at: Timestamp, zone: &TimeZone) -> Self {
+        let local = at.to_zoned(zone.clone());
+        let midnight =
+            |day: Result<Zoned, jiff::Error>| day.and_then(|day| day.start_of_day()).map(|day| day.timestamp());
+        Self {
+            date: local.date().to_string(),
+            starts_at: midnight(Ok(local.clone())).unwrap_or(at),
+            ends_at: midnight(local.tomorrow()).unwrap_or(Timestamp::MAX),
+        }
+    }
+}
+
 impl Day {
     /// Counts the time from one word to the next, in the state that the first told; the days that ended meanwhile.
-    pub fn count(&mut self, state: &str, (from, to): (Timestamp, Timestamp), zone: &TimeZone) -> Vec<Day> {
+    pub fn count(
+        &mut self,
+        state: &str,
+        (mut from, to): (Timestamp, Timestamp),
+        (days, zone): (&mut LocalDays, &TimeZone),
+    ) -> Vec<Day> {
         let known_until = from.checked_add(KNOWN_FOR).unwrap_or(to).min(to);
         let mut ended = Vec::new();
-        let mut from = from;
         while from < known_until {
-            ended.extend(self.turn(from, zone));
-            let upto = midnight_after(from, zone).map_or(known_until, |midnight| midnight.min(known_until));
+            let day = days.of(from, zone);
+            let upto = day.ends_at.min(known_until);
+            ended.extend(self.turn(&day.date));
             self.add(state, from, upto);
             from = upto;
         }
         ended
     }
 
-    /// Begins the day of this moment; the one before, when it was another one.
-    fn turn(&mut self, at: Timestamp, zone: &TimeZone) -> Option<Day> {
-        let date = at.to_zoned(zone.clone()).date().to_string();
+    /// Begins this day; the one before, when it was another one.
+    fn turn(&mut self, date: &str) -> Option<Day> {
         if self.date == date {
             return None;
         }
-        let before = std::mem::replace(self, Day { date, ..Day::default() });
+        let before = std::mem::replace(self, Day { date: date.to_owned(), ..Day::default() });
         (!before.date.is_empty()).then_some(before)
     }
 
@@ -58,11 +94,6 @@ impl Day {
         self.live_us += if is(DeviceState::Live) || is(DeviceState::Degraded) { us } else { 0 };
         self.good_us += if is(DeviceState::Live) { us } else { 0 };
     }
-}
-
-fn midnight_after(at: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
-    let tomorrow = at.to_zoned(zone.clone()).tomorrow().ok()?.start_of_day().ok()?;
-    Some(tomorrow.timestamp())
 }
 
 /// Writes days that have ended; a day that ended twice, because a clock was set back, is added up.
@@ -91,10 +122,10 @@ mod tests {
     #[track_caller]
     fn check(spans: &[(&str, &str, &str)], expected: &[(&str, u64, u64, u64)]) {
         let zone = TimeZone::get("Asia/Shanghai").unwrap();
-        let mut running = Day::default();
+        let (mut running, mut known) = (Day::default(), LocalDays::default());
         let mut days: Vec<Day> = Vec::new();
         for (state, from, to) in spans {
-            days.extend(running.count(state, (at(from), at(to)), &zone));
+            days.extend(running.count(state, (at(from), at(to)), (&mut known, &zone)));
         }
         days.push(running);
         let seconds = |us: u64| us / 1_000_000;
