@@ -21,9 +21,8 @@ use xueliang_alerting::{
     consume::embedded::{Delivery, channel},
     start,
     store::{
-        Place, Stored, Tx,
+        Stored, Tx,
         connection::{Connection, Kind},
-        postgres::PostgresSettings,
     },
 };
 use xueliang_events::{
@@ -82,59 +81,10 @@ use people::{
     reports_and_nuisance_come_from_what_people_did,
 };
 
-/// Where a box keeps its things: everything in a folder, or the store in a database.
-struct Site {
-    folder: tempfile::TempDir,
-    place: Place,
-}
+#[path = "shared/site.rs"]
+mod site;
 
-impl Site {
-    fn file() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let place = Place::File(folder.path().join("data/alerting.sqlite"));
-        Self { folder, place }
-    }
-
-    fn postgres() -> Option<Self> {
-        let (host, port, database) = databases::new()?;
-        let user = "postgres".to_owned();
-        let settings = PostgresSettings { host, port, database, user, password: None, tls: None };
-        Some(Self { folder: tempfile::tempdir().unwrap(), place: Place::Postgres(settings) })
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// The table of settings that names the store.
-    fn settings(&self) -> String {
-        match &self.place {
-            Place::File(_) => String::new(),
-            Place::Postgres(PostgresSettings { host, port, database, user, .. }) => format!(
-                "[alerting.postgres]\nhost = {host:?}\nport = {port}\ndatabase = {database:?}\nuser = {user:?}\n"
-            ),
-        }
-    }
-}
-
-/// The same test on both stores.
-macro_rules! on_both {
-    ($($test:ident),* $(,)?) => {$(
-        mod $test {
-            #[tokio::test]
-            async fn file() {
-                super::$test(&super::Site::file()).await;
-            }
-
-            #[tokio::test]
-            async fn postgres() {
-                if let Some(site) = super::Site::postgres() {
-                    super::$test(&site).await;
-                }
-            }
-        }
-    )*};
-}
+use site::{Site, on_both};
 
 on_both!(
     intrusion_becomes_one_incident_that_people_take_further,
@@ -169,7 +119,7 @@ impl Box {
             "[alerting]\nlisten = \"127.0.0.1:0\"\ndata_dir = {:?}\nsnapshot_dir = {:?}\nregion = \"340203\"\n{}{RULES}",
             site.path().join("data"),
             site.path().join("stills"),
-            site.settings(),
+            site.store_settings(),
         );
         let file = site.path().join("xueliang.toml");
         fs::write(&file, text).unwrap();

@@ -9,7 +9,7 @@ mod provider;
 mod sessions;
 mod tls;
 
-use std::{fs, path::Path};
+use std::fs;
 
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
@@ -19,46 +19,22 @@ use xueliang_alerting::{
     consume::embedded::{Delivery, channel},
     start,
     store::{
-        Place, Stored, Tx,
+        Stored, Tx,
         connection::{Connection, Kind},
-        postgres::PostgresSettings,
     },
 };
 
 #[path = "../shared/databases.rs"]
 mod databases;
 
-/// Where a box keeps its things: everything in a folder, or the store in a database.
-struct Site {
-    folder: tempfile::TempDir,
-    place: Place,
-}
+#[path = "../shared/site.rs"]
+mod site;
+
+use site::{Site, on_both};
 
 impl Site {
-    fn file() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let place = Place::File(folder.path().join("data/alerting.sqlite"));
-        Self { folder, place }
-    }
-
-    fn postgres() -> Option<Self> {
-        let (host, port, database) = databases::new()?;
-        let user = "postgres".to_owned();
-        let settings = PostgresSettings { host, port, database, user, password: None, tls: None };
-        Some(Self { folder: tempfile::tempdir().unwrap(), place: Place::Postgres(settings) })
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
     fn settings(&self, more: &str) -> AlertingSettings {
-        let store = match &self.place {
-            Place::File(_) => String::new(),
-            Place::Postgres(PostgresSettings { host, port, database, user, .. }) => format!(
-                "[alerting.postgres]\nhost = {host:?}\nport = {port}\ndatabase = {database:?}\nuser = {user:?}\n"
-            ),
-        };
+        let store = self.store_settings();
         let text = format!(
             "[alerting]\nlisten = \"127.0.0.1:0\"\ndata_dir = {:?}\nregion = \"340203\"\n{more}\n{store}",
             self.path().join("data"),
@@ -102,26 +78,6 @@ impl Site {
         passwords.lines().find_map(|line| line.strip_prefix(&format!("{account} "))).unwrap().to_owned()
     }
 }
-
-/// The same test on both stores.
-macro_rules! on_both {
-    ($($test:ident),* $(,)?) => {$(
-        mod $test {
-            #[tokio::test]
-            async fn file() {
-                super::$test(&crate::Site::file()).await;
-            }
-
-            #[tokio::test]
-            async fn postgres() {
-                if let Some(site) = crate::Site::postgres() {
-                    super::$test(&site).await;
-                }
-            }
-        }
-    )*};
-}
-use on_both;
 
 /// A running alerting without events.
 struct Box {
