@@ -56,6 +56,19 @@ pub fn register(tx: &Tx<'_>, access: &Access, asked: Asked<'_>, decided: Result<
     write(tx, access, asked, Outcome { decision, rule_ids, assignment })
 }
 
+/// Writes down what became of something that was asked for: what was permitted and then refused for another cause is a denial.
+pub fn settle<T, E>(
+    tx: &Tx<'_>,
+    access: &Access,
+    asked: Asked<'_>,
+    (permit, done): (&Result<Permit, Denied>, &Result<T, E>),
+) -> Stored<()> {
+    match (permit, done) {
+        (Ok(_), Err(_)) => note(tx, access, asked, Decision::Deny),
+        (permit, _) => register(tx, access, asked, permit.as_ref()),
+    }
+}
+
 /// Writes down something that no policy decides: signing in, a command that the workflow refused.
 pub fn note(tx: &Tx<'_>, access: &Access, asked: Asked<'_>, decision: Decision) -> Stored<()> {
     write(tx, access, asked, Outcome { decision, rule_ids: Vec::new(), assignment: None })

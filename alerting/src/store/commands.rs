@@ -17,7 +17,6 @@ use super::{
 };
 use crate::{
     access::{Action, Asker, Context, Denied, Permit, Person, Purpose},
-    audit::Decision,
     procedure::Procedure,
     workflow::{Actor, Command, Input, Kind, RefusedCommand, Step, advance},
 };
@@ -84,10 +83,8 @@ pub fn carry_out(
         Ok(permit) => carry_out_permitted(tx, (asker, permit, procedure), (given, incident), asked.now)?,
         Err(denied) => Err(denied.clone().into()),
     };
-    match (&permit, &done) {
-        (Ok(_), Ok(None)) => {}
-        (Ok(_), Err(_)) => audit::note(tx, access, registered, Decision::Deny)?,
-        (permit, _) => audit::register(tx, access, registered, permit.as_ref())?,
+    if !matches!(done, Ok(None)) {
+        audit::settle(tx, access, registered, (&permit, &done))?;
     }
     Ok(done)
 }

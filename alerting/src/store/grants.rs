@@ -19,7 +19,6 @@ use super::{
 };
 use crate::{
     access::{self, Action, Approval, Asker, Context, Denied, Kind, Permit, Resource},
-    audit::Decision,
     grant::{Actor, Course, Ended, Refused, Request, Sealed, Step, Unfit},
 };
 
@@ -181,10 +180,7 @@ pub(super) fn through_door<T>(
         Ok(permit) => work(permit)?,
         Err(denied) => Err(denied.clone().into()),
     };
-    match (&permit, &done) {
-        (Ok(_), Err(_)) => audit::note(tx, asker.access, asked, Decision::Deny)?,
-        (permit, _) => audit::register(tx, asker.access, asked, permit.as_ref())?,
-    }
+    audit::settle(tx, asker.access, asked, (&permit, &done))?;
     Ok(done)
 }
 

@@ -17,7 +17,6 @@ use super::{
 };
 use crate::{
     access::{Action, Asker, Context, Permit, Purpose},
-    audit::Decision,
     procedure::Procedure,
     text::FreeText,
     workflow::{Actor, Kind, Note, NoteInput, note},
@@ -87,10 +86,8 @@ pub fn make(
         Ok(permit) => make_permitted(tx, (asker, permit, procedure), (given, incident), asked.now)?,
         Err(denied) => Err(denied.clone().into()),
     };
-    match (&permit, &made) {
-        (Ok(_), Ok(false)) => {}
-        (Ok(_), Err(_)) => audit::note(tx, access, registered, Decision::Deny)?,
-        (permit, _) => audit::register(tx, access, registered, permit.as_ref())?,
+    if made != Ok(false) {
+        audit::settle(tx, access, registered, (&permit, &made))?;
     }
     Ok(made)
 }
