@@ -19,12 +19,11 @@ use xueliang_events::IncidentId;
 
 use super::{
     Api,
-    commands::read_key,
     incidents::detail,
     person::{Signed, asked_now},
     problem::{Answer, Problem},
     shapes::{Incident, ProblemBody, Still},
-    taken::Named,
+    taken::{Named, read_key},
 };
 use crate::{
     access::{Action, Asker},

@@ -10,7 +10,7 @@ use super::{
     person::{Signed, asked_now},
     problem::{Answer, Problem},
     shapes::{CommandRequest, Incident, ProblemBody},
-    taken::{Body, Named},
+    taken::{Body, Named, read_free_text, read_key, unknown},
 };
 use crate::{
     access::Asker,
@@ -18,11 +18,11 @@ use crate::{
         changes,
         commands::{Given, carry_out},
     },
-    text::FreeText,
     workflow::Command,
 };
 
-const KEY_HEADER: &str = "idempotency-key";
+/// Longest field, characters.
+pub(super) const MAX_FIELD: usize = 500;
 
 /// Move an incident.
 #[utoipa::path(
@@ -58,24 +58,10 @@ pub(super) async fn give(
     detail(&api, &signed.person, IncidentId(id)).await.map(Json)
 }
 
-/// The key under which a changing request may be repeated.
-pub(super) fn read_key(headers: &HeaderMap) -> Answer<String> {
-    let key = headers.get(KEY_HEADER).and_then(|key| key.to_str().ok()).unwrap_or_default();
-    if (8..=128).contains(&key.len()) {
-        return Ok(key.to_owned());
-    }
-    Err(Problem::field(KEY_HEADER, "send the header idempotency-key with 8 to 128 characters"))
-}
-
 fn read(incident: IncidentId, headers: &HeaderMap, request: CommandRequest) -> Answer<Given> {
     let key = read_key(headers)?;
     let CommandRequest { command, version, reason, comment, fields } = request;
-    let Some(command) = Command::parse(&command) else {
-        return Err(Problem::field(
-            "command",
-            format!("{:?} is not known", command.chars().take(40).collect::<String>()),
-        ));
-    };
+    let command = Command::parse(&command).ok_or_else(|| unknown("command", &command))?;
     let known = |name: &String| command.fields().iter().any(|field| field.name == name);
     if let Some(name) = fields.keys().find(|name| !known(name)) {
         return Err(Problem::field(&format!("fields.{name}"), "is not known for this command"));
@@ -83,10 +69,9 @@ fn read(incident: IncidentId, headers: &HeaderMap, request: CommandRequest) -> A
     if reason.as_ref().is_some_and(|reason| !command.reasons().contains(&reason.as_str())) {
         return Err(Problem::field("reason", format!("must be one of {}", command.reasons().join(", "))));
     }
-    if fields.values().any(|value| value.chars().count() > 500) {
-        return Err(Problem::field("fields", "a field has at most 500 characters"));
+    if fields.values().any(|value| value.chars().count() > MAX_FIELD) {
+        return Err(Problem::field("fields", format!("a field has at most {MAX_FIELD} characters")));
     }
-    let comment = comment.map(FreeText::try_from).transpose();
-    let comment = comment.map_err(|invalid| Problem::field("comment", invalid.to_string()))?.map(String::from);
+    let comment = comment.map(|comment| read_free_text("comment", comment)).transpose()?.map(String::from);
     Ok(Given { incident, key, command, version, reason, comment, fields })
 }

@@ -4,9 +4,12 @@
 
 use serde_json::{Map, Value, json};
 use xueliang_events::payload::Category;
+use xueliang_rules::Urgency;
 
+use super::{commands::MAX_FIELD, taken::MAX_REASON};
 use crate::{
-    grant::Sealed,
+    grant::{Sealed, Step},
+    report::BinMinutes,
     workflow::{ClockName, Command, Entry, Note, State},
 };
 
@@ -15,8 +18,6 @@ const INVISIBLE: &str = r"\u0000-\u0009\u000b-\u001f\u007f-\u009f\u00ad\u061c\u1
 /// Those beyond the basic plane, which have no short escape.
 const TAGS: &str = "\u{e0000}-\u{e0fff}";
 const CODE: &str = "^[A-Za-z0-9._-]{1,64}$";
-/// Longest reason of a view, and longest text of a grant.
-const MAX_REASON: usize = 200;
 /// The free texts of grants.
 const GRANT_TEXTS: &[(&str, &[&str])] = &[
     ("GrantRequest", &["reason", "consent", "case"]),
@@ -26,8 +27,6 @@ const GRANT_TEXTS: &[(&str, &[&str])] = &[
     ("StepRequest", &["note"]),
     ("ReviewRequest", &["note"]),
 ];
-/// Longest field of a command.
-const MAX_FIELD: usize = 500;
 
 /// Fills the description in.
 pub(super) fn finish(document: &mut Value) {
@@ -89,11 +88,11 @@ fn schema_of(name: &str) -> Option<Value> {
         "sha256" => json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" }),
         "period" => json!({ "type": "string", "pattern": "^[0-9]{4}-(W[0-9]{2}|[0-9]{2})$" }),
         "reason" => words(MAX_REASON),
-        "step" => json!({ "type": "string", "enum": ["approve", "refuse", "withdraw"] }),
+        "step" => json!({ "type": "string", "enum": Step::ALL.iter().map(|step| step.as_str()).collect::<Vec<_>>() }),
         "region" | "device" | "code" | "table" => json!({ "type": "string", "pattern": CODE }),
         "state" => list(State::ALL.iter().map(|state| state.as_str())),
         "category" => list(Category::ALL.iter().map(|category| category.as_str())),
-        "urgency" => list(["A", "B", "C"].into_iter()),
+        "urgency" => list(Urgency::ALL.iter().map(|urgency| urgency.as_str())),
         "limit" => json!({ "type": "integer", "minimum": 1, "maximum": 200 }),
         "format" => json!({ "type": "string", "enum": ["json", "csv", "xlsx"] }),
         "audience" => json!({ "type": "string", "enum": ["in_scope", "published"] }),
@@ -117,7 +116,7 @@ fn words(max_chars: usize) -> Value {
 }
 
 fn bins() -> Vec<u16> {
-    (15..=1440).filter(|minutes| 1440 % minutes == 0).collect()
+    (1..=1440).filter(|minutes| BinMinutes::try_from(*minutes).is_ok()).collect()
 }
 
 /// One shape for each command that people give: its reasons and its fields.

@@ -11,7 +11,7 @@ use super::{
     shapes::{Bbox, Bilingual, Device, DeviceList, ProblemBody, Rule, RuleList, StaticList, StaticObject},
 };
 use crate::{
-    access::{Action, Kind, Purpose, Resource},
+    access::{Action, Kind, Person, Purpose, Resource, Scope},
     store::{devices, statics},
     words,
 };
@@ -22,11 +22,7 @@ use crate::{
     responses((status = 200, body = DeviceList), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody))
 )]
 pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Answer<Json<DeviceList>> {
-    let asked = asked_now(&caller.person).for_purpose(Purpose::DeviceMaintenance);
-    let scope = api.access.scope(&caller.person, Action::ReadDevices, asked);
-    if scope.0.is_empty() {
-        return Err(nothing_in_scope(&caller.person).into());
-    }
+    let scope = scope(&api, &caller.person)?;
     let mut found = api.store.read(|transaction| devices::since(transaction, 0)).await?;
     found.retain(|device| scope.covers(resource(device)));
     found.sort_by(|one, other| one.id.cmp(&other.id));
@@ -39,14 +35,7 @@ pub(super) async fn list(State(api): State<Api>, caller: Caller) -> Answer<Json<
     responses((status = 200, body = StaticList), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody))
 )]
 pub(super) async fn statics(State(api): State<Api>, signed: Signed) -> Answer<Json<StaticList>> {
-    let scope = api.access.scope(
-        &signed.person,
-        Action::ReadDevices,
-        asked_now(&signed.person).for_purpose(Purpose::DeviceMaintenance),
-    );
-    if scope.0.is_empty() {
-        return Err(nothing_in_scope(&signed.person).into());
-    }
+    let scope = scope(&api, &signed.person)?;
     let (learnt, known) = api.store.read(|tx| Ok((statics::all(tx)?, devices::since(tx, 0)?))).await?;
     let visible: BTreeSet<_> =
         known.iter().filter(|device| scope.covers(resource(device))).map(|device| &device.id).collect();
@@ -62,6 +51,13 @@ pub(super) async fn statics(State(api): State<Api>, signed: Signed) -> Answer<Js
         }
     });
     Ok(Json(StaticList { items: items.collect() }))
+}
+
+/// The devices that somebody may see; none is an error.
+fn scope(api: &Api, person: &Person) -> Answer<Scope> {
+    let asked = asked_now(person).for_purpose(Purpose::DeviceMaintenance);
+    let scope = api.access.scope(person, Action::ReadDevices, asked);
+    if scope.0.is_empty() { Err(nothing_in_scope(person).into()) } else { Ok(scope) }
 }
 
 /// The rules.

@@ -6,7 +6,6 @@ use xueliang_events::IncidentId;
 
 use super::{
     Api,
-    commands::read_key,
     person::{Signed, asked_now},
     problem::{Answer, Problem},
     shapes::{
@@ -17,16 +16,13 @@ use super::{
         },
     },
     snapshots::key,
-    taken::{Body, Named, read_text},
+    taken::{Body, MAX_REASON, Named, read_key, read_text},
 };
 use crate::{
     access::{Action, Asker, Context},
     grant::{Document, Officer, Request, Sealed, State as GrantState, Step, Terms},
     store::{break_glass, grants},
 };
-
-/// Longest text of a grant, characters.
-const MAX_TEXT: usize = 200;
 
 /// Ask for a grant.
 #[utoipa::path(
@@ -83,7 +79,7 @@ pub(super) async fn decide(
     let (grant, step) = path;
     let Some(step) = Step::parse(&step) else { return Err(Problem::not_found()) };
     let (key, StepRequest { version, note }) = (read_key(&headers)?, body);
-    let note = note.map(|note| read_text("note", note, MAX_TEXT)).transpose()?;
+    let note = note.map(|note| read_text("note", note, MAX_REASON)).transpose()?;
     let given = grants::GivenStep { grant, key, version, step, note };
     let (person, access) = (signed.person.clone(), api.access.clone());
     let taken = api.store.write(move |tx| {
@@ -108,7 +104,7 @@ pub(super) async fn break_glass(
     Body(body): Body<BreakGlassRequest>,
 ) -> Answer<Json<Grant>> {
     let (key, BreakGlassRequest { incident, reason, minutes }) = (read_key(&headers)?, body);
-    let reason = read_text("reason", reason, MAX_TEXT)?;
+    let reason = read_text("reason", reason, MAX_REASON)?;
     let given = break_glass::Given { incident: IncidentId(incident), key, reason, minutes };
     given.check().map_err(grants::Rejection::from)?;
     let (person, access) = (signed.person.clone(), api.access.clone());
@@ -139,7 +135,7 @@ pub(super) async fn review(
 ) -> Answer<Json<Grant>> {
     let (grant, key) = (path, read_key(&headers)?);
     let ReviewRequest { version, justified: is_justified, note } = body;
-    let note = read_text("note", note, MAX_TEXT)?;
+    let note = read_text("note", note, MAX_REASON)?;
     let given = break_glass::GivenReview { grant, key, version, is_justified, note };
     let (person, access) = (signed.person.clone(), api.access.clone());
     let reviewed = api.store.write(move |tx| {
@@ -162,7 +158,7 @@ fn read(key: String, body: GrantRequest) -> Answer<grants::Given> {
         let known: Vec<&str> = Sealed::ALL.iter().map(|sealed| sealed.as_str()).collect();
         return Err(Problem::field("action", format!("write {}", known.join(", "))));
     };
-    let optional = |field: &str, text: Option<String>| text.map(|text| read_text(field, text, MAX_TEXT)).transpose();
+    let optional = |field: &str, text: Option<String>| text.map(|text| read_text(field, text, MAX_REASON)).transpose();
     let terms = Terms {
         document: body.document.map(read_document).transpose()?,
         consent: optional("consent", body.consent)?,
@@ -170,7 +166,7 @@ fn read(key: String, body: GrantRequest) -> Answer<grants::Given> {
         days: body.days,
     };
     let (purpose, range) = (self::key(body.purpose), (body.from, body.until));
-    let reason = read_text("reason", body.reason, MAX_TEXT)?;
+    let reason = read_text("reason", body.reason, MAX_REASON)?;
     let request = Request { action, purpose, reason, range, minutes: body.minutes, terms };
     Ok(grants::Given { incident: IncidentId(body.incident), key, request })
 }
@@ -178,12 +174,12 @@ fn read(key: String, body: GrantRequest) -> Answer<grants::Given> {
 fn read_document(document: GrantDocument) -> Answer<Document> {
     let GrantDocument { basis, number, from, until, officers } = document;
     let officer = |GrantOfficer { unit, document }: GrantOfficer| {
-        let unit = read_text("document.officers.unit", unit, MAX_TEXT)?;
-        Ok(Officer { unit, document: read_text("document.officers.document", document, MAX_TEXT)? })
+        let unit = read_text("document.officers.unit", unit, MAX_REASON)?;
+        Ok(Officer { unit, document: read_text("document.officers.document", document, MAX_REASON)? })
     };
     Ok(Document {
-        basis: read_text("document.basis", basis, MAX_TEXT)?,
-        number: read_text("document.number", number, MAX_TEXT)?,
+        basis: read_text("document.basis", basis, MAX_REASON)?,
+        number: read_text("document.number", number, MAX_REASON)?,
         range: (from, until),
         officers: officers.into_iter().map(officer).collect::<Answer<_>>()?,
     })

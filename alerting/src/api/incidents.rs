@@ -8,7 +8,6 @@ use uuid::Uuid;
 use xueliang_events::{BBox, Class, Event, IncidentId, Payload, payload::Category, values::SnapshotRef};
 use xueliang_rules::Calendar;
 
-use super::taken::{Named, Query, read_limit};
 use super::{
     Api,
     person::{Caller, asked_now, nothing_in_scope},
@@ -18,6 +17,7 @@ use super::{
         IncidentPage, IncidentSummary, ListQuery, MeasuredValue, ProblemBody, ReasonOption, RuleRef, Snapshot,
         TimelineRow, Urgency,
     },
+    taken::{Named, Query, read_code, read_limit},
 };
 use crate::{
     access::{Access, Action, Context, Person, Purpose},
@@ -299,15 +299,6 @@ fn timeline_row(change: Change) -> TimelineRow {
 fn keys<T>(field: &str, list: Option<&str>, parse: impl Fn(&str) -> Option<T>) -> Answer<Vec<T>> {
     let keys = list.into_iter().flat_map(|list| list.split(','));
     keys.map(|key| parse(key).ok_or_else(|| Problem::field(field, format!("{key:?} is not known")))).collect()
-}
-
-/// A code or id: what is longer names nothing.
-pub(super) fn read_code(field: &str, code: String) -> Answer<String> {
-    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    if (1..=64).contains(&code.len()) && code.bytes().all(known) {
-        return Ok(code);
-    }
-    Err(Problem::field(field, "must be 1 to 64 of a-z A-Z 0-9 . _ -"))
 }
 
 fn read_cursor(cursor: &str) -> Answer<(Timestamp, IncidentId)> {

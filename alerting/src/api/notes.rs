@@ -11,12 +11,11 @@ use xueliang_rules::Urgency;
 
 use super::{
     Api,
-    commands::read_key,
     incidents::detail,
     person::{Signed, asked_now},
     problem::{Answer, Problem},
     shapes::{Incident, NoteRequest, ProblemBody, ReportRequest},
-    taken::{Body, Named},
+    taken::{Body, Named, read_free_text, read_key, unknown},
 };
 use crate::{
     access::Asker,
@@ -25,7 +24,6 @@ use crate::{
         entries::{Seen, report},
         notes::{Given, make},
     },
-    text::FreeText,
     workflow::{Entry, Note},
 };
 
@@ -61,9 +59,6 @@ pub(super) async fn enter(
 
 fn read_report(key: String, request: ReportRequest) -> Answer<Seen> {
     let ReportRequest { entry, category, urgency, grid, position, text } = request;
-    let unknown = |field: &str, given: &str| {
-        Problem::field(field, format!("{:?} is not known", given.chars().take(40).collect::<String>()))
-    };
     let by_people = Entry::parse(&entry).filter(|entry| *entry != Entry::Rule);
     let position = position.map(|position| [position.longitude, position.latitude]);
     if position.is_some_and(|[longitude, latitude]| longitude.abs() > 180.0 || latitude.abs() > 90.0) {
@@ -79,7 +74,7 @@ fn read_report(key: String, request: ReportRequest) -> Answer<Seen> {
         },
         grid: grid.parse().map_err(|_| Problem::field("grid", "must be 4 to 20 digits"))?,
         position,
-        text: FreeText::try_from(text).map_err(|invalid| Problem::field("text", invalid.to_string()))?,
+        text: read_free_text("text", text)?,
     })
 }
 
@@ -116,8 +111,7 @@ fn read_note(incident: IncidentId, key: String, request: NoteRequest) -> Answer<
     let Some(note) = Note::parse(&note).filter(|note| *note != Note::Attach) else {
         return Err(Problem::field("note", "must be supervise, acknowledge or comment"));
     };
-    let text = text.map(FreeText::try_from).transpose();
-    let text = text.map_err(|invalid| Problem::field("text", invalid.to_string()))?;
+    let text = text.map(|text| read_free_text("text", text)).transpose()?;
     if text.is_none() && note != Note::Acknowledge {
         return Err(Problem::field("text", "say something"));
     }

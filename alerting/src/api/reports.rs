@@ -10,11 +10,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     Api,
-    incidents::read_code,
     person::{Signed, asked_now, nothing_in_scope},
     problem::{Answer, Problem},
     shapes::{self, NuisancePage, NuisanceQuery, NuisanceRow, ProblemBody, ReportQuery},
-    taken::{Named, Query},
+    taken::{Named, Query, read_code},
 };
 use crate::{
     access::{Action, Kind, Purpose, Resource, Scope},

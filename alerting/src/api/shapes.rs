@@ -8,10 +8,14 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::words;
 
+mod audit;
+mod devices;
 pub mod grants;
 mod notes;
 mod reports;
 
+pub use audit::{AuditPage, AuditQuery, AuditRow};
+pub use devices::{Device, DeviceList, Rule, RuleList, StaticList, StaticObject};
 pub use notes::{AllowedNote, Attachment, NoteRequest, Position, ReportRequest};
 pub use reports::{NuisancePage, NuisanceQuery, NuisanceRow, Report, ReportQuery};
 
@@ -388,92 +392,6 @@ pub struct CommandRequest {
     pub fields: BTreeMap<String, String>,
 }
 
-/// A camera or sensor.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Device {
-    /// Its id.
-    pub id: String,
-    /// `camera` or `sensor`.
-    pub kind: String,
-    /// Its name.
-    pub name: Bilingual,
-    /// How it is.
-    pub state: String,
-    /// Why it is so.
-    #[schema(required)]
-    pub cause: Option<String>,
-    /// Since when.
-    pub since: Timestamp,
-    /// When it last said anything.
-    #[schema(required)]
-    pub last_seen: Option<Timestamp>,
-    /// Its grid.
-    #[schema(required)]
-    pub grid: Option<String>,
-}
-
-/// All devices in scope.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct DeviceList {
-    /// By id.
-    pub items: Vec<Device>,
-}
-
-/// Something that stood at one place for hours; nothing tells it from another object of its class.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct StaticObject {
-    /// The camera.
-    pub device: String,
-    /// The zone.
-    pub zone: String,
-    /// What it is taken for.
-    pub class: String,
-    /// Where in the frame.
-    pub bbox: Bbox,
-    /// Since when something stands there.
-    pub since: Timestamp,
-    /// When it was seen last.
-    pub seen_at: Timestamp,
-}
-
-/// All static objects in scope.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct StaticList {
-    /// By device.
-    pub items: Vec<StaticObject>,
-}
-
-/// A rule as people see it.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Rule {
-    /// Its id.
-    pub id: String,
-    /// Its version.
-    pub version: u32,
-    /// The category of its incidents.
-    pub category: String,
-    /// True when it is evaluated.
-    pub enabled: bool,
-    /// Its kind.
-    pub kind: String,
-    /// The devices it looks at; empty means all.
-    pub devices: Vec<String>,
-    /// The zone or line.
-    #[schema(required)]
-    pub place: Option<String>,
-    /// Its T, seconds.
-    pub for_s: f64,
-    /// What it watches for.
-    pub description: Bilingual,
-}
-
-/// All rules.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct RuleList {
-    /// In the order of the settings.
-    pub items: Vec<Rule>,
-}
-
 /// What a still is looked at for (RULES P07); closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -534,70 +452,6 @@ pub struct ListQuery {
     /// The `next` of the page before.
     #[param(pattern = "^[0-9]{1,16}_[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
     pub before: Option<String>,
-}
-
-/// Which rows of the audit to list.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct AuditQuery {
-    /// Only of this account or service.
-    #[param(min_length = 1, max_length = 256)]
-    pub actor: Option<String>,
-    /// Only of this action.
-    #[param(min_length = 1, max_length = 256)]
-    pub action: Option<String>,
-    /// Only of this thing, such as `incident/ID`.
-    #[param(min_length = 1, max_length = 256)]
-    pub resource: Option<String>,
-    /// The `next` of the page before.
-    #[param(minimum = 0, maximum = 9007199254740991_i64)]
-    pub before: Option<u64>,
-    /// How many, at most 200.
-    pub limit: Option<usize>,
-}
-
-/// One row of the audit.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct AuditRow {
-    /// Its number.
-    pub seq: u64,
-    /// When.
-    pub at: Timestamp,
-    /// The account or service that asked.
-    pub actor: String,
-    /// Its unit.
-    #[schema(required)]
-    pub unit: Option<String>,
-    /// role@region, when one was used.
-    #[schema(required)]
-    pub assignment: Option<String>,
-    /// What for.
-    #[schema(required)]
-    pub purpose: Option<String>,
-    /// Why, in words, while they are kept.
-    #[schema(required)]
-    pub reason: Option<String>,
-    /// What was asked for.
-    pub action: String,
-    /// Of what.
-    pub resource: String,
-    /// Whether it was permitted.
-    pub permitted: bool,
-    /// The policies that decided.
-    pub rule_ids: Vec<String>,
-    /// The row's hash in the chain.
-    pub hash: String,
-}
-
-/// Rows of the audit.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct AuditPage {
-    /// Newest first.
-    pub items: Vec<AuditRow>,
-    /// Where the next page begins; null at the end.
-    #[schema(required)]
-    pub next: Option<u64>,
 }
 
 /// A JPEG; only its description is used.

@@ -10,7 +10,7 @@ use super::{
     person::{Signed, asked_now},
     problem::{Answer, Problem},
     shapes::{ProblemBody, Purpose, Still, ViewQuery},
-    taken::{Named, Query},
+    taken::{MAX_REASON, Named, Query, read_text},
 };
 use crate::{
     access::{self, Action, Context, Kind, Resource},
@@ -18,11 +18,7 @@ use crate::{
         audit::{Asked, register},
         incidents, notes,
     },
-    text::FreeText,
 };
-
-/// Longest reason of a view, characters.
-const MAX_REASON: usize = 200;
 
 /// What kind of picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,10 +92,7 @@ async fn serve(
 ) -> Answer<impl IntoResponse + use<>> {
     let id = IncidentId(id);
     let sha256 = Digest::try_from(sha256).map_err(|_| Problem::not_found())?;
-    let reason = FreeText::try_from(reason).map_err(|invalid| Problem::field("reason", invalid.to_string()))?;
-    if reason.as_str().chars().count() > MAX_REASON {
-        return Err(Problem::field("reason", format!("say why, in 1 to {MAX_REASON} characters")));
-    }
+    let reason = read_text("reason", reason, MAX_REASON)?;
     let asked = Context { has_reason: true, ..asked_now(&signed.person).for_purpose(key(purpose)) };
     let (person, access, still) = (signed.person, api.access.clone(), sha256.clone());
     let permit = api.store.write(move |tx| {
@@ -117,7 +110,7 @@ async fn serve(
             person: &person,
             at: asked.now,
             purpose: asked.purpose,
-            reason: Some(reason.as_str()),
+            reason: Some(&reason),
             action: picture.action().as_str(),
             resource: &format!("incident/{id}/{}/{}", picture.as_str(), still.as_str()),
         };

@@ -3,7 +3,7 @@
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Path, Request},
-    http::{header, request::Parts},
+    http::{HeaderMap, header, request::Parts},
 };
 use serde::{Deserialize as _, Deserializer, de};
 
@@ -12,6 +12,10 @@ use super::{
     problem::{Answer, Problem},
 };
 use crate::text::FreeText;
+
+const KEY_HEADER: &str = "idempotency-key";
+/// Longest reason of a view, and longest text of a grant, characters.
+pub(super) const MAX_REASON: usize = 200;
 
 /// A JSON body.
 pub(super) struct Body<T>(pub T);
@@ -60,6 +64,11 @@ impl<T: de::DeserializeOwned + Send> FromRequestParts<Api> for Named<T> {
     }
 }
 
+/// A key of a closed list that this program doesn't have.
+pub(super) fn unknown(field: &str, given: &str) -> Problem {
+    Problem::field(field, format!("{:?} is not known", given.chars().take(40).collect::<String>()))
+}
+
 /// What is wrong stands in serde's words; a field that is missing or not known is named in them, for it has no place of its own.
 fn at(path: &serde_path_to_error::Path, error: &dyn std::error::Error) -> Problem {
     let detail = error.to_string();
@@ -104,9 +113,32 @@ pub(super) fn whole_or_none<'de, D: Deserializer<'de>, N: TryFrom<u64>>(json: D)
     Ok(Option::<Whole<N>>::deserialize(json)?.map(|Whole(whole)| whole))
 }
 
+/// The key under which a changing request may be repeated.
+pub(super) fn read_key(headers: &HeaderMap) -> Answer<String> {
+    let key = headers.get(KEY_HEADER).and_then(|key| key.to_str().ok()).unwrap_or_default();
+    if (8..=128).contains(&key.len()) {
+        return Ok(key.to_owned());
+    }
+    Err(Problem::field(KEY_HEADER, "send the header idempotency-key with 8 to 128 characters"))
+}
+
+/// A code or id: what is longer names nothing.
+pub(super) fn read_code(field: &str, code: String) -> Answer<String> {
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if (1..=64).contains(&code.len()) && code.bytes().all(known) {
+        return Ok(code);
+    }
+    Err(Problem::field(field, "must be 1 to 64 of a-z A-Z 0-9 . _ -"))
+}
+
+/// Free text.
+pub(super) fn read_free_text(field: &str, text: String) -> Answer<FreeText> {
+    FreeText::try_from(text).map_err(|invalid| Problem::field(field, invalid.to_string()))
+}
+
 /// Free text of at most so many characters.
 pub(super) fn read_text(field: &str, text: String, max_chars: usize) -> Answer<String> {
-    let text = FreeText::try_from(text).map_err(|invalid| Problem::field(field, invalid.to_string()))?;
+    let text = read_free_text(field, text)?;
     if text.as_str().chars().count() > max_chars {
         return Err(Problem::field(field, format!("write 1 to {max_chars} characters")));
     }
