@@ -53,6 +53,10 @@ test.each(SCREENS.flatMap(([name, screen]) => [[name, "zh", screen] as const, [n
       await page.click('[data-testid="ask"]');
       await page.waitForSelector('[role="dialog"]');
       await keep("grants");
+      await page.keyboard.press("Escape");
+      await page.context().setOffline(true);
+      await page.waitForSelector('.connection[data-state="offline"]');
+      await keep("offline");
       expect(view.faults).toEqual([]);
     } finally {
       await view.close();
