@@ -1,4 +1,4 @@
-// Every page on each kind of screen: nothing wider than the screen, and a picture of it where a folder is named.
+// Every page on each kind of screen: nothing wider than the screen, every page reachable from the bar, and a picture of it where a folder is named.
 import { expect, test } from "vitest";
 
 import { Console, DESK, PHONE, systemUnderTest, type Screen } from "./console";
@@ -18,6 +18,7 @@ test.each(SCREENS.flatMap(([name, screen]) => [[name, "zh", screen] as const, [n
     const { page } = view;
     const keep = async (what: string) => {
       expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth), what).toBeLessThanOrEqual(0);
+      expect(await page.evaluate(hiddenPages), what).toEqual([]);
       await view.picture(`${what}-${language}-${name}`);
     };
     try {
@@ -63,3 +64,11 @@ test.each(SCREENS.flatMap(([name, screen]) => [[name, "zh", screen] as const, [n
     }
   },
 );
+
+/** The pages that the bar can't show whole. */
+function hiddenPages(): (string | null)[] {
+  const nav = document.querySelector(".bar-nav");
+  if (nav === null) return [];
+  const { right } = nav.getBoundingClientRect();
+  return [...nav.children].filter((page) => page.getBoundingClientRect().right > right + 0.5).map((page) => page.textContent);
+}
