@@ -21,7 +21,7 @@ mod terms;
 
 pub use action::Action;
 pub use policies::PolicyError;
-use policies::{Fault, Policies, Verdict};
+use policies::{Asked, Fault, Policies, Verdict};
 pub use request::{Approval, Context, Grant, Kind, Purpose, Resource};
 pub use scope::{Part, Scope};
 pub use separation::{Conflict, check_assignments};
@@ -193,11 +193,13 @@ impl Access {
         resource: Resource<'_>,
         context: Context<'_>,
     ) -> Result<Result<Permit, Denied>, Fault> {
-        let question = self.policies().question(action, resource, context, self.regions())?;
+        let assignments = person.assignments.as_slice();
+        let asked = Asked { person, assignments, action, resource, context, regions: self.regions() };
+        let verdicts = self.policies().ask(asked)?;
         let mut permit = Permit { assignments: Vec::new(), roles: Vec::new(), rules: Vec::new() };
         let mut forbidding = Vec::new();
-        for assignment in &person.assignments {
-            match question.ask(person, assignment)? {
+        for (assignment, verdict) in assignments.iter().zip(verdicts) {
+            match verdict {
                 Verdict::Permitted(rules) => {
                     permit.roles.push(assignment.role);
                     permit.assignments.push(assignment.clone());

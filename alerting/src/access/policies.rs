@@ -10,8 +10,8 @@ use std::{
 };
 
 use cedar_policy::{
-    ActionConstraint, Authorizer, Context as CedarContext, Decision, Entities, Entity, EntityUid, Policy, PolicyId,
-    PolicySet, PrincipalConstraint, Request, Schema, ValidationMode, Validator,
+    ActionConstraint, Authorizer, Decision, Entities, Entity, EntityUid, Policy, PolicyId, PolicySet,
+    PrincipalConstraint, Request, Schema, ValidationMode, Validator,
 };
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
@@ -74,13 +74,15 @@ pub(super) struct Policies {
     hash: String,
 }
 
-/// A question without the person who asks it.
-pub(super) struct Question<'p> {
-    policies: &'p Policies,
-    action: Action,
-    resource: EntityUid,
-    context: CedarContext,
-    entities: Entities,
+/// Who asks, by which assignments, to do what with what.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub person: &'a Person,
+    pub assignments: &'a [Assignment],
+    pub action: Action,
+    pub resource: Resource<'a>,
+    pub context: Context<'a>,
+    pub regions: &'a RegionScheme,
 }
 
 impl Policies {
@@ -126,23 +128,42 @@ impl Policies {
         self.slices[&(role, action)].policies().map(|policy| policy.id().to_string()).collect()
     }
 
-    /// Prepares a question.
-    pub fn question(
-        &self,
-        action: Action,
-        resource: Resource<'_>,
-        context: Context<'_>,
-        scheme: &RegionScheme,
-    ) -> Result<Question<'_>, Fault> {
+    /// What the policies say of each assignment.
+    pub fn ask(&self, asked: Asked<'_>) -> Result<Vec<Verdict>, Fault> {
+        let Asked { person, assignments, action, resource, context, regions } = asked;
         if !action.kinds().contains(&resource.kind) {
             return Err(Fault(format!("{} is asked of a thing of kind {}", action.as_str(), resource.kind.as_str())));
         }
-        let resource = self.terms.resource(resource, scheme)?;
-        let context = self.terms.context(action, context)?;
-        let action_entity = self.actions.get(&action).ok_or_else(|| Fault("an action without an entity".to_owned()))?;
-        let id = resource.uid();
-        let entities = Entities::from_entities([resource, action_entity.clone()], None).map_err(fault)?;
-        Ok(Question { policies: self, action, resource: id, context, entities })
+        let thing = self.terms.resource(resource, regions)?;
+        let (thing_id, context) = (thing.uid(), self.terms.context(action, context)?);
+        let deed = self.actions.get(&action).ok_or_else(|| Fault("an action without an entity".to_owned()))?;
+        let mut principals = Vec::with_capacity(assignments.len());
+        for (place, assignment) in assignments.iter().enumerate() {
+            principals.push(self.terms.assignment(person, assignment, place)?);
+        }
+        let ids: Vec<EntityUid> = principals.iter().map(Entity::uid).collect();
+        principals.extend([thing, deed.clone()]);
+        let entities = Entities::from_entities(principals, None).map_err(fault)?;
+        let verdicts = assignments.iter().zip(ids).map(|(assignment, id)| {
+            let request = Request::new(id, deed.uid(), thing_id.clone(), context.clone(), None).map_err(fault)?;
+            self.decide((assignment.role, action), &request, &entities)
+        });
+        verdicts.collect()
+    }
+
+    fn decide(&self, slice: (Role, Action), request: &Request, entities: &Entities) -> Result<Verdict, Fault> {
+        let slice = self.slices.get(&slice).ok_or_else(|| Fault("a role without policies".to_owned()))?;
+        let response = self.authorizer.is_authorized(request, slice, entities);
+        if let Some(error) = response.diagnostics().errors().next() {
+            return Err(fault(error));
+        }
+        let mut ids: Vec<String> = response.diagnostics().reason().map(ToString::to_string).collect();
+        ids.sort_unstable();
+        Ok(match response.decision() {
+            Decision::Allow => Verdict::Permitted(ids),
+            Decision::Deny if ids.is_empty() => Verdict::Silent,
+            Decision::Deny => Verdict::Forbidden(ids),
+        })
     }
 
     /// Asks everything once, checked against the schema, so that a word or an attribute that the schema lacks stops the
@@ -186,42 +207,16 @@ impl Policies {
         let plain = Context::new(now, None).for_purpose(purpose);
         let laden = Context { range: Some((now, now)), grant: Some(&grant), ..Context::new(now, Some(now)) };
         for (resource, context) in [(bare, plain), (full, laden.for_purpose(purpose))] {
-            let entities = [self.terms.assignment(&person, &assignment)?, self.terms.resource(resource, &scheme)?];
-            let principal = entities[0].uid();
-            Entities::from_entities(entities, Some(&self.schema)).map_err(fault)?;
-            let question = self.question(action, resource, context, &scheme)?;
-            question.request(principal, Some(&self.schema))?;
-            question.ask(&person, &assignment)?;
+            let who = self.terms.assignment(&person, &assignment, 0)?;
+            let thing = self.terms.resource(resource, &scheme)?;
+            let (who_id, deed, thing_id) = (who.uid(), self.terms.action(action.as_str()), thing.uid());
+            let circumstances = self.terms.context(action, context)?;
+            Entities::from_entities([who, thing], Some(&self.schema)).map_err(fault)?;
+            Request::new(who_id, deed, thing_id, circumstances, Some(&self.schema)).map_err(fault)?;
+            let assignments = std::slice::from_ref(&assignment);
+            self.ask(Asked { person: &person, assignments, action, resource, context, regions: &scheme })?;
         }
         Ok(())
-    }
-}
-
-impl Question<'_> {
-    /// Asks it for one assignment of a person.
-    pub fn ask(&self, person: &Person, assignment: &Assignment) -> Result<Verdict, Fault> {
-        let Policies { slices, terms, authorizer, .. } = self.policies;
-        let principal = terms.assignment(person, assignment)?;
-        let request = self.request(principal.uid(), None)?;
-        let entities = self.entities.clone().add_entities([principal], None).map_err(fault)?;
-        let slice =
-            slices.get(&(assignment.role, self.action)).ok_or_else(|| Fault("a role without policies".to_owned()))?;
-        let response = authorizer.is_authorized(&request, slice, &entities);
-        if let Some(error) = response.diagnostics().errors().next() {
-            return Err(fault(error));
-        }
-        let mut ids: Vec<String> = response.diagnostics().reason().map(ToString::to_string).collect();
-        ids.sort_unstable();
-        Ok(match response.decision() {
-            Decision::Allow => Verdict::Permitted(ids),
-            Decision::Deny if ids.is_empty() => Verdict::Silent,
-            Decision::Deny => Verdict::Forbidden(ids),
-        })
-    }
-
-    fn request(&self, principal: EntityUid, schema: Option<&Schema>) -> Result<Request, Fault> {
-        let action = self.policies.terms.action(self.action.as_str());
-        Request::new(principal, action, self.resource.clone(), self.context.clone(), schema).map_err(fault)
     }
 }
 

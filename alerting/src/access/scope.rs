@@ -5,7 +5,7 @@
 
 use super::{
     Access, Action, Assignment, Context, Person, Resource,
-    policies::{Fault, Verdict},
+    policies::{Asked, Fault, Verdict},
 };
 use crate::workflow::Role;
 
@@ -91,8 +91,10 @@ pub(super) fn parts(
         reporter: None,
     };
     let permitted = |part: &Part| {
-        let question = access.policies().question(action, part.resource(action), context, access.regions())?;
-        Ok(matches!(question.ask(person, assignment)?, Verdict::Permitted(_)))
+        let (resource, regions) = (part.resource(action), access.regions());
+        let assignments = std::slice::from_ref(assignment);
+        let verdicts = access.policies().ask(Asked { person, assignments, action, resource, context, regions })?;
+        Ok(matches!(verdicts.as_slice(), [Verdict::Permitted(_)]))
     };
     if permitted(&whole)? {
         return Ok(vec![whole]);

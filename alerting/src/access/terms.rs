@@ -20,7 +20,6 @@ use crate::{region::RegionScheme, workflow::Role};
 #[derive(Debug)]
 pub(super) struct Terms {
     assignment: EntityTypeName,
-    region: EntityTypeName,
     role: EntityTypeName,
     purpose: EntityTypeName,
     action: EntityTypeName,
@@ -33,7 +32,6 @@ impl Terms {
         let kinds = Kind::ALL.iter().map(|kind| Ok((*kind, name(kind.as_str())?)));
         Ok(Self {
             assignment: name("Assignment")?,
-            region: name("Region")?,
             role: name("Role")?,
             purpose: name("Purpose")?,
             action: name("Action")?,
@@ -57,14 +55,14 @@ impl Terms {
         uid(&self.action, key)
     }
 
-    /// Who asks: a person by one assignment.
-    pub fn assignment(&self, person: &Person, assignment: &Assignment) -> Result<Entity, Fault> {
+    /// Who asks: a person by one assignment, which has this place among those that ask.
+    pub fn assignment(&self, person: &Person, assignment: &Assignment, place: usize) -> Result<Entity, Fault> {
         let mut attributes = Attributes::default();
         attributes.text("account", Some(&person.account));
         attributes.text("department", person.department.as_deref());
-        attributes.set("region", Some(Value::new_entity_uid(uid(&self.region, &assignment.region))));
+        attributes.text("region", Some(&assignment.region));
         attributes.time("valid_until", assignment.valid_until);
-        let id = uid(&self.assignment, &person.account);
+        let id = uid(&self.assignment, &place.to_string());
         Entity::new(id, attributes.0, self.roles(assignment.role)).map_err(fault)
     }
 
@@ -72,7 +70,9 @@ impl Terms {
     pub fn resource(&self, resource: Resource<'_>, scheme: &RegionScheme) -> Result<Entity, Fault> {
         let kind = self.kinds.get(&resource.kind).ok_or_else(|| Fault("a kind without a name".to_owned()))?;
         let mut attributes = Attributes::default();
+        let regions = scheme.lineage(resource.region).map(|region| Value::new_string(region.to_owned()));
         attributes.text("id", Some(resource.id));
+        attributes.set("regions", Some(Value::new_set(regions)));
         match resource.kind {
             Kind::Incident | Kind::Attachment => {
                 attributes.text("department", resource.department);
@@ -89,8 +89,7 @@ impl Terms {
             }
             _ => {}
         }
-        let regions = scheme.lineage(resource.region).map(|region| uid(&self.region, region));
-        Entity::new(uid(kind, resource.id), attributes.0, regions.collect()).map_err(fault)
+        Entity::new(uid(kind, resource.id), attributes.0, HashSet::new()).map_err(fault)
     }
 
     pub fn context(&self, action: Action, context: Context<'_>) -> Result<CedarContext, Fault> {

@@ -8,7 +8,6 @@ mod cases;
 mod differential;
 mod oracle;
 mod routes;
-mod speed;
 mod table;
 
 use std::sync::LazyLock;
