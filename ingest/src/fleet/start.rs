@@ -76,6 +76,6 @@ pub(super) fn registration(camera: &CameraSettings, session: SessionId) -> Draft
         session,
         grid: camera.grid.clone(),
         time: Timestamp::now(),
-        payload: CameraRegistered { names: camera.names.clone(), position: None, transport }.into(),
+        payload: CameraRegistered { names: camera.names.clone(), position: camera.position, transport }.into(),
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! The same rules as for a worker's own files, except that passwords need not be here: only the worker that pulls reads them.
 //! Records stand alone: what `[ingest.authorization]` of a settings file says is written into each here.
-//! A CSV column's name is the key's path (`url`, `name.zh`, `credentials.password_file`); an empty cell leaves the key out.
+//! A CSV column's name is the key's path (`url`, `name.zh`, `credentials.password_file`); an empty cell leaves the key out, and
+//! a cell of `position` is longitude and latitude with a space or comma between.
 
 use std::path::Path;
 
@@ -66,6 +67,11 @@ fn csv_rows(text: &str) -> Result<Vec<Placed>, String> {
 }
 
 fn value(key: &str, cell: &str) -> Value {
+    if key == "position" {
+        let parts: Result<Vec<f64>, _> =
+            cell.split([' ', ',']).filter(|part| !part.is_empty()).map(str::parse).collect();
+        return parts.map_or_else(|_| Value::String(cell.to_owned()), Value::from);
+    }
     let number = NUMBERS.contains(&key).then(|| cell.parse::<f64>().ok()).flatten();
     number.and_then(serde_json::Number::from_f64).map_or_else(|| Value::String(cell.to_owned()), Value::Number)
 }
@@ -138,16 +144,21 @@ mod tests {
     #[test]
     fn csv_columns_are_keys_and_a_bad_row_is_one_bad_camera() {
         let text = format!(
-            "id,url,grid,name.zh,analysis_fps,credentials.username,credentials.password_file{AUTHORIZATION}\n\
-            a,rtsp://10.0.0.1/1,340203001002003,北门,2.5,admin,passwords/a,799-7-gov,Unit,street,2026-08-01\n\
-            b,http://10.0.0.1/1,,,,,,799-7-gov,Unit,street,2026-08-01\n\
-            c,rtsp://10.0.0.1/3,,,,,,799-7-gov,Unit,street,2026-08-01\n"
+            "id,url,grid,position,name.zh,analysis_fps,credentials.username,credentials.password_file{AUTHORIZATION}\n\
+            a,rtsp://10.0.0.1/1,340203001002003,118.376512 31.332912,北门,2.5,admin,passwords/a,799-7-gov,Unit,street,2026-08-01\n\
+            b,http://10.0.0.1/1,,,,,,,799-7-gov,Unit,street,2026-08-01\n\
+            c,rtsp://10.0.0.1/3,,,,,,,799-7-gov,Unit,street,2026-08-01\n\
+            d,rtsp://10.0.0.1/4,,\"31.3, 118.4\",,,,,799-7-gov,Unit,street,2026-08-01\n\
+            e,rtsp://10.0.0.1/5,,north gate,,,,,799-7-gov,Unit,street,2026-08-01\n"
         );
         let rows = read("cameras.csv", &text);
-        let a = r#"{"id":"a","url":"rtsp://10.0.0.1/1","grid":"340203001002003","name":{"zh":"北门"},"analysis_fps":2.5,"credentials":{"username":"admin","password_file":"passwords/a"},"authorization":{"legal_class":"799-7-gov","responsible_unit":"Unit","place":"street","first_used_on":"2026-08-01"}}"#;
+        let a = r#"{"id":"a","url":"rtsp://10.0.0.1/1","grid":"340203001002003","position":[118.376512,31.332912],"name":{"zh":"北门"},"analysis_fps":2.5,"credentials":{"username":"admin","password_file":"passwords/a"},"authorization":{"legal_class":"799-7-gov","responsible_unit":"Unit","place":"street","first_used_on":"2026-08-01"}}"#;
         assert_eq!(rows[0], ("line 2".to_owned(), Ok(a.to_owned())));
         assert_eq!(rows[1], ("line 3".to_owned(), Err("url".to_owned())));
         assert!(rows[2].1.is_ok());
+        let latitude_first = &rows[3];
+        assert_eq!(*latitude_first, ("line 5".to_owned(), Err("position".to_owned())), "that latitude is not on Earth");
+        assert_eq!(rows[4], ("line 6".to_owned(), Err("position".to_owned())));
     }
 
     #[test]

@@ -93,6 +93,8 @@ pub struct CameraSettings {
     pub analysis_fps: f32,
     /// The grid it stands in.
     pub grid: Option<GridCode>,
+    /// WGS-84 longitude and latitude, degrees: what happens within 50 m becomes one incident.
+    pub position: Option<[f64; 2]>,
     /// Zones in its picture.
     pub zones: Vec<Zone>,
     /// Lines in its picture.
@@ -126,6 +128,7 @@ impl CameraSettings {
         let gate = camera.choice("gate", &policies).unwrap_or(GatePolicy::Adaptive);
         let analysis_fps = read_rate(camera);
         let grid = camera.optional_text("grid");
+        let position = read_position(camera);
         let redact = read_redaction(camera);
         let authorization = read_authorization(camera, &defaults.authorization);
         let zones: Vec<Zone> = camera.sections("zone").iter_mut().filter_map(read_zone).collect();
@@ -143,6 +146,7 @@ impl CameraSettings {
             gate,
             analysis_fps,
             grid,
+            position,
             zones,
             lines,
             masks,
@@ -200,6 +204,17 @@ pub(super) fn read_names(camera: &mut Reader<'_>) -> BTreeMap<String, String> {
     }
     name.finish();
     names
+}
+
+/// Where it stands; a mistake is reported and `None`.
+pub(super) fn read_position(reader: &mut Reader<'_>) -> Option<[f64; 2]> {
+    let position = reader.optional::<[f64; 2]>("position")?;
+    let [longitude, latitude] = position;
+    if !(longitude.abs() <= 180.0 && latitude.abs() <= 90.0) {
+        reader.refuse("position", "is not on Earth", "write [longitude, latitude] in degrees, WGS-84");
+        return None;
+    }
+    Some(position)
 }
 
 fn read_url(camera: &mut Reader<'_>, defaults: &CameraDefaults) -> Option<Url> {

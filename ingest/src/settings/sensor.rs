@@ -16,7 +16,7 @@ use crate::sensor::{
     topic::TopicPattern,
 };
 
-use super::camera::read_names;
+use super::camera::{read_names, read_position};
 
 /// Most sensors that an open group may find unless it says otherwise.
 const MAX_FOUND: usize = 1000;
@@ -225,13 +225,4 @@ fn read_way(reader: &mut Reader<'_>) -> Option<Option<TopicWay>> {
         None if has_topic => None,
         None => Some(None),
     }
-}
-
-fn read_position(reader: &mut Reader<'_>) -> Option<[f64; 2]> {
-    let position = reader.optional::<[f64; 2]>("position")?;
-    let [longitude, latitude] = position;
-    if longitude.abs() > 180.0 || latitude.abs() > 90.0 {
-        reader.refuse("position", "is not on Earth", "write [longitude, latitude] in degrees, WGS-84");
-    }
-    Some(position)
 }
