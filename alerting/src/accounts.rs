@@ -13,6 +13,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use prometheus::IntCounter;
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -30,8 +31,11 @@ use crate::{
 
 pub mod administration;
 mod brake;
+mod pace;
 mod password;
 pub mod tokens;
+
+use pace::Pace;
 
 use brake::Brake;
 pub use password::same_secret;
@@ -58,6 +62,9 @@ pub enum AccountError {
     /// Too many failures.
     #[error("too many failed tries, try again in {0} seconds")]
     Throttled(u64),
+    /// More requests than one account may make; so many seconds to wait.
+    #[error("this account asks too often; try again in {0} s")]
+    TooOften(u64),
     /// The store failed.
     #[error("accounts can't be read or written")]
     Store(#[from] StoreError),
@@ -102,25 +109,34 @@ pub struct Accounts {
     access: Access,
     brake: Arc<Brake>,
     hashing: Arc<Semaphore>,
-    pace: Arc<tokens::Pace>,
+    people_pace: Arc<Pace>,
+    machine_pace: Arc<Pace>,
     /// Verified for unknown accounts, so that they take as long.
     nobody: Arc<str>,
 }
 
 impl Accounts {
-    /// The accounts in this store.
-    pub async fn new(store: Store, access: Access) -> Result<Self, AccountError> {
+    /// The accounts in this store; each may ask so often a minute, and `throttled` counts what is beyond.
+    pub async fn new(
+        (store, access): (Store, Access),
+        requests_per_minute: u32,
+        throttled: IntCounter,
+    ) -> Result<Self, AccountError> {
         let nobody = hash(random_text(24)).await?.into();
         let hashing = Arc::new(Semaphore::new(HASHED_AT_ONCE));
-        Ok(Self { store, access, brake: Arc::default(), hashing, pace: Arc::default(), nobody })
+        let people_pace = Arc::new(Pace::new(requests_per_minute, throttled.clone()));
+        let machine_pace = Arc::new(Pace::new(tokens::REQUESTS_A_MINUTE, throttled));
+        Ok(Self { store, access, brake: Arc::default(), hashing, people_pace, machine_pace, nobody })
     }
 
     /// Makes the first accounts when there is none, and writes their passwords to a file only its owner reads.
     pub async fn bootstrap(&self, data_dir: &Path, region: &str) -> Result<Option<PathBuf>, AccountError> {
-        const FIRST: [(&str, &str, Role); 5] = [
+        const FIRST: [(&str, &str, Role); 6] = [
             ("operator", "值守 Operator", Role::Operator),
             ("dispatcher", "派遣员 Dispatcher", Role::Dispatcher),
             ("supervisor", "值班长 Supervisor", Role::Supervisor),
+            // Who asks for a grant does not approve it.
+            ("supervisor-2", "值班长二 Second supervisor", Role::Supervisor),
             ("privacy", "个人信息保护负责人 Privacy officer", Role::PrivacyOfficer),
             ("auditor", "审计员 Auditor", Role::Auditor),
         ];
@@ -260,6 +276,7 @@ impl Accounts {
         let now = Timestamp::now();
         let found = self.store.read(move |transaction| people::session(transaction, &token_sha256, now)).await?;
         let Some((session, person)) = found else { return Ok(None) };
+        self.people_pace.check(&person.account, now).map_err(AccountError::TooOften)?;
         let is_noted = now.duration_since(session.used_at).unsigned_abs() < USE_NOTED_EVERY;
         if presence == Presence::Active && !is_noted {
             let token_sha256 = session.token_sha256.clone();

@@ -1,8 +1,8 @@
 //! The HTTP surface: REST, the live stream, health, metrics and the console's files.
 //!
-//! Invariants: before sign-in nothing but the console's files, sign-in, health and metrics is served; every answer about an
-//! incident rests on a [`crate::access::Permit`] or a scope; every error is problem+json made in one place.
-//! `/metrics` stands on the same listener, so keep that on loopback or behind a proxy.
+//! Invariants: before sign-in nothing but the console's files, sign-in and health is served, and to processes of this machine
+//! the metrics and the API's description; every answer about an incident rests on a [`crate::access::Permit`] or a scope; every
+//! error is problem+json made in one place.
 
 use std::{sync::Arc, time::Duration};
 
@@ -48,8 +48,11 @@ mod snapshots;
 mod stream;
 mod taken;
 
-pub use health::Probe;
+pub(crate) use health::watch;
+pub use health::{Condition, Probe};
+use person::Insider;
 use problem::Problem;
+pub use stream::Followers;
 
 /// What the handlers work with; cheap to clone.
 #[derive(Clone)]
@@ -80,6 +83,10 @@ pub struct Api {
     pub health: Health,
     /// Parts beside alerting in the same process.
     pub probes: Arc<[Probe]>,
+    /// Who follows the live stream.
+    pub followers: Followers,
+    /// How all parts are, for open pages.
+    pub condition: Condition,
     /// True when changes go to Kafka.
     pub publishes: bool,
     /// The identity provider, when people sign in by one.
@@ -128,7 +135,7 @@ pub fn router(api: Api) -> Router {
         .route("/metrics", get(health::metrics))
         .route(
             "/openapi.json",
-            get(move || async move { ([(header::CONTENT_TYPE, "application/json")], document.to_string()) }),
+            get(move |_: Insider| async move { ([(header::CONTENT_TYPE, "application/json")], document.to_string()) }),
         )
         .fallback(assets::serve)
         .layer(DefaultBodyLimit::max(MAX_BODY))
@@ -141,6 +148,9 @@ pub fn document() -> Value {
     let (_, mut document) = described().split_for_parts();
     for apart in [stream::document(), attachments::document()] {
         document.paths.paths.extend(apart.paths.paths);
+        if let (Some(components), Some(more)) = (&mut document.components, apart.components) {
+            components.schemas.extend(more.schemas);
+        }
     }
     let mut document = serde_json::to_value(document).unwrap_or_default();
     described::finish(&mut document);

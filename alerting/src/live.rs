@@ -20,7 +20,8 @@ use crate::{
 };
 
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-const KEPT: usize = 256;
+/// What is kept for those who are behind, for all of them together: a county whose cameras all change at once, twice.
+const KEPT: usize = 4096;
 
 /// Something that changed.
 #[derive(Debug, Clone)]

@@ -45,6 +45,8 @@ pub struct Metrics {
     pub notifications: IntCounterVec,
     /// Requests that could not be decided, and were denied.
     pub access_alarms: IntCounter,
+    /// Requests of accounts and tokens that asked too often.
+    pub throttled: IntCounter,
     /// Discarded by raised, by category, rule or device.
     pub nuisance: GaugeVec,
 }
@@ -113,6 +115,10 @@ impl Metrics {
             source_up: gauge("xueliang_source_up", "1 while the event source is there")?,
             published: counter("xueliang_published_messages_total", "Messages sent to Kafka")?,
             notifications,
+            throttled: counter(
+                "xueliang_throttled_requests_total",
+                "Requests of accounts and tokens that asked too often",
+            )?,
             access_alarms: counter(
                 "xueliang_access_alarms_total",
                 "Requests that the access policies could not decide, and that were denied",

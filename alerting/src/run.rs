@@ -137,7 +137,10 @@ pub async fn start(
     let place = settings.store.clone();
     let opened = tokio::task::spawn_blocking(move || Store::open(&place)).await;
     let store = opened.map_err(|_| StoreError::Closed)??;
-    let accounts = Accounts::new(store.clone(), access.clone()).await?;
+    let accounts = {
+        let throttled = metrics.throttled.clone();
+        Accounts::new((store.clone(), access.clone()), settings.requests_per_minute, throttled).await?
+    };
     let initial_passwords = accounts.bootstrap(&settings.data_dir, settings.region.as_str()).await?;
     let listener =
         TcpListener::bind(settings.listen).await.map_err(|error| AlertingError::Listen(settings.listen, error))?;
@@ -191,6 +194,8 @@ pub async fn start(
         registry,
         health: intake.health.clone(),
         probes: probes.into(),
+        followers: api::Followers::default(),
+        condition: api::Condition::default(),
         publishes: settings.kafka.is_some(),
         oidc,
         behind_tls: settings.behind_tls,
@@ -215,6 +220,7 @@ pub async fn start(
     tasks.spawn(rules_file::watch(rules, settings.file, metrics, shutdown.clone()));
     tasks.spawn(live.run(store.clone(), shutdown.clone()));
     tasks.spawn(sweeper::run(sweeper, shutdown.clone()));
+    tasks.spawn(api::watch(api.clone()));
     let has_tls = api.has_tls;
     match settings.tls {
         Some(tls) => {

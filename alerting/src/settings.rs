@@ -24,6 +24,10 @@ use crate::{
 /// Ingest's tables, which may stand in the same file.
 const OF_INGEST: [&str; 4] = ["ingest", "camera", "sensor", "sensor_group"];
 
+/// Far above what a console with a full list and its pictures asks for.
+const REQUESTS_PER_MINUTE: u32 = 3_000;
+const LEAST_REQUESTS_PER_MINUTE: u32 = 300;
+
 /// What alerting needs to run.
 #[derive(Debug, Clone)]
 pub struct AlertingSettings {
@@ -45,6 +49,8 @@ pub struct AlertingSettings {
     pub retention: Retention,
     /// True behind a proxy that ends TLS: the session cookie is then marked so, and the proxy says where requests come from.
     pub behind_tls: bool,
+    /// Requests that one account may make in a minute, of each instance.
+    pub requests_per_minute: u32,
     /// The certificate of the API's own listener, when it ends TLS itself.
     pub tls: Option<Tls>,
     /// The identity provider, when people sign in by one.
@@ -92,6 +98,12 @@ impl AlertingSettings {
         }
         let retention = Retention::read(&mut alerting);
         let behind_tls = alerting.or("behind_tls", false);
+        let requests_per_minute = alerting.or("requests_per_minute", REQUESTS_PER_MINUTE);
+        if requests_per_minute < LEAST_REQUESTS_PER_MINUTE {
+            let cure =
+                format!("write {LEAST_REQUESTS_PER_MINUTE} or more; a console with a full list needs some hundreds");
+            alerting.refuse("requests_per_minute", format!("{requests_per_minute} is too few"), cure);
+        }
         let tls = if alerting.has("tls") { Some(read_tls(&mut alerting)) } else { None };
         let allowed = AllowedEndpoints::read(&mut alerting);
         let postgres = if alerting.has("postgres") { Some(read_postgres(&mut alerting, &allowed)) } else { None };
@@ -115,6 +127,7 @@ impl AlertingSettings {
             region_scheme,
             retention,
             behind_tls,
+            requests_per_minute,
             oidc: match oidc {
                 Some(oidc) => Some(oidc?),
                 None => None,

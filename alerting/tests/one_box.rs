@@ -66,6 +66,9 @@ deadline = "2h"
 
 #[path = "shared/databases.rs"]
 mod databases;
+#[path = "one_box/followers.rs"]
+mod followers;
+use followers::{a_follower_who_does_not_read_holds_up_nobody_and_misses_nothing, cookie};
 #[path = "one_box/grants.rs"]
 mod grants;
 use grants::{
@@ -104,6 +107,8 @@ on_both!(
     notes_and_pictures_stand_beside_an_incident,
     reports_and_nuisance_come_from_what_people_did,
     p20_without_a_valid_training_record_nothing_is_served,
+    a_follower_who_does_not_read_holds_up_nobody_and_misses_nothing,
+    no_path_leads_out_of_the_folder_that_is_meant,
 );
 
 struct Box {
@@ -435,6 +440,12 @@ async fn nothing_is_served_before_sign_in(site: &Site) {
     }
     let ready: Value = reqwest::get(format!("{}/readyz", alerting.address)).await.unwrap().json().await.unwrap();
     assert_eq!(ready["ready"], true, "{ready}");
+    for path in ["/metrics", "/openapi.json"] {
+        let beyond = Client::new().get(format!("{}{path}", alerting.address)).header("x-forwarded-for", "127.0.0.1");
+        assert_eq!(beyond.send().await.unwrap().status(), StatusCode::UNAUTHORIZED, "{path} through a proxy");
+        let here = reqwest::get(format!("{}{path}", alerting.address)).await.unwrap();
+        assert_eq!(here.status(), StatusCode::OK, "{path} of this machine");
+    }
     let wrong = json!({ "account": "operator", "password": "wrong" });
     let unknown = json!({ "account": "nobody", "password": "wrong" });
     let mut answers = BTreeMap::new();
@@ -450,6 +461,52 @@ async fn nothing_is_served_before_sign_in(site: &Site) {
     let without_token = operator.http.delete(format!("{}/api/v1/session", alerting.address)).send().await.unwrap();
     assert_eq!(without_token.status(), StatusCode::FORBIDDEN, "no x-csrf-token");
     alerting.stop().await;
+}
+
+async fn no_path_leads_out_of_the_folder_that_is_meant(site: &Site) {
+    const SECRET: &str = "what lies beside the stills";
+    let alerting = Box::start(site).await;
+    fs::create_dir_all(site.path().join("stills/ab")).unwrap();
+    for place in ["secret.jpg", "stills/secret.jpg", "stills/ab/secret.jpg", "data/secret.jpg"] {
+        fs::write(site.path().join(place), SECRET).unwrap();
+    }
+    let cookie = cookie(&alerting, site, "operator").await;
+    let id = uuid::Uuid::nil();
+    let ways = ["..", "../..", "%2e%2e", "..%2f..", "%2e%2e%2f%2e%2e", "..%5c..", "%252e%252e", "/", "%2f", "ab/.."];
+    let roots = [
+        String::new(),
+        "/assets".to_owned(),
+        "/api/v1/incidents".to_owned(),
+        format!("/api/v1/incidents/{id}/snapshots"),
+        format!("/api/v1/incidents/{id}/attachments"),
+    ];
+    let files = ["secret.jpg", "data/alerting.sqlite", "xueliang.toml", "data/initial-passwords.txt", "etc/passwd"];
+    for root in &roots {
+        for (way, file) in ways.iter().flat_map(|way| files.map(|file| (way, file))) {
+            // A client library would tidy the path up.
+            let path = format!("{root}/{way}/{file}?purpose=incident_handling&reason=duty");
+            let told = raw_get(&alerting, &cookie, &path).await;
+            let is_page = told.contains("<!doctype html>");
+            assert!(told.starts_with("HTTP/1.1 4") || is_page, "{path}: {told}");
+            assert!(
+                !told.contains(SECRET) && !told.contains("root:") && !told.contains("[alerting]"),
+                "{path}: {told}"
+            );
+        }
+    }
+    alerting.stop().await;
+}
+
+/// The answer to a request whose path stays as it is written.
+async fn raw_get(alerting: &Box, cookie: &str, path: &str) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let host = alerting.address.trim_start_matches("http://");
+    let mut connection = tokio::net::TcpStream::connect(host).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\ncookie: {cookie}\r\nconnection: close\r\n\r\n");
+    connection.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    connection.read_to_end(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 /// Changes the store behind the program's back.

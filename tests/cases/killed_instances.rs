@@ -1,5 +1,5 @@
 //! Two alerting instances on PostgreSQL and Kafka, killed again and again, and the database with them: nothing is lost, nothing
-//! counts twice, and the incidents are those that a pure run of the rules over the same events opens.
+//! counts twice, the incidents are those that a pure run of the rules over the same events opens, and each is told of once.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::{SignedDuration, Timestamp};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use rdkafka::{
@@ -23,7 +24,9 @@ use xueliang_events::{
 };
 use xueliang_rules::{Engine, Memory, RuleSet};
 use xueliang_settings::Document;
-use xueliang_tests::{deployment::free_port, kafka::Kafka, parts, postgres::Postgres, process::Process, wait};
+use xueliang_tests::{
+    deployment::free_port, kafka::Kafka, parts, postgres::Postgres, process::Process, receiver::Receiver, wait,
+};
 
 use crate::two_instances::RULE;
 
@@ -79,17 +82,37 @@ fn expected(events: &[Event]) -> (BTreeSet<String>, u64) {
     (opened.into_values().map(|id| id.to_string()).collect(), n_firings)
 }
 
+/// What both instances speak to.
+struct Around {
+    brokers: String,
+    database: Postgres,
+    receiver: Receiver,
+}
+
+impl Around {
+    /// The settings that name it; every incident gets a message of its own, for each camera stands in its own grid.
+    fn settings(&self) -> String {
+        let (brokers, database, url) = (&self.brokers, self.database.settings(), self.receiver.url());
+        format!(
+            "[alerting.kafka]\nbrokers = {brokers:?}\n{database}[[notify]]\nname = \"duty\"\nchannel = \"webhook\"\n\
+             url = {url:?}\nsecret_file = \"secret\"\nkinds = [\"opened\"]\ngroup_wait = \"1s\"\nper_minute = 600\n"
+        )
+    }
+}
+
 struct Instance {
     process: Process,
 }
 
 impl Instance {
-    fn start(folder: &Path, name: &str, (brokers, database): (&str, &str)) -> Result<Self> {
+    fn start(folder: &Path, name: &str, around: &Around) -> Result<Self> {
         let file = folder.join(format!("{name}.toml"));
         let port = free_port()?;
         let text = format!(
-            "[alerting]\nlisten = \"127.0.0.1:{port}\"\ndata_dir = {:?}\nregion = \"340203\"\n[alerting.kafka]\nbrokers = {brokers:?}\n{database}{RULE}",
-            folder.join(name)
+            "[alerting]\nlisten = \"127.0.0.1:{port}\"\ndata_dir = {:?}\nregion = \"340203\"\npublic_url = \"https://grid.example\"\nallowed_endpoints = [{:?}]\n{}{RULE}",
+            folder.join(name),
+            around.receiver.addr().to_string(),
+            around.settings()
         );
         std::fs::write(&file, text)?;
         let log = folder.join(format!("{name}.log"));
@@ -107,26 +130,27 @@ fn drill(n_events: u64, n_kills: u32) -> Result<()> {
     let mut chance = StdRng::seed_from_u64(seed);
     let folder = tempfile::tempdir()?;
     let kafka = Kafka::start(&folder.path().join("kafka"))?;
-    let mut database = Postgres::start()?;
-    let brokers = kafka.brokers();
-    make_topics(&brokers)?;
+    std::fs::write(folder.path().join("secret"), format!("whsec_{}", STANDARD.encode([7; 24])))?;
+    let mut around = Around { brokers: kafka.brokers(), database: Postgres::start()?, receiver: Receiver::start()? };
+    make_topics(&around.brokers)?;
     let events = events(n_events, seed);
-    let sending = send(&brokers, events.clone());
-    let start =
-        |name: &str, database: &Postgres| Instance::start(folder.path(), name, (&brokers, &database.settings()));
-    let mut instances = [start("one", &database)?, start("two", &database)?];
+    let sending = send(&around.brokers, events.clone());
+    let start = |name: &str, around: &Around| Instance::start(folder.path(), name, around);
+    let mut instances = [start("one", &around)?, start("two", &around)?];
     for nth in 0..n_kills {
         std::thread::sleep(Duration::from_millis(chance.random_range(500..4000)));
         let victim = chance.random_range(0..2);
+        instances[victim].process.check_running()?;
         instances[victim].process.kill()?;
         if nth % 3 == 2 {
-            database.kill()?;
+            around.database.kill()?;
             std::thread::sleep(Duration::from_millis(chance.random_range(0..2000)));
-            database.resume()?;
+            around.database.resume()?;
         }
         std::thread::sleep(Duration::from_millis(chance.random_range(0..1500)));
-        instances[victim] = start(["one", "two"][victim], &database)?;
+        instances[victim] = start(["one", "two"][victim], &around)?;
     }
+    let Around { database, receiver, .. } = &around;
     sending.join().map_err(|_| anyhow::anyhow!("the sender panicked"))??;
     wait::until("all events to be stored", Duration::from_secs(300), || {
         for instance in &mut instances {
@@ -152,6 +176,26 @@ fn drill(n_events: u64, n_kills: u32) -> Result<()> {
         .map(|message| Ok(Event::from_json(&message.payload).ok().context("no event")?.id().to_string()))
         .collect();
     assert_eq!(ids?.len(), incidents.len(), "each incident under one id, however often it was sent");
+    told_once(database, receiver, &incidents)
+}
+
+/// Each incident stands in one message; one that was on its way when an instance was killed may come again, under the same id.
+fn told_once(database: &Postgres, receiver: &Receiver, incidents: &BTreeSet<String>) -> Result<()> {
+    wait::until("each incident to be told of", Duration::from_secs(240), || {
+        let n_told = database.count("SELECT count(*) FROM notification WHERE outcome = 'delivered'")?;
+        ensure!(n_told == incidents.len() as u64, "{n_told} messages of {} are delivered", incidents.len());
+        Ok(Some(()))
+    })?;
+    assert_eq!(database.count("SELECT count(*) FROM notification")?, incidents.len() as u64);
+    let mut told: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for message in receiver.messages() {
+        let named = message.body["data"]["incidents"].as_array().context("a message without incidents")?;
+        assert_eq!((named.len(), &message.body["data"]["n_more"]), (1, &serde_json::json!(0)));
+        let incident = named[0]["id"].as_str().context("an incident without an id")?;
+        told.entry(incident.to_owned()).or_default().insert(message.id);
+    }
+    assert_eq!(told.keys().cloned().collect::<BTreeSet<String>>(), *incidents);
+    assert!(told.values().all(|messages| messages.len() == 1), "{told:?}");
     Ok(())
 }
 

@@ -13,6 +13,7 @@ mod killed_instances;
 mod leaks;
 mod model;
 mod one_box;
+mod outage;
 mod own_clock;
 mod read_only;
 mod reference;

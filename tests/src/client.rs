@@ -42,6 +42,11 @@ impl Client {
         Ok((response.status(), response.bytes()?.to_vec()))
     }
 
+    /// The live stream of what changes, for as long as it is read.
+    pub fn follow(&self) -> Result<Response> {
+        Ok(self.http.get(self.url("/api/v1/stream")).timeout(Duration::from_secs(600)).send()?.error_for_status()?)
+    }
+
     /// The newest incidents of a category, or of all.
     pub fn incidents(&self, category: Option<&str>) -> Result<Vec<Value>> {
         let filter = category.map(|category| format!("&category={category}")).unwrap_or_default();

@@ -9,6 +9,7 @@ pub mod faults;
 
 pub mod parts;
 pub mod process;
+pub mod receiver;
 pub mod wait;
 
 pub mod client;

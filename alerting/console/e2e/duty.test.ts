@@ -143,7 +143,7 @@ test("lost_connection_is_said_and_recovers", async () => {
   await desk.live();
   await page.context().setOffline(true);
   await page.waitForSelector('.connection[data-state="offline"]');
-  await page.waitForSelector(".offline-banner");
+  await page.waitForSelector(".trouble-banner");
   await page.context().setOffline(false);
   await desk.live();
 });

@@ -64,7 +64,7 @@ pub(super) fn finish(document: &mut Value) {
 /// Every error is problem+json; whatever needs a session, a body or the store may end in the errors of those.
 fn add_errors(operation: &mut Value) {
     let problem = json!({ "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } });
-    let mut all = vec!["400", "401", "403", "404", "503"];
+    let mut all = vec!["400", "401", "403", "404", "429", "503"];
     if operation.get("requestBody").is_some() {
         all.extend(["409", "413", "415"]);
     }

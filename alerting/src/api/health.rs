@@ -1,6 +1,6 @@
-//! Health for whoever runs it, and metrics.
+//! Health for whoever runs it and for open pages, and metrics.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
@@ -10,8 +10,15 @@ use axum::{
 };
 use prometheus::TextEncoder;
 use serde::Serialize;
+use tokio::sync::watch;
+use utoipa::ToSchema;
 
-use super::Api;
+use super::{Api, person::Insider};
+
+/// How often open pages are told whether all works.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// What does not answer within this time does not answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A part beside alerting in the same process: its name, and what is wrong with it now, if anything.
 #[derive(Clone)]
@@ -37,6 +44,52 @@ struct Part {
     detail: String,
 }
 
+/// A part that does not work now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Trouble {
+    /// `store`, `source`, `audit`, or the name of a part beside alerting.
+    part: &'static str,
+    /// What is wrong.
+    detail: String,
+}
+
+/// What pages are told of the parts; empty while all work.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, ToSchema)]
+pub struct StreamHealth {
+    troubles: Vec<Trouble>,
+}
+
+/// How the parts were when they were last looked at; cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Condition(watch::Sender<StreamHealth>);
+
+impl Condition {
+    /// Follows it.
+    pub(super) fn follow(&self) -> watch::Receiver<StreamHealth> {
+        self.0.subscribe()
+    }
+}
+
+/// Looks at the parts until shutdown.
+pub(crate) async fn watch(api: Api) {
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            () = api.shutdown.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        let failing = parts(&api).await.into_iter().filter(|part| !part.ok);
+        let troubles = failing.map(|part| Trouble { part: part.name, detail: part.detail }).collect();
+        let now = StreamHealth { troubles };
+        api.condition.0.send_if_modified(|before| {
+            let is_news = *before != now;
+            *before = now;
+            is_news
+        });
+    }
+}
+
 #[derive(Serialize)]
 struct Readiness {
     ready: bool,
@@ -48,9 +101,9 @@ pub(super) async fn alive() -> &'static str {
     "alive\n"
 }
 
-/// Every part that must work for incidents to appear.
-pub(super) async fn ready(State(api): State<Api>) -> impl IntoResponse {
-    let answers = api.store.read(|tx| tx.value::<i64>("SELECT count(*) FROM migration", &[])).await.is_ok();
+async fn parts(api: &Api) -> Vec<Part> {
+    let asked = api.store.read(|tx| tx.value::<i64>("SELECT count(*) FROM migration", &[]));
+    let answers = matches!(tokio::time::timeout(PATIENCE, asked).await, Ok(Ok(_)));
     let store = if answers { "answers" } else { "does not answer" };
     let (source_ok, source) = api.health.get();
     let (register_ok, register) = api.register.get();
@@ -66,13 +119,19 @@ pub(super) async fn ready(State(api): State<Api>) -> impl IntoResponse {
         let working = || probe.working.as_ref().map_or_else(|| "works".to_owned(), |working| working());
         Part { name: probe.name, ok: trouble.is_none(), detail: trouble.unwrap_or_else(working) }
     }));
+    parts
+}
+
+/// Every part that must work for incidents to appear.
+pub(super) async fn ready(State(api): State<Api>) -> impl IntoResponse {
+    let parts = parts(&api).await;
     let ready = parts.iter().all(|part| part.ok);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Readiness { ready, parts }))
 }
 
 /// All metrics of the process.
-pub(super) async fn metrics(State(api): State<Api>) -> impl IntoResponse {
+pub(super) async fn metrics(_: Insider, State(api): State<Api>) -> impl IntoResponse {
     match TextEncoder::new().encode_to_string(&api.registry.gather()) {
         Ok(text) => (StatusCode::OK, [(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text),
         Err(error) => {

@@ -1,13 +1,13 @@
 //! Who is asking: the session behind the cookie, and the proof that a changing request comes from our own pages.
 
 use axum::{
-    extract::{FromRequestParts, MatchedPath},
+    extract::{ConnectInfo, FromRequestParts, MatchedPath},
     http::{HeaderMap, Method, header, request::Parts},
 };
 
 use jiff::Timestamp;
 
-use super::{Api, problem::Problem};
+use super::{Api, client::Peer, problem::Problem};
 use crate::{
     access::{Context, Denied, Person},
     accounts::{Presence, same_secret, tokens::Wanted},
@@ -20,6 +20,8 @@ pub(super) const UNTRAINED: &str = "P20-training";
 /// So much of a path is registered.
 const MAX_PATH: usize = 200;
 const CSRF_HEADER: &str = "x-csrf-token";
+/// What proxies add.
+const FORWARDED: [&str; 3] = ["forwarded", "x-forwarded-for", "x-real-ip"];
 
 /// Somebody signed in.
 pub(super) struct Signed {
@@ -54,6 +56,23 @@ impl FromRequestParts<Api> for Caller {
             None => Signed::here(parts, api, Presence::Active).await?.person,
         };
         Ok(Self { person })
+    }
+}
+
+/// Who may read what is no person's business and no secret: a process of this machine, somebody signed in, or a machine with
+/// its token. Behind a proxy everybody seems to be on this machine, so nobody is taken to be.
+pub(super) struct Insider;
+
+impl FromRequestParts<Api> for Insider {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let peer = parts.extensions.get::<ConnectInfo<Peer>>().map(|ConnectInfo(Peer(address))| address.ip());
+        let is_proxied = api.behind_tls || FORWARDED.iter().any(|name| parts.headers.contains_key(*name));
+        if !is_proxied && peer.is_some_and(|peer| peer.to_canonical().is_loopback()) {
+            return Ok(Self);
+        }
+        Caller::from_request_parts(parts, api).await.map(|_| Self)
     }
 }
 

@@ -53,6 +53,12 @@ impl Problem {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "bad request", detail)
     }
 
+    /// Too many; there is room again after so many seconds.
+    pub fn too_many(detail: &str, retry_after_s: u64) -> Self {
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too many requests", detail.to_owned());
+        Self { retry_after_s: Some(retry_after_s), ..problem }
+    }
+
     pub fn unavailable(detail: &str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "not available", detail)
     }
@@ -101,10 +107,9 @@ impl From<AccountError> for Problem {
     fn from(error: AccountError) -> Self {
         match error {
             AccountError::Wrong => Self::new(StatusCode::UNAUTHORIZED, "not signed in", error.to_string()),
-            AccountError::Throttled(seconds) => Self {
-                retry_after_s: Some(seconds),
-                ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too many tries", error.to_string())
-            },
+            AccountError::Throttled(seconds) | AccountError::TooOften(seconds) => {
+                Self::too_many(&error.to_string(), seconds)
+            }
             other => {
                 tracing::error!(error = error_chain(&other), "sign-in failed");
                 Self::unavailable("accounts can't be read; try again")
@@ -120,10 +125,7 @@ impl From<TokenError> for Problem {
             TokenError::Unknown => Self::new(StatusCode::UNAUTHORIZED, "not signed in", detail),
             TokenError::OtherPurpose => Self::forbidden(&detail),
             TokenError::Denied(denied) => denied.into(),
-            TokenError::TooOften(seconds) => Self {
-                retry_after_s: Some(seconds),
-                ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too many requests", detail)
-            },
+            TokenError::TooOften(seconds) => Self::too_many(&detail, seconds),
             TokenError::Store(error) => error.into(),
         }
     }

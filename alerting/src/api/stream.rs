@@ -3,7 +3,7 @@
 //! An incident's event carries the number of its change; a client that comes back with it as `Last-Event-ID` gets what it
 //! missed. A client that is too slow is cut off, and so is one whose session or token has ended.
 
-use std::{convert::Infallible, time::Duration};
+use std::{collections::HashMap, convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -12,6 +12,7 @@ use axum::{
     response::sse::{Event, Sse},
     routing::get,
 };
+use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::sync::{broadcast, mpsc};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
@@ -19,9 +20,11 @@ use utoipa::{OpenApi, openapi::OpenApi as Document};
 use xueliang_rules::Calendar;
 
 use super::{
-    Api, devices, incidents,
+    Api, devices,
+    health::StreamHealth,
+    incidents,
     person::{Follower, asked_now},
-    problem::Answer,
+    problem::{Answer, Problem},
     shapes::{Device, IncidentSummary, ProblemBody},
 };
 use crate::{
@@ -31,9 +34,13 @@ use crate::{
 
 const HEARTBEAT: Duration = Duration::from_secs(15);
 const QUEUE: usize = 64;
+/// How long a client may take for what is in its queue.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Streams that one account may follow at once: a person's pages, or a platform's instances.
+const MAX_STREAMS: usize = 24;
 
 #[derive(OpenApi)]
-#[openapi(paths(follow), components(schemas(IncidentSummary, Device)))]
+#[openapi(paths(follow), components(schemas(IncidentSummary, Device, StreamHealth)))]
 struct Described;
 
 pub(super) fn document() -> Document {
@@ -45,17 +52,20 @@ pub(super) fn route() -> Router<Api> {
     Router::new().route("/api/v1/stream", get(follow))
 }
 
-/// Follow what changes: `event: incident` with an IncidentSummary, `event: device` with a Device.
+/// Follow what changes: `event: incident` with an IncidentSummary, `event: device` with a Device, `event: health` with a
+/// StreamHealth at the beginning and when a part ceases to work or works again.
 #[utoipa::path(
     get, path = "/api/v1/stream", operation_id = "follow_changes", tag = "stream",
     params(("last-event-id" = Option<String>, Header, description = "The last change that was seen.")),
-    responses((status = 200, content_type = "text/event-stream", body = String), (status = 401, body = ProblemBody))
+    responses((status = 200, content_type = "text/event-stream", body = String), (status = 401, body = ProblemBody),
+        (status = 429, body = ProblemBody))
 )]
 async fn follow(
     State(api): State<Api>,
     follower: Follower,
     headers: HeaderMap,
 ) -> Answer<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
+    let place = Place::take(&api, &follower.person.account)?;
     // Listening begins before the past is read, so that nothing falls between.
     let items = api.live.listen();
     let last_seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse::<i64>().ok());
@@ -66,7 +76,7 @@ async fn follow(
     let (sender, events) = mpsc::channel(QUEUE);
     let client = Client { scopes: Scopes::of(&api.access, &follower.person), sender, follower };
     tokio::spawn(async move {
-        let _gauge = Counted::new(&api);
+        let _place = place;
         let missed = missed.into_iter().map(|(seq, incident)| Item::Incident(seq, incident.into())).collect();
         client.serve(&api, items, missed).await;
     });
@@ -96,16 +106,18 @@ struct Client {
 
 impl Client {
     async fn serve(mut self, api: &Api, mut items: broadcast::Receiver<Item>, missed: Vec<Item>) {
-        if self.sender.send(Ok(Event::default().comment("follows"))).await.is_err() {
+        if !self.send(api, Event::default().comment("follows")).await {
             return;
         }
         for item in missed {
             if let Some(event) = self.event(&item, api.procedure().calendar())
-                && self.sender.send(Ok(event)).await.is_err()
+                && !self.send(api, event).await
             {
                 return;
             }
         }
+        let mut health = api.condition.follow();
+        health.mark_changed();
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         heartbeat.reset();
         loop {
@@ -118,6 +130,7 @@ impl Client {
                     }
                     Some(Event::default().comment("heartbeat"))
                 }
+                Ok(()) = health.changed() => json("health", &*health.borrow_and_update()),
                 item = items.recv() => match item {
                     Ok(item) => self.event(&item, api.procedure().calendar()),
                     // Too slow: the client comes back with the last change that it saw.
@@ -125,10 +138,18 @@ impl Client {
                 },
             };
             if let Some(event) = event
-                && self.sender.try_send(Ok(event)).is_err()
+                && !self.send(api, event).await
             {
                 return;
             }
+        }
+    }
+
+    /// False when the client is gone or takes too long; nobody else waits for it meanwhile.
+    async fn send(&self, api: &Api, event: Event) -> bool {
+        tokio::select! {
+            () = api.shutdown.cancelled() => false,
+            sent = tokio::time::timeout(PATIENCE, self.sender.send(Ok(event))) => matches!(sent, Ok(Ok(()))),
         }
     }
 
@@ -156,19 +177,44 @@ fn json(name: &str, value: &impl Serialize) -> Option<Event> {
     Event::default().event(name).json_data(value).ok()
 }
 
-/// Counts a client for as long as it is there.
-struct Counted(prometheus::IntGauge);
+/// How many streams each account follows; cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Followers(Arc<Mutex<HashMap<String, usize>>>);
 
-impl Counted {
-    fn new(api: &Api) -> Self {
+/// A client's place for as long as it is there.
+struct Place {
+    followers: Followers,
+    account: String,
+    gauge: prometheus::IntGauge,
+}
+
+impl Place {
+    fn take(api: &Api, account: &str) -> Result<Self, Problem> {
+        let followers = api.followers.clone();
+        let mut counts = followers.0.lock();
+        let n_streams = counts.entry(account.to_owned()).or_default();
+        if *n_streams >= MAX_STREAMS {
+            api.metrics.throttled.inc();
+            let detail = format!("this account follows {MAX_STREAMS} streams already; close a page");
+            return Err(Problem::too_many(&detail, HEARTBEAT.as_secs()));
+        }
+        *n_streams += 1;
+        drop(counts);
         let gauge = api.metrics.stream_clients.clone();
         gauge.inc();
-        Self(gauge)
+        Ok(Self { followers, account: account.to_owned(), gauge })
     }
 }
 
-impl Drop for Counted {
+impl Drop for Place {
     fn drop(&mut self) {
-        self.0.dec();
+        self.gauge.dec();
+        let mut counts = self.followers.0.lock();
+        if let Some(n_streams) = counts.get_mut(&self.account) {
+            *n_streams -= 1;
+            if *n_streams == 0 {
+                counts.remove(&self.account);
+            }
+        }
     }
 }

@@ -7,6 +7,8 @@ use crate::{Box, Site, on_both, problem};
 on_both!(
     guessing_locks_a_name_for_all_instances_and_over_a_restart,
     a_session_ends_when_nobody_uses_it_and_following_is_no_use,
+    a_flood_of_one_account_holds_up_nobody_else,
+    an_account_follows_only_so_many_streams,
 );
 
 async fn guessing_locks_a_name_for_all_instances_and_over_a_restart(site: &Site) {
@@ -57,5 +59,45 @@ async fn a_session_ends_when_nobody_uses_it_and_following_is_no_use(site: &Site)
     assert_eq!(alerting.get(&operator, "/api/v1/session").await, StatusCode::OK);
     site.change("UPDATE session SET expires_at = 1").await;
     assert_eq!(alerting.get(&operator, "/api/v1/session").await, StatusCode::UNAUTHORIZED, "12 hours are over");
+    alerting.stop().await;
+}
+
+async fn a_flood_of_one_account_holds_up_nobody_else(site: &Site) {
+    let alerting = Box::with(site, "requests_per_minute = 300").await;
+    let operator = alerting.sign_in("operator", &site.first_password("operator")).await;
+    let auditor = alerting.sign_in("auditor", &site.first_password("auditor")).await;
+    let session = format!("{}/api/v1/session", alerting.address);
+    for nth in 1..=300 {
+        assert_eq!(operator.get(&session).send().await.unwrap().status(), StatusCode::OK, "{nth}");
+    }
+    let refused = operator.get(&session).send().await.unwrap();
+    let wait: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+    assert_eq!(problem(refused).await.0, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(alerting.get(&auditor, "/api/v1/session").await, StatusCode::OK);
+    let metrics = reqwest::get(format!("{}/metrics", alerting.address)).await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("xueliang_throttled_requests_total 1"), "{metrics}");
+    alerting.stop().await;
+}
+
+async fn an_account_follows_only_so_many_streams(site: &Site) {
+    let alerting = Box::start(site).await;
+    let operator = alerting.sign_in("operator", &site.first_password("operator")).await;
+    let auditor = alerting.sign_in("auditor", &site.first_password("auditor")).await;
+    let stream = format!("{}/api/v1/stream", alerting.address);
+    let mut followed = Vec::new();
+    for _ in 0..24 {
+        let answer = operator.get(&stream).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        followed.push(answer);
+    }
+    assert_eq!(problem(operator.get(&stream).send().await.unwrap()).await.0, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(auditor.get(&stream).send().await.unwrap().status(), StatusCode::OK);
+    drop(followed);
+    let tried = std::time::Instant::now();
+    while operator.get(&stream).send().await.unwrap().status() != StatusCode::OK {
+        assert!(tried.elapsed().as_secs() < 10, "places come free");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
     alerting.stop().await;
 }

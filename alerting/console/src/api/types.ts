@@ -21,6 +21,7 @@ export type StaticObject = Schemas["StaticObject"];
 export type Bilingual = Schemas["Bilingual"];
 export type Value = Schemas["Value"];
 export type Attachment = Schemas["Attachment"];
+export type Trouble = Schemas["Trouble"];
 export type NuisancePage = Schemas["NuisancePage"];
 export type NuisanceRow = Schemas["NuisanceRow"];
 

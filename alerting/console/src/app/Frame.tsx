@@ -3,9 +3,10 @@ import { LogoutOutlined, UserOutlined } from "@ant-design/icons";
 import { Dropdown } from "antd";
 import type { ReactNode } from "react";
 
-import type { Session } from "../api/types";
+import type { Session, Trouble } from "../api/types";
 import { useLanguage } from "../i18n/language";
 import { clockTime, timeAgo } from "../i18n/time";
+import type { Translator } from "../i18n/translate";
 import type { Key } from "../i18n/zh";
 import { ConnectionState } from "./ConnectionState";
 import { LanguageSwitch } from "./LanguageSwitch";
@@ -42,7 +43,7 @@ export function Frame({ session, children }: { session: Session; children: React
         <LanguageSwitch />
         <AccountMenu session={session} />
       </header>
-      <OfflineBanner />
+      <TroubleBanner />
       <main id="main" className="page" tabIndex={-1}>
         {children}
       </main>
@@ -95,14 +96,26 @@ function AccountMenu({ session }: { session: Session }) {
   );
 }
 
-function OfflineBanner() {
+/** What keeps this page from showing how things are now: the way to the server, or a part of the server. */
+function TroubleBanner() {
   const language = useLanguage();
-  const { state, since } = useLive();
+  const { state, since, troubles } = useLive();
   const now = useNow();
-  if (state !== "offline") return null;
+  const { t } = language;
+  const lines = state === "offline" ? [t("live.offline_long", { ago: timeAgo(since, now, language) })] : troubles.map((trouble) => troubleText(trouble, t));
+  if (lines.length === 0) return null;
   return (
-    <p className="offline-banner" role="alert">
-      {language.t("live.offline_long", { ago: timeAgo(since, now, language) })}
-    </p>
+    <div className="trouble-banner" role="alert">
+      {lines.map((line) => (
+        <p key={line}>{line}</p>
+      ))}
+    </div>
   );
+}
+
+function troubleText({ part, detail }: Trouble, t: Translator["t"]): string {
+  if (part === "store") return t("live.trouble_store");
+  if (part === "source") return t("live.trouble_source");
+  if (part === "audit") return t("live.trouble_audit");
+  return t("live.trouble_other", { part, detail });
 }

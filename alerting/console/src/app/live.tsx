@@ -1,9 +1,10 @@
 // The one live stream of a signed-in console. Pages subscribe to it; `epoch` rises when it comes back after a gap, which is when they reload.
+// The server also says on it which of its parts do not work.
 import { createContext, use, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 
 import { reportSessionEnded } from "../api/client";
 import { LiveStream, type StreamState } from "../api/stream";
-import type { Device, IncidentSummary } from "../api/types";
+import type { Device, IncidentSummary, Trouble } from "../api/types";
 
 export type LiveChange = { kind: "incident"; incident: IncidentSummary } | { kind: "device"; device: Device };
 
@@ -14,6 +15,8 @@ interface Live {
   /** When the present state began, as a UTC string. */
   since: string;
   epoch: number;
+  /** The server's parts that do not work now, as far as it could say. */
+  troubles: readonly Trouble[];
   subscribe: (listener: Listener) => () => void;
 }
 
@@ -28,12 +31,14 @@ const Context = createContext<Live | null>(null);
 
 export function LiveProvider({ children }: { children: ReactNode }) {
   const [connection, setConnection] = useState<Connection>(() => ({ state: "connecting", since: isoNow(), epoch: 0 }));
+  const [troubles, setTroubles] = useState<readonly Trouble[]>([]);
   const listeners = useRef(new Set<Listener>());
 
   useEffect(() => {
     const stream = new LiveStream(STREAM_URL, {
       state: (state) => setConnection((before) => after(before, state)),
       message: ({ event, data }) => {
+        if (event === "health") setTroubles(troublesOf(data));
         const change = changeOf(event, data);
         if (change !== null) for (const listener of listeners.current) listener(change);
       },
@@ -54,12 +59,13 @@ export function LiveProvider({ children }: { children: ReactNode }) {
   const live = useMemo<Live>(
     () => ({
       ...connection,
+      troubles,
       subscribe: (listener) => {
         listeners.current.add(listener);
         return () => listeners.current.delete(listener);
       },
     }),
-    [connection],
+    [connection, troubles],
   );
   return <Context value={live}>{children}</Context>;
 }
@@ -83,6 +89,15 @@ function changeOf(event: string, data: string): LiveChange | null {
     // A message that isn't JSON is a defect of the server; the next reload repairs what it said.
   }
   return null;
+}
+
+function troublesOf(data: string): Trouble[] {
+  try {
+    return (JSON.parse(data) as { troubles: Trouble[] }).troubles;
+  } catch {
+    // As above.
+    return [];
+  }
 }
 
 function isoNow(): string {

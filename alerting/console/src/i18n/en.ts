@@ -42,6 +42,10 @@ export const en: Dictionary = {
   "live.connecting": "Connecting",
   "live.live": "Live",
   "live.offline": "Offline, retrying",
+  "live.trouble_store": "The database does not answer: what you see is from before, and nothing can be saved for now. This updates by itself when it is back.",
+  "live.trouble_source": "The source of events is interrupted: new ones don't appear for now. They come when it is back; none is lost.",
+  "live.trouble_audit": "The audit register has a fault: pictures may be refused. Tell an administrator.",
+  "live.trouble_other": "{part} does not work: {detail}",
   "live.offline_long":
     "The connection to the server broke ({ago}) and is being retried. What you see is from before; it updates when the connection is back.",
 

@@ -42,6 +42,10 @@ export const zh = {
   "live.connecting": "连接中",
   "live.live": "实时",
   "live.offline": "已离线，正在重连",
+  "live.trouble_store": "数据库没有应答：现在看到的是之前的内容，操作暂时不能保存。恢复后自动更新。",
+  "live.trouble_source": "事件来源中断：新的事件暂时不会出现，恢复后自动补上，不会丢失。",
+  "live.trouble_audit": "审计登记异常：查看影像可能被拒绝，请通知管理员。",
+  "live.trouble_other": "{part} 异常：{detail}",
   "live.offline_long": "与服务器的连接中断（{ago}），正在重连。下面显示的是中断前的内容，恢复后自动更新。",
 
   "failure.offline": "连接不上服务器，请检查网络后重试。",

@@ -1,0 +1,102 @@
+//! Followers of the live stream that read slowly or not at all.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::{Client, StatusCode, header::SET_COOKIE};
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpSocket, TcpStream},
+};
+use xueliang_events::{
+    Event,
+    payload::{DeviceState, DeviceStatus},
+};
+
+use crate::{Box, Camera, Site, occupancy, read_until};
+
+const CAMERAS: usize = 200;
+/// So many suffice for any machine to have its buffers full.
+const MAX_ROUNDS: i64 = 600;
+const SOON: Duration = Duration::from_secs(30);
+
+/// A connection that has asked for the stream and reads only when told to; its machine keeps little for it.
+async fn follow_slowly(alerting: &Box, cookie: &str, last_event_id: &str) -> TcpStream {
+    let address = alerting.address.trim_start_matches("http://").parse().unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(64 * 1024).unwrap();
+    let mut stream = socket.connect(address).await.unwrap();
+    let request = format!(
+        "GET /api/v1/stream HTTP/1.1\r\nhost: {address}\r\ncookie: {cookie}\r\nconnection: close\r\nlast-event-id: {last_event_id}\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+}
+
+/// The cookie of somebody who has signed in.
+pub async fn cookie(alerting: &Box, site: &Site, account: &str) -> String {
+    let passwords = std::fs::read_to_string(site.path().join("data/initial-passwords.txt")).unwrap();
+    let password = passwords.lines().find_map(|line| line.strip_prefix(&format!("{account} "))).unwrap();
+    let body = json!({ "account": account, "password": password });
+    let answer = Client::new().post(format!("{}/api/v1/session", alerting.address)).json(&body).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    answer.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned()
+}
+
+/// All that still comes until the server ends the stream.
+async fn read_to_end(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let read = tokio::time::timeout(SOON, stream.read_to_end(&mut bytes)).await;
+    read.expect("it is cut off").unwrap();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+async fn stream_clients(alerting: &Box) -> String {
+    let metrics = reqwest::get(format!("{}/metrics", alerting.address)).await.unwrap().text().await.unwrap();
+    metrics.lines().find_map(|line| line.strip_prefix("xueliang_stream_clients ")).unwrap().to_owned()
+}
+
+pub async fn a_follower_who_does_not_read_holds_up_nobody_and_misses_nothing(site: &Site) {
+    let alerting = Box::start(site).await;
+    let slow = cookie(&alerting, site, "operator").await;
+    let mut stuck = follow_slowly(&alerting, &slow, "0").await;
+    let dispatcher = alerting.sign_in(site.path(), "dispatcher").await;
+    let url = format!("{}/api/v1/stream", alerting.address);
+    let mut prompt = dispatcher.http.get(&url).send().await.unwrap();
+    read_until(&mut prompt, "event: health").await;
+
+    assert_eq!(stream_clients(&alerting).await, "2");
+    let start = Timestamp::now();
+    let ids = (0..CAMERAS).map(|nth| &*format!("street-{nth}").leak());
+    let mut cameras: Vec<Camera> = ids.map(|id| Camera::new(id, start)).collect();
+    let (mut position, mut round) = (0, 0);
+    while stream_clients(&alerting).await != "1" {
+        assert!(round < MAX_ROUNDS, "who does not read is cut off");
+        round += 1;
+        let state = if round % 2 == 0 { DeviceState::Live } else { DeviceState::Stalled };
+        let say = |camera: &mut Camera| camera.says(round, DeviceStatus::new(state, camera.start));
+        let events: Vec<Event> = cameras.iter_mut().map(say).collect();
+        alerting.deliver(position, &events).await;
+        position += events.len() as u64;
+        let last = format!("street-{}", CAMERAS - 1);
+        read_until(&mut prompt, &last).await;
+    }
+    let mut plaza = Camera::new("plaza-1", Timestamp::now());
+    alerting.deliver(position, &[plaza.says(0, occupancy("plaza", 4))]).await;
+    let seen = read_until(&mut prompt, "event: incident").await;
+    assert!(seen.contains("\"category\":\"crowding\""), "{seen}");
+
+    let told = read_to_end(&mut stuck).await;
+    assert!(told.contains("event: device"), "{told}");
+    assert!(!told.contains("event: incident"), "it was cut off before");
+    let mut back = follow_slowly(&alerting, &slow, "0").await;
+    let mut told = String::new();
+    while !told.contains("event: incident") {
+        let mut bytes = [0; 4096];
+        let n_bytes = tokio::time::timeout(SOON, back.read(&mut bytes)).await.expect("in time").unwrap();
+        assert_ne!(n_bytes, 0, "it goes on: {told}");
+        told.push_str(&String::from_utf8_lossy(&bytes[..n_bytes]));
+    }
+    alerting.stop().await;
+}
