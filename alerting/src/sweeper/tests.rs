@@ -141,7 +141,8 @@ async fn p16_a_sealed_original_goes_with_its_still_and_p17_stays_with_it() {
     sweeper.store.write(move |tx| tx.batch(&hold)).await.unwrap();
     sweeper.run_once(now()).await.unwrap();
     assert!(file(&folder, &still) && sealed.exists(), "it is held");
-    sweeper.store.write(|tx| tx.batch("UPDATE hold SET ends_at = 2")).await.unwrap();
+    let over = format!("UPDATE hold SET ends_at = {}", ago(1).as_microsecond());
+    sweeper.store.write(move |tx| tx.batch(&over)).await.unwrap();
     sweeper.run_once(now()).await.unwrap();
     assert!(!file(&folder, &still) && !sealed.exists());
     assert_eq!(receipts(&sweeper).await, ["still closed"], "one receipt for both");
