@@ -22,7 +22,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     access::Access, accounts::Accounts, consume::Health, deadline::Deadlines, evidence::Evidence, live::Live,
-    metrics::Metrics, oidc::Oidc, procedure::Procedure, rules_file::Rulebook, store::Store,
+    metrics::Metrics, oidc::Oidc, originals::OriginalsKey, procedure::Procedure, rules_file::Rulebook, store::Store,
 };
 
 mod assets;
@@ -67,6 +67,8 @@ pub struct Api {
     pub live: Live,
     /// The stills.
     pub evidence: Evidence,
+    /// What opens sealed originals, where this centre can.
+    pub originals: Option<OriginalsKey>,
     /// The rules.
     pub rules: Rulebook,
     /// The deadlines that they name.
@@ -180,6 +182,7 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(sealed::export))
         .routes(routes!(sealed::release))
         .routes(routes!(sealed::sealed))
+        .routes(routes!(sealed::original))
 }
 
 async fn within_time(request: Request, next: Next) -> Response {

@@ -23,6 +23,7 @@ pub mod metrics;
 mod notifier;
 pub mod notify;
 pub mod oidc;
+pub mod originals;
 pub mod procedure;
 mod publish;
 pub mod region;

@@ -154,6 +154,7 @@ pub async fn start(
     let live = Live::default();
     let incidents = live.listen_opened();
     let evidence = Evidence::new(settings.snapshot_dir.clone(), settings.evidence_dir());
+    let evidence = evidence.with_originals(settings.originals.is_some());
     let rules = Rulebook::new(settings.rules);
     let intake = Intake {
         applier: Arc::new(Applier {
@@ -186,6 +187,7 @@ pub async fn start(
         accounts,
         live: live.clone(),
         evidence,
+        originals: settings.originals,
         rules: rules.clone(),
         deadlines: deadlines.clone(),
         region: settings.region.as_str().into(),

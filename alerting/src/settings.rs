@@ -15,6 +15,7 @@ use crate::{
     deadline::Deadlines,
     notify::settings::{Channel, read_channels, read_public_url},
     oidc::OidcSettings,
+    originals::OriginalsKey,
     region::RegionScheme,
     retention::Retention,
     store::{Place, postgres::PostgresSettings},
@@ -41,6 +42,8 @@ pub struct AlertingSettings {
     pub store: Place,
     /// Ingest's folder of stills, when it is on this machine.
     pub snapshot_dir: Option<PathBuf>,
+    /// What opens the originals that workers seal; `None`: this centre takes none over and opens none.
+    pub originals: Option<OriginalsKey>,
     /// The code of the region that this deployment is responsible for; also of what has no grid.
     pub region: GridCode,
     /// The lengths of region codes; city 4, county 6, township 9, community 12, grid 15 digits by default.
@@ -90,7 +93,10 @@ impl AlertingSettings {
         let mut alerting = reader.section("alerting");
         let listen = alerting.optional_text("listen");
         let data_dir = alerting.required::<PathBuf>("data_dir").map(|folder| base.join(folder));
-        let snapshot_dir = alerting.optional::<PathBuf>("snapshot_dir");
+        let snapshot_dir = alerting.optional::<PathBuf>("snapshot_dir").map(|folder| base.join(folder));
+        let folders = [data_dir.as_deref(), snapshot_dir.as_deref()];
+        let originals =
+            if alerting.has("sealed_originals") { Some(read_originals(&mut alerting, folders)) } else { None };
         let region = alerting.required_text::<GridCode>("region");
         let region_scheme = RegionScheme::read(&mut alerting);
         if let Some(Err(error)) = region.as_ref().map(|region| region_scheme.level(region.as_str())) {
@@ -122,7 +128,11 @@ impl AlertingSettings {
             listen: listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8600))),
             data_dir,
             store,
-            snapshot_dir: snapshot_dir.map(|folder| base.join(folder)),
+            snapshot_dir,
+            originals: match originals {
+                Some(originals) => Some(originals?),
+                None => None,
+            },
             region: region?,
             region_scheme,
             retention,
@@ -159,6 +169,15 @@ fn read_postgres(alerting: &mut Reader<'_>, allowed: &AllowedEndpoints) -> Optio
     }
     section.finish();
     postgres
+}
+
+/// `None` means that a mistake was reported.
+fn read_originals(alerting: &mut Reader<'_>, folders: [Option<&Path>; 2]) -> Option<OriginalsKey> {
+    let mut section = alerting.section("sealed_originals");
+    let folders: Vec<&Path> = folders.into_iter().flatten().collect();
+    let key = OriginalsKey::read(&mut section, &folders);
+    section.finish();
+    key
 }
 
 /// `None` means that a mistake was reported.

@@ -76,6 +76,12 @@ use grants::{
     mistakes_in_a_request_name_their_field, p19_audit_store_down_means_no_imagery,
     two_people_open_an_export_and_its_use_is_registered,
 };
+#[path = "one_box/originals.rs"]
+mod originals;
+use originals::{
+    p19_no_original_is_served_that_is_not_registered, p23_no_package_has_an_original_in_it,
+    sealed_originals_are_off_by_default, two_people_open_an_original_and_nothing_of_it_is_written,
+};
 #[path = "one_box/people.rs"]
 mod people;
 
@@ -103,6 +109,10 @@ on_both!(
     broken_glass_says_where_the_originals_are_and_is_reviewed,
     p19_audit_store_down_means_no_imagery,
     a_hold_is_placed_by_its_grant_and_listed,
+    sealed_originals_are_off_by_default,
+    two_people_open_an_original_and_nothing_of_it_is_written,
+    p19_no_original_is_served_that_is_not_registered,
+    p23_no_package_has_an_original_in_it,
     c04_what_the_hotline_hears_is_an_incident_without_a_device,
     notes_and_pictures_stand_beside_an_incident,
     reports_and_nuisance_come_from_what_people_did,
@@ -120,8 +130,13 @@ struct Box {
 
 impl Box {
     async fn start(site: &Site) -> Self {
+        Self::start_with(site, "").await
+    }
+
+    /// With more tables of settings.
+    async fn start_with(site: &Site, more: &str) -> Self {
         let text = format!(
-            "[alerting]\nlisten = \"127.0.0.1:0\"\ndata_dir = {:?}\nsnapshot_dir = {:?}\nregion = \"340203\"\n{}{RULES}",
+            "[alerting]\nlisten = \"127.0.0.1:0\"\ndata_dir = {:?}\nsnapshot_dir = {:?}\nregion = \"340203\"\n{}{more}{RULES}",
             site.path().join("data"),
             site.path().join("stills"),
             site.store_settings(),

@@ -1,7 +1,8 @@
 //! One decoded picture, packed as I420 or NV12, as the decoder gave it, in memory of its own.
 //!
 //! RULES P06 and P11 are types here: a decoder makes a [`DecodedFrame`], whose only way on is `mask::paint`; that makes
-//! a [`Frame`], whose planes only this crate's detector and redactor read. Neither can be cloned, printed or serialised:
+//! a [`Frame`], whose planes only this crate's detector, redactor and `seal` read; the last gives ciphertext and nothing
+//! else. Neither can be cloned, printed or serialised:
 //!
 //! ```compile_fail,E0277
 //! fn needs_clone<T: Clone>() {}

@@ -1,7 +1,8 @@
 //! Pixels in, facts out: what a camera's frames show, as zone events, without the pixels.
 //!
 //! `DecodedFrame` → [`mask::paint`] → `Frame` → [`Detector`] → [`Tracker`] → [`Scene`] → [`Observation`]s; beside it
-//! [`redact::snapshot`], the only way to an image. Detection, never identification: the classes are a closed list and a
+//! [`redact::snapshot`], the only way to an image, and [`seal::seal`], where a deployer wants what was not redacted as
+//! ciphertext. Detection, never identification: the classes are a closed list and a
 //! model with any other output is refused. No network, no clock, no async here: time is always a parameter.
 
 pub mod geometry;
@@ -29,6 +30,7 @@ mod scene;
 mod zone;
 
 pub mod redact;
+pub mod seal;
 
 mod picture_health;
 

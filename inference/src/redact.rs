@@ -1,9 +1,9 @@
-//! Frame → redacted picture, the only image that leaves this crate (RULES P12, P13). On a scaled-down copy every
+//! Frame → redacted picture, the only image that leaves this crate in the clear (RULES P12, P13). On a scaled-down copy every
 //! person, and the lower part of every vehicle, is filled with one colour: what is filled can't be brought back, what
 //! is blurred can. The copy is so small that a head nobody detected can't be recognised either. Any failure gives no
 //! picture.
 
-mod scale;
+pub(crate) mod scale;
 
 use std::error::Error;
 

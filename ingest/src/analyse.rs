@@ -429,7 +429,7 @@ impl Analysis {
         self.scene.is_settled() && self.scene.is_dwell_due(soon) && !self.pictured_within(at, PICTURE_LASTS)
     }
 
-    /// A redacted snapshot; any failure means none (RULES P12).
+    /// A redacted snapshot, its original sealed beside it where the settings say so; any failure means none (RULES P12).
     fn snapshot(
         &mut self,
         frame: &Frame,
@@ -439,7 +439,11 @@ impl Analysis {
     ) -> Option<SnapshotRef> {
         let made = redact::snapshot(frame, detections, tracks, &self.redact)
             .map_err(|error| error.to_string())
-            .and_then(|snapshot| snapshots.keep(snapshot).map_err(|error| error.to_string()));
+            .and_then(|snapshot| {
+                let kept = snapshots.keep(&snapshot).map_err(|error| error.to_string())?;
+                snapshots.seal(frame, (&snapshot, &kept), &self.redact);
+                Ok(kept)
+            });
         match made {
             Ok(reference) => {
                 self.pictured = Some((frame.captured_at(), reference.clone()));

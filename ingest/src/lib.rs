@@ -2,7 +2,8 @@
 //! alerting; MQTT or HTTP push → checks → readings → the same outbox.
 //!
 //! Two loss policies: frames are lossy (the newest wins, drops are counted per camera); events are lossless (durable outbox,
-//! at-least-once, ids that let consumers recognise a repetition). No picture leaves this crate except a redacted snapshot.
+//! at-least-once, ids that let consumers recognise a repetition). No picture leaves this crate except a redacted snapshot, and as
+//! ciphertext what it was made of, where the settings name a public key.
 //! Not here: rules, incidents, their API.
 
 pub mod settings;

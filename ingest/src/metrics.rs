@@ -57,6 +57,7 @@ pub struct Metrics {
     forwarded: IntCounter,
     publish_errors: IntCounter,
     snapshots: IntCounterVec,
+    originals: IntCounterVec,
 }
 
 impl Metrics {
@@ -162,6 +163,12 @@ impl Metrics {
                 registry,
                 "xueliang_snapshots_total",
                 "Redacted snapshots kept, and events left without one because making it failed.",
+                &["outcome"],
+            )?,
+            originals: counters(
+                registry,
+                "xueliang_sealed_originals_total",
+                "Sealed originals kept beside their snapshots, and snapshots left without one because sealing failed.",
                 &["outcome"],
             )?,
         })
@@ -285,6 +292,10 @@ impl Metrics {
 
     pub(crate) fn snapshot_kept(&self) {
         self.snapshots.with_label_values(&["kept"]).inc();
+    }
+
+    pub(crate) fn original_sealed(&self, is_kept: bool) {
+        self.originals.with_label_values(&[if is_kept { "kept" } else { "failed" }]).inc();
     }
 
     pub(crate) fn snapshot_failed(&self) {

@@ -9,6 +9,7 @@ mod defaults;
 mod intake;
 mod json;
 mod networks;
+mod originals;
 mod sensor;
 
 use std::{
@@ -33,6 +34,7 @@ pub use defaults::{CameraDefaults, ImportDefaults};
 pub use intake::{BrokerSettings, IntakeSettings, PushSettings};
 pub use json::{read_json_camera, without_place};
 pub use networks::DeclaredNetworks;
+pub use originals::SealedOriginals;
 pub use sensor::{SensorGroup, SensorSettings, SensorShape, TopicWay};
 
 /// Where the model and the runtime that executes it are.
@@ -73,6 +75,8 @@ pub struct IngestSettings {
     pub outbox_bytes: u64,
     /// The snapshot folder's bound, bytes.
     pub snapshot_bytes: u64,
+    /// To whom originals are sealed, and for how long; `None`: there are none.
+    pub sealed_originals: Option<SealedOriginals>,
     /// Kafka's bootstrap servers, `host:port`, several with commas; `None`: events go to alerting in this process.
     pub brokers: Option<String>,
     /// The registry that the city's cameras come from, if any.
@@ -142,6 +146,7 @@ impl IngestSettings {
         let connect_timeout = ingest.or("connect_timeout", Duration::from_secs(10));
         let outbox_bytes = ingest.or("outbox_bytes", 2 << 30);
         let snapshot_bytes = ingest.or("snapshot_bytes", 1 << 30);
+        let sealed_originals = SealedOriginals::read(&mut ingest);
         let allowed = AllowedEndpoints::read(&mut ingest);
         let brokers = read_brokers(&mut ingest, &allowed);
         let camera_defaults = CameraDefaults::read(&mut ingest);
@@ -162,6 +167,7 @@ impl IngestSettings {
             connect_timeout,
             outbox_bytes,
             snapshot_bytes,
+            sealed_originals,
             brokers,
             registry,
             api,

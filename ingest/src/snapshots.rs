@@ -1,21 +1,36 @@
-//! Redacted snapshots on disk, named by their digest, bounded in age and bytes.
+//! Redacted snapshots on disk, named by their digest, bounded in age and bytes; where the settings say so, the sealed original of
+//! each beside it, under the same name with the ending `age`.
 //!
 //! A file is written beside its place and renamed, so a digest never names half a picture. Alerting copies what an incident links;
-//! what nobody links goes after 72 h (RULES P16) or when the folder is full, oldest first.
+//! what nobody links goes after 72 h (RULES P16) or when the folder is full, oldest first. A sealed original never outlives its
+//! snapshot here. Pictures that were not redacted are no argument and no value of this file: a frame goes into the seal.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
 use xueliang_events::values::{Digest, SnapshotRef};
-use xueliang_inference::redact::Snapshot;
+use xueliang_inference::{
+    Frame,
+    redact::{RedactSettings, Snapshot},
+    seal::{SealError, seal},
+};
 
-use crate::metrics::Metrics;
+use crate::{metrics::Metrics, settings::SealedOriginals};
 
 /// Nothing that no incident links is kept longer (RULES P16).
-const MAX_AGE: Duration = Duration::from_secs(72 * 3600);
+pub(crate) const MAX_AGE: Duration = Duration::from_secs(72 * 3600);
+/// The ending of a snapshot.
+const REDACTED: &str = "jpg";
+/// The ending of a sealed original.
+const SEALED: &str = "age";
+/// Only the worker's own account reads a sealed original.
+const SEALED_MODE: u32 = 0o600;
+/// As the system's mask has it.
+const REDACTED_MODE: u32 = 0o666;
 
 /// Why a snapshot was not kept.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +46,9 @@ pub enum SnapshotError {
     /// Its digest or size has no wire form.
     #[error("the snapshot's digest or size has no wire form")]
     Reference,
+    /// What it was made of could not be sealed.
+    #[error("the original can't be sealed: {0}")]
+    Seal(#[from] SealError),
 }
 
 /// The folder.
@@ -38,24 +56,44 @@ pub enum SnapshotError {
 pub struct SnapshotStore {
     folder: PathBuf,
     max_bytes: u64,
+    originals: Option<SealedOriginals>,
     metrics: Metrics,
 }
 
 impl SnapshotStore {
-    /// A store in `folder`, which is made when the first snapshot comes.
+    /// A store in `folder`, which is made when the first snapshot comes. It seals nothing.
     pub fn new(folder: PathBuf, max_bytes: u64, metrics: Metrics) -> Self {
-        Self { folder, max_bytes, metrics }
+        Self { folder, max_bytes, originals: None, metrics }
+    }
+
+    /// The same, which also seals originals where the settings say so.
+    pub fn with_originals(self, originals: Option<SealedOriginals>) -> Self {
+        Self { originals, ..self }
     }
 
     /// Keeps a snapshot under `<first two hex digits>/<the others>.jpg`.
-    pub fn keep(&self, snapshot: Snapshot) -> Result<SnapshotRef, SnapshotError> {
+    pub fn keep(&self, snapshot: &Snapshot) -> Result<SnapshotRef, SnapshotError> {
         let size = |pixels: u32| u16::try_from(pixels).map_err(|_| SnapshotError::Reference);
         let sha256 = Digest::try_from(snapshot.digest.clone()).map_err(|_| SnapshotError::Reference)?;
         let reference = SnapshotRef { width: size(snapshot.width)?, height: size(snapshot.height)?, sha256 };
-        let path = self.path_of(&reference.sha256);
-        write_whole(&path, snapshot.jpeg()).map_err(|source| SnapshotError::Write { path, source })?;
+        let path = self.path_of(&reference.sha256, REDACTED);
+        write_whole(&path, snapshot.jpeg(), REDACTED_MODE).map_err(|source| SnapshotError::Write { path, source })?;
         self.metrics.snapshot_kept();
         Ok(reference)
+    }
+
+    /// Seals what a kept snapshot was made of, where the settings say so. A failure is counted and told; the event goes on
+    /// without.
+    pub fn seal(&self, frame: &Frame, (snapshot, kept): (&Snapshot, &SnapshotRef), settings: &RedactSettings) {
+        let Some(SealedOriginals { recipient, .. }) = &self.originals else { return };
+        let path = self.path_of(&kept.sha256, SEALED);
+        let sealed = seal(frame, snapshot, settings, recipient).map_err(SnapshotError::from).and_then(|sealed| {
+            write_whole(&path, sealed.bytes(), SEALED_MODE).map_err(|source| SnapshotError::Write { path, source })
+        });
+        self.metrics.original_sealed(sealed.is_ok());
+        if let Err(cause) = sealed {
+            tracing::warn!(%cause, "no sealed original");
+        }
     }
 
     /// Counts a snapshot that could not be made or kept.
@@ -71,19 +109,29 @@ impl SnapshotStore {
         let mut n_removed = 0;
         for file in files {
             let age = now.duration_since(file.modified_at).unwrap_or_default();
-            if age <= MAX_AGE && n_bytes <= self.max_bytes {
-                break;
+            if age <= self.max_age(&file.path) && n_bytes <= self.max_bytes {
+                continue;
             }
-            fs::remove_file(&file.path)?;
-            n_bytes -= file.n_bytes;
-            n_removed += 1;
+            // Its sealed original first: a crash in between leaves none without its snapshot.
+            let beside = Some(file.path.with_extension(SEALED)).filter(|beside| *beside != file.path);
+            for path in beside.iter().chain([&file.path]) {
+                if let Some(n_freed) = remove(path)? {
+                    n_bytes = n_bytes.saturating_sub(n_freed);
+                    n_removed += 1;
+                }
+            }
         }
         Ok(n_removed)
     }
 
-    fn path_of(&self, digest: &Digest) -> PathBuf {
+    fn max_age(&self, path: &Path) -> Duration {
+        let is_sealed = path.extension().is_some_and(|ending| ending == SEALED);
+        self.originals.as_ref().filter(|_| is_sealed).map_or(MAX_AGE, |originals| originals.keep.min(MAX_AGE))
+    }
+
+    fn path_of(&self, digest: &Digest, ending: &str) -> PathBuf {
         let (folder, file) = digest.as_str().split_at(2);
-        self.folder.join(folder).join(format!("{file}.jpg"))
+        self.folder.join(folder).join(format!("{file}.{ending}"))
     }
 }
 
@@ -112,53 +160,27 @@ fn list(folder: &Path) -> io::Result<Vec<StoredFile>> {
     Ok(files)
 }
 
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// How many bytes went; `None` when there was nothing.
+fn remove(path: &Path) -> io::Result<Option<u64>> {
+    let gone = |error: io::Error| if error.kind() == io::ErrorKind::NotFound { Ok(None) } else { Err(error) };
+    match fs::metadata(path) {
+        Ok(metadata) => fs::remove_file(path).map(|()| Some(metadata.len())).or_else(gone),
+        Err(error) => gone(error),
+    }
+}
+
+fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
     let beside = path.with_extension(format!("{}.part", uuid::Uuid::new_v4().simple()));
-    fs::write(&beside, bytes)?;
+    let mut options = fs::File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
+    options.open(&beside)?.write_all(bytes)?;
     fs::rename(&beside, path)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn store(folder: &Path, max_bytes: u64) -> SnapshotStore {
-        SnapshotStore::new(folder.to_owned(), max_bytes, Metrics::new(&prometheus::Registry::new()).unwrap())
-    }
-
-    fn put(folder: &Path, name: &str, age: Duration, n_bytes: usize) {
-        let path = folder.join("aa").join(name);
-        write_whole(&path, &vec![0; n_bytes]).unwrap();
-        let file = fs::File::options().write(true).open(path).unwrap();
-        file.set_modified(SystemTime::now() - age).unwrap();
-    }
-
-    #[test]
-    fn p16_old_snapshots_go_and_the_sweep_is_idempotent() {
-        let folder = tempfile::tempdir().unwrap();
-        put(folder.path(), "old.jpg", MAX_AGE + Duration::from_secs(60), 10);
-        put(folder.path(), "young.jpg", Duration::from_secs(60), 10);
-        let store = store(folder.path(), 1000);
-        assert_eq!(store.sweep(SystemTime::now()).unwrap(), 1);
-        assert_eq!(store.sweep(SystemTime::now()).unwrap(), 0);
-        assert!(folder.path().join("aa/young.jpg").exists());
-    }
-
-    #[test]
-    fn full_folder_loses_its_oldest() {
-        let folder = tempfile::tempdir().unwrap();
-        for (name, minutes) in [("a.jpg", 3), ("b.jpg", 2), ("c.jpg", 1)] {
-            put(folder.path(), name, Duration::from_secs(60 * minutes), 100);
-        }
-        assert_eq!(store(folder.path(), 150).sweep(SystemTime::now()).unwrap(), 2);
-        assert!(folder.path().join("aa/c.jpg").exists());
-    }
-
-    #[test]
-    fn missing_folder_holds_nothing() {
-        assert_eq!(store(Path::new("/nonexistent/snapshots"), 1).sweep(SystemTime::now()).unwrap(), 0);
-    }
-}
+mod tests;

@@ -38,7 +38,7 @@ use crate::{
     scheduler::Scheduler,
     sensor::{Sensors, SensorsError},
     session::Deadlines,
-    settings::{CameraFiles, IngestSettings, ModelSettings},
+    settings::{CameraFiles, IngestSettings, ModelSettings, SealedOriginals},
     snapshots::SnapshotStore,
     status::StatusBoard,
 };
@@ -143,6 +143,10 @@ impl Worker {
         let forwarding = tokio::spawn(forwarder.run(stop_forwarding.clone(), SHUTDOWN_GRACE));
         let folder = settings.data_dir.join("snapshots");
         let snapshots = SnapshotStore::new(folder, settings.snapshot_bytes, metrics.clone());
+        if let Some(SealedOriginals { recipient, assessment, keep }) = &settings.sealed_originals {
+            tracing::info!(?recipient, assessment, ?keep, "originals are sealed");
+        }
+        let snapshots = snapshots.with_originals(settings.sealed_originals);
         let deadlines = Deadlines { connect: settings.connect_timeout, stall: settings.stall_after };
         let board = StatusBoard::default();
         let parts = Parts {

@@ -20,6 +20,7 @@ mod reference;
 mod registry_changes;
 mod reload;
 mod samples;
+mod sealed_originals;
 mod sensors;
 mod session_quirks;
 mod session_scale;

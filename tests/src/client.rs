@@ -36,6 +36,12 @@ impl Client {
         answer(self.http.get(self.url(path)))
     }
 
+    /// Sends something to the API under an idempotency key; its JSON answer.
+    pub fn post(&self, path: &str, key: &str, body: &Value) -> Result<Value> {
+        let request = self.http.post(self.url(path)).json(body).header("idempotency-key", key);
+        answer(request.header("x-csrf-token", self.csrf.as_deref().unwrap_or_default()))
+    }
+
     /// Status and body of any path, whatever the status.
     pub fn fetch(&self, path: &str) -> Result<(StatusCode, Vec<u8>)> {
         let response = self.http.get(self.url(path)).send()?;

@@ -31,6 +31,8 @@ mod notify;
 mod ops;
 #[cfg(feature = "alerting")]
 mod replay;
+#[cfg(feature = "alerting")]
+mod sealed_key;
 #[cfg(feature = "ingest")]
 mod sensor;
 mod shutdown;
@@ -75,6 +77,9 @@ enum Command {
     #[cfg(feature = "alerting")]
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Make a pair of keys for sealed originals: workers seal to the public one, the centre opens with the private one.
+    #[cfg(feature = "alerting")]
+    SealedKey(sealed_key::SealedKey),
     /// Copy alerting's store and kept stills into a new folder, while it runs; the same form for SQLite and PostgreSQL.
     #[cfg(feature = "alerting")]
     Backup(backup::Backup),
@@ -164,6 +169,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Token(command) => token::run(command).await,
             #[cfg(feature = "alerting")]
             Command::Audit(command) => tokio::task::block_in_place(|| audit::run(&command)),
+            #[cfg(feature = "alerting")]
+            Command::SealedKey(pair) => pair.run(),
             #[cfg(feature = "alerting")]
             Command::Backup(backup) => backup.run().await,
             #[cfg(feature = "alerting")]

@@ -119,6 +119,47 @@ async fn p16_a_crash_between_rows_and_files_is_made_good() {
     assert_eq!(registered(&sweeper).await, 1);
 }
 
+/// Puts the sealed original of a still beside it.
+fn put_sealed(folder: &Path, still: &Digest, days: i64) -> std::path::PathBuf {
+    let file = folder.join("evidence").join(relative(still)).with_extension("age");
+    put_as(&file, b"age-encryption.org/v1\nciphertext", days);
+    file
+}
+
+#[tokio::test]
+async fn p16_a_sealed_original_goes_with_its_still_and_p17_stays_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let sweeper = sweeper(folder.path());
+    let still = put(folder.path(), b"shown", 31);
+    let sealed = put_sealed(folder.path(), &still, 31);
+    shows(&sweeper, &still, ago(31)).await;
+    let hold = format!(
+        "INSERT INTO hold (id, incident, case_name, placed_by, placed_at, ends_at)
+         VALUES ('g', '{INCIDENT}', 'case 5', 'chief', 1, {})",
+        now().checked_add(SignedDuration::from_hours(1)).unwrap().as_microsecond()
+    );
+    sweeper.store.write(move |tx| tx.batch(&hold)).await.unwrap();
+    sweeper.run_once(now()).await.unwrap();
+    assert!(file(&folder, &still) && sealed.exists(), "it is held");
+    let over = format!("UPDATE hold SET ends_at = {}", ago(1).as_microsecond());
+    sweeper.store.write(move |tx| tx.batch(&over)).await.unwrap();
+    sweeper.run_once(now()).await.unwrap();
+    assert!(!file(&folder, &still) && !sealed.exists());
+    assert_eq!(receipts(&sweeper).await, ["still closed"], "one receipt for both");
+}
+
+#[tokio::test]
+async fn p16_what_no_incident_shows_goes_with_its_sealed_original_and_so_does_one_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let sweeper = sweeper(folder.path());
+    let (old, gone) = (put(folder.path(), b"4", 4), put(folder.path(), b"gone", 4));
+    let sealed = [&old, &gone].map(|still| put_sealed(folder.path(), still, 4));
+    fs::remove_file(folder.path().join("evidence").join(relative(&gone))).unwrap();
+    sweeper.run_once(now()).await.unwrap();
+    assert!(!file(&folder, &old) && sealed.iter().all(|sealed| !sealed.exists()));
+    assert_eq!(receipts(&sweeper).await, ["still unlinked", "still unlinked"]);
+}
+
 #[tokio::test]
 async fn p16_a_still_that_no_incident_shows_goes_after_72_hours() {
     let folder = tempfile::tempdir().unwrap();

@@ -52,6 +52,7 @@ pub const ROUTES: &[(&str, Asks)] = &[
     ("review_break_glass", Asks::Actions(&[Action::ReviewBreakGlass])),
     ("sign_in", Asks::Public),
     ("sign_out", Asks::SignedIn),
+    ("view_original", Asks::Actions(&[Action::ViewOriginal])),
 ];
 
 impl Asks {

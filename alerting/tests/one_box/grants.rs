@@ -5,6 +5,11 @@ use super::*;
 /// A box with one incident that shows a still, and a second supervisor.
 async fn with_an_incident(site: &Site) -> (Box, String, SnapshotRef) {
     let alerting = Box::start(site).await;
+    let (id, still) = an_incident(site, &alerting).await;
+    (alerting, id, still)
+}
+
+pub async fn an_incident(site: &Site, alerting: &Box) -> (String, SnapshotRef) {
     let still = put_still(site.path(), b"jpeg");
     let mut camera = Camera::new("gate-1", an_hour_ago());
     alerting.deliver(0, &intrusion(&mut camera, Some(still.clone()))).await;
@@ -21,10 +26,10 @@ async fn with_an_incident(site: &Site) -> (Box, String, SnapshotRef) {
     let passwords = fs::read_to_string(&file).unwrap();
     let first = passwords.lines().find_map(|line| line.strip_prefix("supervisor ")).unwrap();
     fs::write(&file, format!("{passwords}second-chief {first}\n")).unwrap();
-    (alerting, id, still)
+    (id, still)
 }
 
-async fn in_store(site: &Site, sql: &'static str) {
+pub async fn in_store(site: &Site, sql: &'static str) {
     let place = site.place.clone();
     let done = tokio::task::spawn_blocking(move || {
         Connection::open(&place).unwrap().run(Kind::Write, |tx| tx.batch(sql)).unwrap();
@@ -33,20 +38,20 @@ async fn in_store(site: &Site, sql: &'static str) {
 }
 
 impl Desk {
-    async fn ask(&self, path: &str, key: &str, body: &Value) -> (StatusCode, Value) {
+    pub async fn ask(&self, path: &str, key: &str, body: &Value) -> (StatusCode, Value) {
         let request = self.http.post(format!("{}/api/v1{path}", self.address));
         let request = request.header("x-csrf-token", &self.csrf).header("idempotency-key", key).json(body);
         let answer = request.send().await.unwrap();
         (answer.status(), answer.json().await.unwrap())
     }
 
-    async fn fetch(&self, path: &str) -> (StatusCode, Vec<u8>) {
+    pub async fn fetch(&self, path: &str) -> (StatusCode, Vec<u8>) {
         let answer = self.http.get(format!("{}/api/v1{path}", self.address)).send().await.unwrap();
         (answer.status(), answer.bytes().await.unwrap().to_vec())
     }
 }
 
-fn asked(incident: &str, action: &str) -> Value {
+pub fn asked(incident: &str, action: &str) -> Value {
     json!({
         "incident": incident, "action": action, "purpose": "incident_handling", "reason": "the owner asks",
         "from": an_hour_ago().checked_sub(SignedDuration::from_mins(5)).unwrap().to_string(),

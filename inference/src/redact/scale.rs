@@ -6,12 +6,13 @@ use std::error::Error;
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer, images};
 use jpeg_encoder::{ImageBuffer, JpegColorType};
 use pulp::{Arch, Simd, WithSimd};
+use zeroize::Zeroize;
 
 use crate::colour::{self, Channel};
 use crate::frame::{ChromaPlanes, Frame};
 
 /// A copy of a frame.
-pub(super) struct Scaled {
+pub(crate) struct Scaled {
     size: (u16, u16),
     luma: Vec<u8>,
     /// Cb and Cr, of half the width and height.
@@ -20,7 +21,7 @@ pub(super) struct Scaled {
 
 impl Scaled {
     /// The frame at this width and height.
-    pub(super) fn of(frame: &Frame, size: (u16, u16)) -> Result<Self, Box<dyn Error + Send + Sync>> {
+    pub(crate) fn of(frame: &Frame, size: (u16, u16)) -> Result<Self, Box<dyn Error + Send + Sync>> {
         let picture = frame.picture();
         let mut resizer = Resizer::new();
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Box)).use_alpha(false);
@@ -72,6 +73,14 @@ impl Scaled {
 fn fill(plane: &mut [u8], width: usize, (left, right): (usize, usize), (top, bottom): (usize, usize), value: u8) {
     for row in plane.chunks_exact_mut(width).take(bottom).skip(top) {
         row.iter_mut().take(right).skip(left).for_each(|pixel| *pixel = value);
+    }
+}
+
+/// For a copy that was not redacted.
+impl Zeroize for Scaled {
+    fn zeroize(&mut self) {
+        self.luma.zeroize();
+        self.chroma.zeroize();
     }
 }
 

@@ -245,6 +245,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/incidents/{id}/originals/{sha256}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The original of one redacted still, with a grant to see originals. It was sealed by the worker and is opened for this answer only. */
+        get: operations["view_original"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/incidents/{id}/release": {
         parameters: {
             query?: never;
@@ -269,7 +286,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Where what was not redacted is, with a grant to see it: nothing of it is kept here. */
+        /** Where what was not redacted is, with a grant to see it: which sealed originals can be opened here, and whose recorders have more. */
         get: operations["open_sealed"];
         put?: never;
         post?: never;
@@ -1207,6 +1224,16 @@ export interface components {
              */
             version: number;
         };
+        /** @description A still whose sealed original can be opened here. */
+        KeptOriginal: {
+            /** @description The redacted still. */
+            sha256: string;
+            /**
+             * Format: date-time
+             * @description When it was taken.
+             */
+            taken_at: string;
+        };
         /** @description A note beside an incident. */
         NoteRequest: {
             /** @enum {string} */
@@ -1400,7 +1427,7 @@ export interface components {
              */
             version: number;
         };
-        /** @description What a grant to see what was not redacted opens. Nothing of that is kept here: the recorders have it. */
+        /** @description What a grant to see what was not redacted opens: what the workers sealed, where they do; the recorders have the rest. */
         Sealed: {
             /** @description To whom it is open. */
             account: string;
@@ -1416,8 +1443,10 @@ export interface components {
              * @description From when.
              */
             from: string;
-            /** @description Always false: no picture that was not redacted is kept here. */
+            /** @description True when some can be opened here. */
             kept_here: boolean;
+            /** @description Which, oldest first. */
+            originals: components["schemas"]["KeptOriginal"][];
             /** @description What to do with this. */
             text: components["schemas"]["Bilingual"];
             /**
@@ -3040,6 +3069,81 @@ export interface operations {
                 };
             };
             429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    view_original: {
+        parameters: {
+            query: {
+                /** @description The grant. */
+                grant: string;
+            };
+            header?: never;
+            path: {
+                /** @description The incident. */
+                id: string;
+                /** @description The redacted still. */
+                sha256: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": components["schemas"]["Still"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -231,11 +231,31 @@ pub struct GrantQuery {
     pub until: Option<Timestamp>,
 }
 
-/// What a grant to see what was not redacted opens. Nothing of that is kept here: the recorders have it.
+/// By which grant.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct OriginalQuery {
+    /// The grant.
+    pub grant: Uuid,
+}
+
+/// A still whose sealed original can be opened here.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct KeptOriginal {
+    /// The redacted still.
+    pub sha256: String,
+    /// When it was taken.
+    pub taken_at: Timestamp,
+}
+
+/// What a grant to see what was not redacted opens: what the workers sealed, where they do; the recorders have the rest.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Sealed {
-    /// Always false: no picture that was not redacted is kept here.
+    /// True when some can be opened here.
     pub kept_here: bool,
+    /// Which, oldest first.
+    pub originals: Vec<KeptOriginal>,
     /// The devices whose recorder has the pictures.
     pub devices: Vec<String>,
     /// From when.

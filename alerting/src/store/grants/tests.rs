@@ -93,7 +93,7 @@ impl Centre {
     }
 
     /// The register's rows as actor, action, decision.
-    fn register(&self) -> Vec<String> {
+    pub fn register(&self) -> Vec<String> {
         let rows = self.store.write_blocking(|tx| audit::after(tx, 0, 1000)).unwrap();
         let told = |entry: crate::audit::Entry| format!("{} {} {:?}", entry.actor, entry.action, entry.decision);
         rows.into_iter().map(|row| told(row.entry)).collect()
@@ -211,7 +211,7 @@ fn p23_no_path_for_unredacted() {
     });
 }
 
-fn breaks(centre: &Centre, by: (&str, i64)) -> Result<Uuid, Rejection> {
+pub(in crate::store) fn breaks(centre: &Centre, by: (&str, i64)) -> Result<Uuid, Rejection> {
     let key = format!("break-{}-{}", by.0, by.1);
     let given =
         break_glass::Given { incident: INCIDENT.parse().unwrap(), key, reason: "a fire".to_owned(), minutes: 15 };
