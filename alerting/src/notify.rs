@@ -45,11 +45,13 @@ pub enum Kind {
     Overdue,
     /// It went to the next level.
     Escalated,
+    /// A supervisor opened its originals alone, in an emergency; a privacy officer reviews it within a day.
+    GlassBroken,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 4] = [Kind::Reminder, Kind::Opened, Kind::Overdue, Kind::Escalated];
+    pub const ALL: [Kind; 5] = [Kind::Reminder, Kind::Opened, Kind::Overdue, Kind::Escalated, Kind::GlassBroken];
 
     /// The key in settings and on the wire.
     pub fn as_str(self) -> &'static str {
@@ -58,6 +60,7 @@ impl Kind {
             Kind::Opened => "opened",
             Kind::Overdue => "overdue",
             Kind::Escalated => "escalated",
+            Kind::GlassBroken => "glass_broken",
         }
     }
 

@@ -2,9 +2,10 @@
 //!
 //! Changes enter with [`Group::take`]; when [`Group::due_at`] has come, [`Group::flush`] says what to tell and forgets what needs no
 //! more telling. The times are those that Alertmanager's users know: a wait that gathers a burst, an interval between two messages,
-//! a repeat for what nobody has acknowledged. What ends before it was told is not told.
+//! a repeat for what nobody has acknowledged. What ends before it was told is not told. Broken glass waits for no burst, and is told
+//! of whatever became of its incident.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -63,19 +64,23 @@ impl Item {
 impl Group {
     /// Takes what happened to an incident of this group.
     pub fn take(&mut self, change: &Change<'_>, channel: &Channel) {
-        if change.standing == Standing::Over {
-            self.members.remove(&change.incident);
-        } else {
-            let kind = change.kind.filter(|kind| channel.filter.wants(*kind, change.urgency));
-            if let Some(kind) = kind {
-                self.note(change, kind);
+        let kind = change.kind.filter(|kind| channel.filter.wants(*kind, change.urgency));
+        let is_grave = kind == Some(Kind::GlassBroken);
+        if change.standing == Standing::Over && !is_grave {
+            let untold = self.members.get(&change.incident).and_then(|member| member.untold);
+            if untold != Some(Kind::GlassBroken) {
+                self.members.remove(&change.incident);
             }
-            self.stand(change);
+        } else if let Some(kind) = kind {
+            self.note(change, kind);
         }
+        self.stand(change);
         if !self.has_untold() {
             self.flush_at = None;
-        } else if self.flush_at.is_none() {
-            self.flush_at = Some(later(change.at, channel.timing.group_wait).max(self.free_at(&channel.timing)));
+        } else if self.flush_at.is_none() || is_grave {
+            let wait = if is_grave { Duration::ZERO } else { channel.timing.group_wait };
+            let at = later(change.at, wait).max(self.free_at(&channel.timing));
+            self.flush_at = Some(self.flush_at.map_or(at, |before| before.min(at)));
         }
     }
 
@@ -146,7 +151,7 @@ impl Group {
 
     fn stand(&mut self, change: &Change<'_>) {
         let Some(member) = self.members.get_mut(&change.incident) else { return };
-        member.is_handled = change.standing == Standing::Handled;
+        member.is_handled = change.standing != Standing::Waiting;
         if member.is_handled {
             member.repeat_at = None;
             if member.untold.is_none() {
@@ -186,6 +191,18 @@ mod tests {
         group.take(&change(3, Some(Kind::Opened), Standing::Waiting, second(40)), &channel);
         assert_eq!(group.due_at(&channel.timing), Some(second(330)));
         assert_eq!(kinds(&group.flush(&channel, second(330)).0), [(incident(3), Kind::Opened)]);
+    }
+
+    #[test]
+    fn broken_glass_is_told_at_once_and_whatever_became_of_the_incident() {
+        for standing in [Standing::Waiting, Standing::Handled, Standing::Over] {
+            let (channel, mut group) = (channel("kinds = [\"glass_broken\"]"), Group::default());
+            group.take(&change(1, Some(Kind::GlassBroken), standing, second(0)), &channel);
+            group.take(&change(1, None, Standing::Over, second(0)), &channel);
+            assert_eq!(group.due_at(&channel.timing), Some(second(0)), "{standing:?}");
+            assert_eq!(kinds(&group.flush(&channel, second(0)).0), [(incident(1), Kind::GlassBroken)]);
+            assert_eq!(kinds(&group.flush(&channel, minute(600)).0), [], "and once");
+        }
     }
 
     #[test]

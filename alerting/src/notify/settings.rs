@@ -168,8 +168,8 @@ fn read_filter(reader: &mut Reader<'_>) -> Filter {
     let categories = read_some_of(reader, "categories", &Category::ALL.map(|category| (category.as_str(), category)));
     let urgency = read_some_of(reader, "urgency", &[("A", Urgency::A), ("B", Urgency::B), ("C", Urgency::C)]);
     let regions = reader.texts("regions");
-    let [reminder, opened, overdue, escalated] = Kind::ALL.map(|kind| (kind.as_str(), Some(kind)));
-    let known = [opened, reminder, overdue, escalated, ("digest", None)];
+    let [reminder, opened, overdue, escalated, glass_broken] = Kind::ALL.map(|kind| (kind.as_str(), Some(kind)));
+    let known = [opened, reminder, overdue, escalated, glass_broken, ("digest", None)];
     let chosen = read_some_of(reader, "kinds", &known);
     let kinds: Vec<Kind> = chosen.iter().copied().flatten().collect();
     if kinds.is_empty() && !chosen.is_empty() {

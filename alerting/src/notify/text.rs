@@ -159,6 +159,7 @@ fn kind_name(kind: Kind) -> (&'static str, &'static str) {
         Kind::Opened => ("新事件", "New"),
         Kind::Overdue => ("已超期", "Overdue"),
         Kind::Escalated => ("已升级", "Escalated"),
+        Kind::GlassBroken => ("紧急调阅，待复核", "Glass broken, to be reviewed"),
     }
 }
 

@@ -157,6 +157,7 @@ fn take(groups: &mut BTreeMap<GroupKey, Group>, row: &Row, channel: &Channel) ->
             "remind" => Some(Kind::Reminder),
             "overdue" => Some(Kind::Overdue),
             "escalate" => Some(Kind::Escalated),
+            "break_glass" => Some(Kind::GlassBroken),
             _ => Kind::of_move(from.as_deref().and_then(State::parse), to),
         },
         standing: Standing::of(to),

@@ -125,7 +125,7 @@ fn mistakes_name_the_key_and_the_cure() {
     with("regions = [\"shushan\"]", "notify[0].regions");
     with(
         "kinds = [\"closed\"]",
-        "notify[0].kinds: \"closed\" is not known; choose from opened, reminder, overdue, escalated, digest",
+        "notify[0].kinds: \"closed\" is not known; choose from opened, reminder, overdue, escalated, glass_broken, digest",
     );
     with("kinds = [\"digest\"]", "notify[0].kinds: has nothing that a digest could stand for");
     with("repeat = \"0s\"", "notify[0].repeat: is out of range; write \"1s\" to \"7d\", or leave it out for \"4h\"");
