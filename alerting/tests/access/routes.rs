@@ -41,6 +41,7 @@ pub const ROUTES: &[(&str, Asks)] = &[
     ("list_grants", Asks::Actions(&[Action::ApproveGrant, Action::ReviewBreakGlass])),
     ("list_holds", Asks::Actions(&[Action::ReadIncident, Action::SetRetention])),
     ("list_incidents", Asks::Actions(&[Action::ReadIncident])),
+    ("list_rule_versions", Asks::Actions(&[Action::ReadRules])),
     ("list_rules", Asks::Actions(&[Action::ReadRules])),
     ("list_statics", Asks::Actions(&[Action::ReadDevices])),
     ("make_note", Asks::Actions(&[Action::Supervise, Action::Acknowledge, Action::Comment])),

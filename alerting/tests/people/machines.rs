@@ -53,6 +53,7 @@ async fn a_token_does_its_one_thing_and_nothing_else_over_all_routes(site: &Site
                 .replace("{id}", &uuid::Uuid::nil().to_string())
                 .replace("{sha256}", &"0".repeat(64))
                 .replace("{step}", "approve")
+                .replace("{rule}", "crowd")
                 .replace("{period}", "2026-W40")
                 .split('{')
                 .next()
