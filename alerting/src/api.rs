@@ -172,6 +172,7 @@ fn described() -> OpenApiRouter<Api> {
         .routes(routes!(reports::nuisance))
         .routes(routes!(devices::list))
         .routes(routes!(devices::rules))
+        .routes(routes!(devices::versions))
         .routes(routes!(devices::statics))
         .routes(routes!(audit::list))
         .routes(routes!(grants::request, grants::list))

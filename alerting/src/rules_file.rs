@@ -2,7 +2,8 @@
 //!
 //! A [`Rulebook`] is where everybody asks for the rules: once for each batch, so that a batch meets one set. `[[rule]]` and
 //! `[calendar]` are taken over within seconds; what else changes in the file waits for a restart. Invariant: a file with any
-//! mistake, or with a rule that means something else under its old version, changes nothing; what is wrong is told.
+//! mistake, or with a rule that means something else under its old version, changes nothing; what is wrong is told. Rules are in
+//! force once the store has noted what they mean, and then nothing stays of what others before them remembered.
 //! Files are looked at rather than watched, which also holds on network file systems and where a mount swaps links.
 
 use std::{
@@ -12,14 +13,23 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use xueliang_rules::{Engine, RuleSet};
 use xueliang_settings::{Document, Mistake, Mistakes};
 
-use crate::{metrics::Metrics, settings::AlertingSettings};
+use crate::{
+    error_chain,
+    metrics::Metrics,
+    settings::AlertingSettings,
+    store::{
+        Store, StoreError, Stored, memories,
+        rule_versions::{self, RuleVersion},
+    },
+};
 
-mod versions;
+pub(crate) mod versions;
 
 /// How often the file is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -96,16 +106,44 @@ impl Rulebook {
     }
 }
 
-/// Reads the file's rules again, after those that are in force.
-pub fn read_again(file: &Path, before: &RuleSet) -> Result<RuleSet, Mistakes> {
+/// Why rules can't be put in force.
+#[derive(Debug, thiserror::Error)]
+pub enum RulesError {
+    /// The store.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+    /// Their versions.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Contradicted(Vec<versions::Conflict>),
+}
+
+/// Notes what the rules mean.
+pub async fn note(store: &Store, rules: &RuleSet) -> Result<(), RulesError> {
+    let rules = rules.clone();
+    let conflicts = store.write(move |tx| rule_versions::note(tx, &rules, Timestamp::now())).await?;
+    if conflicts.is_empty() { Ok(()) } else { Err(RulesError::Contradicted(conflicts)) }
+}
+
+/// Lets every device forget what these rules don't go on with.
+pub async fn settle(store: &Store, engine: &Arc<Engine>) -> Stored<()> {
+    let mut last = Some(String::new());
+    while let Some(device) = last {
+        let engine = Arc::clone(engine);
+        last = store.write(move |tx| memories::settle(tx, &engine, &device)).await?;
+    }
+    Ok(())
+}
+
+/// Reads the file's rules again, after those that are in force and those that ever were.
+pub fn read_again(file: &Path, before: &RuleSet, kept: &[RuleVersion]) -> Result<RuleSet, Mistakes> {
     let document = Document::load(file)?;
     let rules = AlertingSettings::from_document(&document)?.rules;
-    versions::check(&document, before)?;
+    versions::check(&document, before, kept)?;
     Ok(rules)
 }
 
 /// Looks at the file until `shutdown`, and reads it when it changed and came to rest.
-pub async fn watch(rulebook: Rulebook, file: PathBuf, metrics: Metrics, shutdown: CancellationToken) {
+pub async fn watch((rulebook, file): (Rulebook, PathBuf), store: Store, metrics: Metrics, shutdown: CancellationToken) {
     let mut look = tokio::time::interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // Nothing: what changed since the settings were read is read once more.
@@ -123,11 +161,32 @@ pub async fn watch(rulebook: Rulebook, file: PathBuf, metrics: Metrics, shutdown
         if !rests || read == seen {
             continue;
         }
-        read = seen;
-        let (again, before) = (file.clone(), rulebook.engine());
-        let Ok(rules) = tokio::task::spawn_blocking(move || read_again(&again, before.rules())).await else { return };
-        tell(&rulebook, rulebook.turn(rules), &metrics);
+        match turn(&rulebook, &store, file.clone()).await {
+            Ok(turned) => {
+                tell(&rulebook, turned, &metrics);
+                // What could not be settled is settled at the next look.
+                match settle(&store, &rulebook.engine()).await {
+                    Ok(()) => read = seen,
+                    Err(error) => tracing::warn!(error = error_chain(&error), "what rules remember is not settled yet"),
+                }
+            }
+            Err(error) => {
+                tracing::warn!(error = error_chain(&error), "rules not read again, the next look tries again")
+            }
+        }
     }
+}
+
+/// Reads the file and takes it over, when the store has noted what the rules mean.
+async fn turn(rulebook: &Rulebook, store: &Store, file: PathBuf) -> Result<Turned, RulesError> {
+    let kept = store.read(rule_versions::newest).await?;
+    let before = rulebook.engine();
+    let read = tokio::task::spawn_blocking(move || read_again(&file, before.rules(), &kept)).await;
+    let read = read.map_err(|_| StoreError::Closed)?;
+    if let Ok(rules) = &read {
+        note(store, rules).await?;
+    }
+    Ok(rulebook.turn(read))
 }
 
 /// Says what came of a reading, in the log and in metrics.
@@ -169,7 +228,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("x.toml");
         fs::write(&file, format!("{SETTINGS}{rules}")).unwrap();
-        read_again(&file, before).map_err(|mistakes| {
+        read_again(&file, before, &[]).map_err(|mistakes| {
             let said =
                 mistakes.0.iter().map(|mistake| mistake.to_string().split_off(folder.path().as_os_str().len() + 1));
             said.collect()

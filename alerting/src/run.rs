@@ -32,7 +32,7 @@ use crate::{
     procedure::Procedure,
     publish, register,
     report::nuisance::{By, count},
-    rules_file::{self, Rulebook},
+    rules_file::{self, Rulebook, RulesError},
     settings::AlertingSettings,
     store::{
         Store, StoreError,
@@ -77,6 +77,9 @@ pub enum AlertingError {
     /// The identity provider.
     #[error("[alerting.oidc] can't be used")]
     Oidc(#[source] reqwest::Error),
+    /// The rules.
+    #[error("the rules can't be put in force")]
+    Rules(#[from] RulesError),
     /// The metrics.
     #[error("metrics can't be registered")]
     Metrics(#[from] prometheus::Error),
@@ -156,6 +159,8 @@ pub async fn start(
     let evidence = Evidence::new(settings.snapshot_dir.clone(), settings.evidence_dir());
     let evidence = evidence.with_originals(settings.originals.is_some());
     let rules = Rulebook::new(settings.rules);
+    rules_file::note(&store, rules.engine().rules()).await?;
+    rules_file::settle(&store, &rules.engine()).await?;
     let intake = Intake {
         applier: Arc::new(Applier {
             rules: rules.clone(),
@@ -219,7 +224,7 @@ pub async fn start(
     ));
     tasks.spawn(tick(intake, shutdown.clone()));
     tasks.spawn(count_nuisance(store.clone(), metrics.clone(), shutdown.clone()));
-    tasks.spawn(rules_file::watch(rules, settings.file, metrics, shutdown.clone()));
+    tasks.spawn(rules_file::watch((rules, settings.file), store.clone(), metrics, shutdown.clone()));
     tasks.spawn(live.run(store.clone(), shutdown.clone()));
     tasks.spawn(sweeper::run(sweeper, shutdown.clone()));
     tasks.spawn(api::watch(api.clone()));

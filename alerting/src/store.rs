@@ -25,12 +25,14 @@ pub mod deadlines;
 pub mod deletions;
 pub mod devices;
 pub mod entries;
+pub mod events;
 pub mod facts;
 pub mod failures;
 pub mod grants;
 pub mod holds;
 mod idempotency;
 pub mod incidents;
+pub mod memories;
 pub(crate) mod migrate;
 pub mod notes;
 pub mod notify;
@@ -38,6 +40,7 @@ pub mod outbox;
 pub mod owners;
 pub mod people;
 pub mod postgres;
+pub mod rule_versions;
 pub mod schema;
 pub mod sealed;
 pub mod sql;
@@ -82,6 +85,17 @@ pub enum StoreError {
         /// Ours.
         known: usize,
     },
+    /// The store was written by an older version, and is only read.
+    #[error("the store has schema {found}, this program reads {known}; start alerting of this version on it once")]
+    Older {
+        /// Its schema.
+        found: usize,
+        /// Ours.
+        known: usize,
+    },
+    /// There is none.
+    #[error("{0} holds no store of alerting")]
+    Missing(String),
     /// A migration was changed after it had been applied.
     #[error("migration {0} was changed after it had been applied to this store")]
     MigrationChanged(usize),

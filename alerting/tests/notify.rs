@@ -59,7 +59,7 @@ fn channel(folder: &Path, addr: SocketAddr, keys: &str) -> Channel {
     let port = addr.port();
     let text = format!(
         "[alerting]\npublic_url = \"https://grid.example\"\nallowed_endpoints = [\"127.0.0.1:{port}\", \"localhost:{port}\"]\n\
-         [[notify]]\nname = \"x\"\ntimeout = \"1s\"\n{}\n",
+         [[notify]]\nassessment = \"a\"\nname = \"x\"\ntimeout = \"1s\"\n{}\n",
         keys.replace("ADDR", &format!("127.0.0.1:{port}")).replace("PORT", &port.to_string())
     );
     let read = Document::from_text(folder.join("x.toml"), text).read(|root| {

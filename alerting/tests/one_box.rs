@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use xueliang_alerting::{
-    AlertingSettings, OneBox, Running,
+    AlertingError, AlertingSettings, OneBox, Running,
     audit::{Extent, FirstBad, Keys, Verified, Witness, verify},
     consume::embedded::{Delivery, channel},
     start,
@@ -90,6 +90,11 @@ use people::{
     reports_and_nuisance_come_from_what_people_did,
 };
 
+#[path = "one_box/versions.rs"]
+mod versions;
+
+use versions::a_version_means_the_same_after_a_restart_and_can_be_read;
+
 #[path = "shared/site.rs"]
 mod site;
 
@@ -98,6 +103,7 @@ use site::{Site, on_both};
 on_both!(
     intrusion_becomes_one_incident_that_people_take_further,
     changed_rules_fire_without_a_restart_and_mistakes_leave_the_old_ones,
+    a_version_means_the_same_after_a_restart_and_can_be_read,
     p27_what_people_do_is_registered_and_a_changed_row_is_found,
     stills_need_a_purpose_a_reason_and_their_incident,
     redelivery_and_restart_change_nothing,
@@ -135,8 +141,12 @@ impl Box {
 
     /// With more tables of settings.
     async fn start_with(site: &Site, more: &str) -> Self {
+        Self::try_start(site, &format!("{more}{RULES}")).await.unwrap()
+    }
+
+    async fn try_start(site: &Site, tables: &str) -> Result<Self, AlertingError> {
         let text = format!(
-            "[alerting]\nlisten = \"127.0.0.1:0\"\ndata_dir = {:?}\nsnapshot_dir = {:?}\nregion = \"340203\"\n{}{more}{RULES}",
+            "[alerting]\nlisten = \"127.0.0.1:0\"\ndata_dir = {:?}\nsnapshot_dir = {:?}\nregion = \"340203\"\n{}{tables}",
             site.path().join("data"),
             site.path().join("stills"),
             site.store_settings(),
@@ -148,8 +158,8 @@ impl Box {
         let shutdown = CancellationToken::new();
         let registry = prometheus::Registry::new();
         let (started, running) =
-            start(settings, Some(OneBox { source, probes: Vec::new() }), registry, shutdown.clone()).await.unwrap();
-        Self { address: format!("http://{}", started.listen_addr), events, shutdown, running }
+            start(settings, Some(OneBox { source, probes: Vec::new() }), registry, shutdown.clone()).await?;
+        Ok(Self { address: format!("http://{}", started.listen_addr), events, shutdown, running })
     }
 
     async fn stop(self) {

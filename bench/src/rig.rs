@@ -303,7 +303,7 @@ pub fn cameras(bench: &Bench, urls: &[String], watch: &Watch) -> Result<Vec<Came
 pub fn model(bench: &Bench) -> String {
     let (place, common) = (&bench.place, &bench.common);
     let mut text = format!(
-        "[ingest.model]\nmanifest = {}\nfolder = {}\nproviders = [{:?}]\nrequire = true\nthreads = {}\n",
+        "[ingest.model]\nmanifest = {}\nassessment = \"bench\"\nfolder = {}\nproviders = [{:?}]\nrequire = true\nthreads = {}\n",
         quoted(&place.manifest),
         quoted(&place.weights),
         common.provider,

@@ -336,7 +336,7 @@ anchors = { file = "a.f32", bytes = 16, sha256 = "695e750a5d5754bb5a8d5325643b59
     }
 
     #[test]
-    fn mistakes_are_refused_with_their_place() {
+    fn p09_other_classes_outputs_and_mistakes_are_refused_with_their_place() {
         for (from, to, expected) in [
             ("class = \"car\"", "class = \"face\"", "\"face\" is not one of person"),
             ("class = \"car\"", "class = \"number_plate\"", "index 2"),

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn outside_the_mask_nothing_changes() {
+    fn p06_outside_the_mask_nothing_changes() {
         let (_, frame) = painted(&[(0.25, 0.25), (0.75, 0.25), (0.75, 0.75), (0.25, 0.75)]).unwrap();
         let (luma, chroma) = (frame.picture().luma(), frame.picture().chroma());
         assert_eq!(luma[0], 200);
@@ -132,7 +132,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_pixel_whose_centre_is_inside_is_painted(
+        fn p06_every_pixel_whose_centre_is_inside_is_painted(
             points in proptest::collection::vec((0.0f32..=1.0, 0.0f32..=1.0), 3..7)
         ) {
             if let Some((polygon, frame)) = painted(&points) {

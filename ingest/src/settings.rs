@@ -42,6 +42,8 @@ pub use sensor::{SensorGroup, SensorSettings, SensorShape, TopicWay};
 pub struct ModelSettings {
     /// The manifest (TOML) that names the model.
     pub manifest: PathBuf,
+    /// The id of the impact assessment that permits it (RULES P30).
+    pub assessment: String,
     /// The folder with the weights.
     pub folder: PathBuf,
     /// The ONNX Runtime shared library; without it `ORT_DYLIB_PATH`, then the system's search path.
@@ -218,6 +220,7 @@ fn read_listen(ingest: &mut Reader<'_>) -> Option<SocketAddr> {
 fn read_model(ingest: &mut Reader<'_>, base: &Path) -> Option<ModelSettings> {
     let mut model = ingest.section("model");
     let manifest = model.required::<PathBuf>("manifest");
+    let assessment = read_assessment(&mut model);
     let folder = model.required::<PathBuf>("folder");
     let onnxruntime = model.optional::<PathBuf>("onnxruntime").map(|library| base.join(library));
     let defaults = SessionSettings::default();
@@ -228,7 +231,19 @@ fn read_model(ingest: &mut Reader<'_>, base: &Path) -> Option<ModelSettings> {
         intra_threads: model.or("threads", defaults.intra_threads),
     };
     model.finish();
-    Some(ModelSettings { manifest: base.join(manifest?), folder: base.join(folder?), onnxruntime, session })
+    let (manifest, folder) = (base.join(manifest?), base.join(folder?));
+    Some(ModelSettings { manifest, assessment: assessment?, folder, onnxruntime, session })
+}
+
+/// Without it no model looks at anybody.
+fn read_assessment(model: &mut Reader<'_>) -> Option<String> {
+    let assessment: Option<String> = model.optional("assessment");
+    let assessment = assessment.filter(|id| !id.trim().is_empty());
+    if assessment.is_none() {
+        let cure = "add assessment = \"…\": the id of the model's impact assessment; another model needs another";
+        model.refuse("assessment", "is missing, and no model is run without it", cure);
+    }
+    assessment
 }
 
 fn read_decoder(ingest: &mut Reader<'_>) -> DecoderSettings {
@@ -355,7 +370,7 @@ fn refuse_repeated_ids(cameras: &[CameraSettings], mistakes: &mut Vec<Mistake>) 
 mod tests {
     use super::*;
 
-    const HEAD: &str = "[ingest]\ndata_dir = \"state\"\n[ingest.model]\nmanifest = \"m.toml\"\nfolder = \"weights\"\n";
+    const HEAD: &str = "[ingest]\ndata_dir = \"state\"\n[ingest.model]\nmanifest = \"m.toml\"\nassessment = \"PIA-1\"\nfolder = \"weights\"\n";
 
     fn read(text: &str) -> Result<IngestSettings, Vec<String>> {
         let document = Document::from_text("/etc/xueliang/city.toml", format!("{HEAD}{text}"));
@@ -383,24 +398,37 @@ mod tests {
     }
 
     #[test]
+    fn p30_a_model_without_its_assessment_is_refused() {
+        assert_eq!(read("").unwrap().model.assessment, "PIA-1");
+        for absent in ["", "assessment = \"\"\n", "assessment = \" \"\n"] {
+            let text = HEAD.replace("assessment = \"PIA-1\"\n", absent);
+            let found = Document::from_text("city.toml", text).read(IngestSettings::read).unwrap_err().to_string();
+            assert!(
+                found.contains("ingest.model.assessment: is missing, and no model is run without it; add"),
+                "{found}"
+            );
+        }
+    }
+
+    #[test]
     fn camera_mistakes_name_line_and_cure() {
         refused(
             &format!("{CAMERA}{CAMERA}"),
-            "city.toml:10: camera.id: camera gate stands already at /etc/xueliang/city.toml:6",
+            "city.toml:11: camera.id: camera gate stands already at /etc/xueliang/city.toml:7",
         );
         refused(
             "[[camera]]\nid = \"gate\"\nurl = \"rtsp://me:secret@10.0.0.1/1\"\n",
-            "city.toml:8: camera[0].url: carries credentials",
+            "city.toml:9: camera[0].url: carries credentials",
         );
         refused("[[camera]]\nid = \"gate\"\nurl = \"http://10.0.0.1/1\"\n", "rtsp://");
-        refused(&format!("{CAMERA}speed = 3\n"), "city.toml:10: camera[0].speed: unknown key");
+        refused(&format!("{CAMERA}speed = 3\n"), "city.toml:11: camera[0].speed: unknown key");
         refused(
             &format!("{CAMERA}[[camera.zone]]\nid = \"z\"\npoints = [[0, 0], [1, 1]]\n"),
             "camera[0].zone[0].points:",
         );
         refused(
             &format!("{CAMERA}[[camera.zone]]\nid = \"z\"\npoints = [[0, 0], [1, 1], [1, 0], [0, 1]]\n"),
-            "city.toml:12:",
+            "city.toml:13:",
         );
         refused(&format!("{CAMERA}gate = \"sometimes\"\n"), "write one of adaptive, always, keyframes");
         refused(&format!("{CAMERA}classes = [\"face\"]\n"), "unknown key");
@@ -468,7 +496,7 @@ mod tests {
         std::fs::write(folder.path().join("cameras/a.toml"), CAMERA).unwrap();
         std::fs::write(folder.path().join("cameras/b.toml"), CAMERA.replace("gate", "yard")).unwrap();
         let text = format!(
-            "{}cameras = \"cameras\"\n[ingest.model]\nmanifest = \"m\"\nfolder = \"w\"\n",
+            "{}cameras = \"cameras\"\n[ingest.model]\nmanifest = \"m\"\nassessment = \"PIA-1\"\nfolder = \"w\"\n",
             "[ingest]\ndata_dir = \"s\"\n"
         );
         let document = Document::from_text(folder.path().join("city.toml"), text);

@@ -279,9 +279,10 @@ fn check_decoders(decoder: DecoderSettings) -> Result<(), WorkerError> {
 }
 
 fn load_detectors(settings: &IngestSettings) -> Result<(Vec<Detector>, Provider), WorkerError> {
-    let ModelSettings { manifest, folder, onnxruntime, session } = &settings.model;
+    let ModelSettings { manifest, assessment, folder, onnxruntime, session } = &settings.model;
     let runtime: Runtime = init_runtime(onnxruntime.as_deref())?;
     let manifest = Manifest::read(manifest)?;
+    tracing::info!(model = manifest.name, assessment, "this model is to look");
     let folder: &Path = folder;
     let mut detectors = Vec::with_capacity(settings.n_detectors);
     let mut provider = Provider::Cpu;

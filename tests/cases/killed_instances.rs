@@ -95,7 +95,7 @@ impl Around {
         let (brokers, database, url) = (&self.brokers, self.database.settings(), self.receiver.url());
         format!(
             "[alerting.kafka]\nbrokers = {brokers:?}\n{database}[[notify]]\nname = \"duty\"\nchannel = \"webhook\"\n\
-             url = {url:?}\nsecret_file = \"secret\"\nkinds = [\"opened\"]\ngroup_wait = \"1s\"\nper_minute = 600\n"
+             url = {url:?}\nsecret_file = \"secret\"\nassessment = \"a\"\nkinds = [\"opened\"]\ngroup_wait = \"1s\"\nper_minute = 600\n"
         )
     }
 }

@@ -29,7 +29,7 @@ pub fn check_log(path: &Path) {
 }
 
 #[test]
-fn the_scanner_finds_what_it_looks_for() {
+fn p11_the_scanner_finds_what_it_looks_for() {
     for (name, mark) in MARKS {
         let bytes = [b"log line ".as_slice(), mark, b" end"].concat();
         let scanned = std::panic::catch_unwind(|| check_bytes("a sample", &bytes));

@@ -39,6 +39,7 @@ fn all_mistakes_of_both_halves_come_at_once_with_line_and_cure() {
         speed = 3\n\
         [ingest.model]\n\
         manifest = \"m.toml\"\n\
+        assessment = \"PIA-test\"\n\
         folder = \"weights\"\n\
         [alerting]\n\
         data_dir = \"state\"\n\
@@ -54,9 +55,9 @@ fn all_mistakes_of_both_halves_come_at_once_with_line_and_cure() {
     assert!(!valid);
     for expected in [
         "city.toml:3: ingest.speed: unknown key",
-        "city.toml:9: alerting.region:",
-        "city.toml:12: camera[0].url: carries credentials",
-        "city.toml:15: camera[0].zone[0].points:",
+        "city.toml:10: alerting.region:",
+        "city.toml:13: camera[0].url: carries credentials",
+        "city.toml:16: camera[0].zone[0].points:",
     ] {
         assert!(said.contains(expected), "{expected:?} is not in:\n{said}");
     }

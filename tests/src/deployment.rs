@@ -19,6 +19,7 @@ const START: Duration = Duration::from_secs(30);
 /// What `@MODEL@` stands for in a template.
 const MODEL: &str = r#"[ingest.model]
 manifest = "@MANIFEST@"
+assessment = "PIA-test"
 folder = "@WEIGHTS@"
 onnxruntime = "@ONNXRUNTIME@""#;
 

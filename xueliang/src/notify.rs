@@ -31,7 +31,7 @@ pub async fn run(arguments: NotifyTest) -> anyhow::Result<()> {
     let courier = Courier::new(channel.clone()).context("the channel can't be prepared")?;
     let now = Timestamp::now();
     match courier.deliver(&Message::test(now), now).await {
-        Delivery::Delivered => println!("{name}: delivered"),
+        Delivery::Delivered => println!("{name}: delivered, as {} permits", channel.assessment),
         Delivery::Retry { reason, .. } => bail!("{name}: {reason}; a real message would be tried again"),
         Delivery::Dead { reason } => bail!("{name}: {reason}; a real message would be given up"),
     }

@@ -1,6 +1,6 @@
 //! `xueliang replay`: recorded events through the rules, to see before enabling them what they would find.
 //!
-//! In: events, from files or any other iterator; one set of rules, or two side by side. Out: a table or JSON on standard
+//! In: events, from files or from alerting's store; one set of rules, or two side by side. Out: a table or JSON on standard
 //! output, refused lines and throughput on standard error. Nothing is stored, published or notified.
 
 use std::{
@@ -21,9 +21,11 @@ use xueliang_rules::{
 
 mod json;
 mod recording;
+mod stored;
 mod table;
 
-use recording::Recording;
+use recording::{Recording, Refusals};
+use stored::Stored;
 
 /// How often progress is told.
 const TELL_EVERY: Duration = Duration::from_millis(250);
@@ -36,12 +38,25 @@ Record what the cameras of a city say, and try the rules on it:
   xueliang replay --config rules.toml --all events.jsonl
   zcat events.jsonl.gz | xueliang replay --config rules.toml --compare stricter.toml --list -
 
+Or on what alerting has kept, while it runs:
+  xueliang replay --config xueliang.toml --store --compare stricter.toml
+  xueliang replay --config rules.toml --store=/var/lib/xueliang/alerting/alerting.sqlite --from 2026-11-23
+
+A store has all events of as long as [alerting] retention says, 7 days when it is left out, and 90 at most; of the time before
+only those of incidents, until these are emptied (keep_closed). The replay says since when all are there, and begins then unless
+--from says otherwise. What a worker had more than a day after it happened is left out with a --from or --to.
+
 Events are taken in the order in which workers had them (receivedat); lines may be out of that order by 65536 events, and
 files may overlap. What began before the recording is not known, and nothing is assumed of the time after it.")]
 pub struct ReplayArgs {
     /// Files with one event (CloudEvents JSON) a line, as on Kafka; - is standard input.
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "store", value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Take the events that alerting's store keeps instead: of the settings file (SQLite or PostgreSQL), or of this SQLite file. It
+    /// is only read.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "",
+          conflicts_with = "files")]
+    store: Option<PathBuf>,
     /// The rules: a settings file, or one with nothing but `[[rule]]` and `[calendar]`.
     #[arg(short, long, value_name = "FILE", env = "XUELIANG_CONFIG", default_value = "xueliang.toml")]
     config: PathBuf,
@@ -87,6 +102,49 @@ struct Shown<'s> {
     list: bool,
 }
 
+/// Where the events come from.
+enum Source {
+    Files(Recording),
+    Store(Box<Stored>),
+}
+
+impl Source {
+    fn open(args: &ReplayArgs) -> anyhow::Result<Self> {
+        match &args.store {
+            None => Recording::open(&args.files).map(Self::Files),
+            Some(file) => {
+                let file = Some(file.clone()).filter(|file| !file.as_os_str().is_empty());
+                Ok(Self::Store(Box::new(Stored::open(file, &args.config)?)))
+            }
+        }
+    }
+
+    fn within(&mut self, span: Span, zone: &TimeZone) -> Span {
+        match self {
+            Self::Files(_) => span,
+            Self::Store(stored) => stored.within(span, zone),
+        }
+    }
+
+    fn end(self) -> anyhow::Result<Refusals> {
+        match self {
+            Self::Files(recording) => recording.end(),
+            Self::Store(stored) => stored.end(),
+        }
+    }
+}
+
+impl Iterator for Source {
+    type Item = Event;
+
+    fn next(&mut self) -> Option<Event> {
+        match self {
+            Self::Files(recording) => recording.next(),
+            Self::Store(stored) => stored.next(),
+        }
+    }
+}
+
 /// Replays and shows what came of it.
 pub fn run(args: &ReplayArgs) -> anyhow::Result<()> {
     let files: Vec<&Path> = [Some(args.config.as_path()), args.compare.as_deref()].into_iter().flatten().collect();
@@ -97,14 +155,16 @@ pub fn run(args: &ReplayArgs) -> anyhow::Result<()> {
     let rules = read.into_iter().map(|rules| if args.all { rules.with_all_enabled() } else { rules });
     let replays: Vec<Replay> = rules.map(|rules| Replay::new(Engine::new(rules), open_for)).collect();
 
-    let mut recording = Recording::open(&args.files)?;
+    let mut source = Source::open(args)?;
+    let span = source.within(span, &zone);
     let began = Instant::now();
-    let (outcomes, n_outside) = feed(replays, &mut recording, span);
-    let refusals = recording.end()?;
+    let (outcomes, n_outside) = feed(replays, &mut source, span);
+    let refusals = source.end()?;
     let n_events = outcomes.first().map_or(0, |outcome| outcome.n_events) + n_outside;
     refusals.tell();
     if n_events == 0 {
-        bail!("there is no event to replay: of {} lines all were refused; each must be one CloudEvent", refusals.n);
+        let what = if args.store.is_some() { "rows" } else { "lines" };
+        bail!("there is no event to replay: of {} {what} all were refused; each must be one CloudEvent", refusals.n);
     }
     let (seconds, per_second) = (began.elapsed().as_secs_f64(), n_events as f64 / began.elapsed().as_secs_f64());
     let shown = Shown {

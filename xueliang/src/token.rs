@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 use jiff::Timestamp;
-use xueliang_alerting::accounts::tokens::{MAX_DAYS, TokenPurpose};
+use xueliang_alerting::accounts::tokens::{MAX_DAYS, TokenPurpose, TokenTerms};
 
 use crate::{
     Settings,
@@ -19,7 +19,7 @@ A machine sends its token with each request: `Authorization: Bearer TOKEN`. 120 
 `token:NAME`. Give each system a token of its own, so that one can be revoked without the others.
 
 Examples:
-  xueliang token add city-platform --purpose read_incidents --region 340203 --days 180
+  xueliang token add city-platform --purpose read_incidents --assessment PIA-2026-7 --region 340203 --days 180
   curl -H \"Authorization: Bearer $TOKEN\" https://console.example/api/v1/incidents
   xueliang token revoke city-platform --reason 'contract ended'";
 
@@ -34,6 +34,9 @@ pub enum Command {
         /// What it is good for.
         #[arg(long, value_parser = purpose)]
         purpose: TokenPurpose,
+        /// The id of the impact assessment that permits that this system reads here.
+        #[arg(long, value_name = "ID")]
+        assessment: String,
         /// The region's code; left out, the deployment's own.
         #[arg(long, value_name = "CODE")]
         region: Option<String>,
@@ -60,12 +63,12 @@ pub enum Command {
 /// Runs one command.
 pub async fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Add { name, purpose, region, days, change } => {
+        Command::Add { name, purpose, assessment, region, days, change } => {
             let region = match region {
                 Some(region) => region,
                 None => config::alerting(&change.settings.config)?.region.to_string(),
             };
-            let token = change.open().await?.add_token(name, (purpose, region), days).await?;
+            let token = change.open().await?.add_token(name, TokenTerms { purpose, region, assessment, days }).await?;
             println!("token: {token}");
             println!("it is shown once and can't be read again");
         }
@@ -78,8 +81,9 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
                     None if token.is_live(now) => format!("to {:.0}", token.expires_at),
                     None => format!("ENDED {:.0}", token.expires_at),
                 };
+                let assessed = Some(token.assessment.as_str()).filter(|id| !id.is_empty()).unwrap_or("NOT ASSESSED");
                 let used = token.used_at.map_or("never used".to_owned(), |at| format!("used {at:.0}"));
-                println!("{}  {purpose}@{region}  {stands}  {used}", token.name);
+                println!("{}  {purpose}@{region}  {stands}  {used}  {assessed}", token.name);
             }
         }
         Command::Revoke { name, change } => change.open().await?.revoke_token(name).await?,

@@ -80,14 +80,19 @@ fn tokens_are_made_shown_once_and_revoked() {
         said
     };
     check("token --help", true, "never for pictures");
-    check("token add platform --purpose watch", false, "known: read_incidents, read_devices");
-    check("token add platform --purpose read_incidents --days 366", false, "1..=365");
-    check("token add platform --purpose read_incidents --region 34", false, "digits");
-    let said = check("token add platform --purpose read_incidents", true, "token: xueliang_");
+    check("token add platform --assessment PIA-7 --purpose watch", false, "known: read_incidents, read_devices");
+    check("token add platform --purpose read_incidents", false, "--assessment <ID>");
+    check("token add platform --assessment PIA-7 --purpose read_incidents --days 366", false, "1..=365");
+    check("token add platform --assessment PIA-7 --purpose read_incidents --region 34", false, "digits");
+    let said = check("token add platform --assessment PIA-7 --purpose read_incidents", true, "token: xueliang_");
     let token = said.lines().find_map(|line| line.strip_prefix("token: ")).unwrap();
     let said = check("token list", true, "platform  read_incidents@340200  to 20");
-    assert!(said.contains("never used") && !said.contains(token), "{said}");
-    check("token add platform --purpose read_incidents", false, "there is one named \"platform\" already");
+    assert!(said.contains("never used  PIA-7") && !said.contains(token), "{said}");
+    check(
+        "token add platform --assessment PIA-7 --purpose read_incidents",
+        false,
+        "there is one named \"platform\" already",
+    );
     check("token revoke platform", true, "");
     check("token list", true, "REVOKED 20");
     check("token revoke platform", false, "there is no token \"platform\" that could be revoked");

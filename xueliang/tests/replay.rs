@@ -11,6 +11,11 @@ use std::{
 };
 
 use serde_json::Value;
+use xueliang_alerting::store::{Place, Store, Tx, postgres::PostgresSettings};
+use xueliang_events::Event;
+
+#[path = "../../alerting/tests/shared/databases.rs"]
+mod databases;
 
 const EVENING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../alerting/rules/tests/recorded/evening.jsonl");
 const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../alerting/rules/tests/recorded/rules.toml");
@@ -207,4 +212,92 @@ fn mistakes_in_rules_are_told_with_line_and_cure_and_whole_settings_files_will_d
     for sample in ["one-box.toml", "city-alerting.toml", "sensors.toml"] {
         shown(&["-c", samples.join(sample).to_str().unwrap(), EVENING], "");
     }
+}
+
+/// The evening in a store, without what is no event; alerting has it open.
+fn kept_evening(place: &Place) -> Store {
+    let store = Store::open(place).unwrap();
+    let events = evening();
+    let events: Vec<(Event, String)> =
+        events.lines().filter_map(|line| Some((Event::from_json(line.as_bytes()).ok()?, line.to_owned()))).collect();
+    let insert = move |tx: &Tx<'_>| {
+        // From the last to the first: a store's order is none.
+        for (event, json) in events.iter().rev() {
+            let (id, time, had) = (event.id(), event.time.as_microsecond(), event.received_at.as_microsecond());
+            tx.batch(&format!(
+                "INSERT INTO event (id, type, device, time, received_at, json)
+                 VALUES ('{id}', 't', 'd', {time}, {had}, '{json}') ON CONFLICT DO NOTHING"
+            ))?;
+        }
+        Ok(())
+    };
+    store.write_blocking(insert).unwrap();
+    store
+}
+
+fn without_event_counts(table: &str) -> &str {
+    table.split_once("\nrule ").unwrap().1
+}
+
+#[test]
+fn what_alerting_keeps_is_replayed_while_it_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("data/alerting.sqlite");
+    let store = kept_evening(&Place::File(file.clone()));
+    let from_files = shown(&["-c", RULES, EVENING], "");
+    let ran = replay(&["-c", RULES, &format!("--store={}", file.display())], "");
+    assert!(ran.succeeded, "{}", ran.stderr);
+    assert_eq!(without_event_counts(&ran.stdout), without_event_counts(&from_files));
+    assert!(ran.stdout.starts_with("122 events of 3 devices"), "a repetition is kept once: {}", ran.stdout);
+    assert!(ran.stderr.contains("alerting.sqlite: all events since 2026-11-23 19:00:"), "{}", ran.stderr);
+
+    let span = ["--from", "2026-11-23T19:05", "--to", "2026-11-23T19:15"];
+    let in_span = |args: &[&str]| json(&[&["-c", RULES], &span[..], args].concat(), "")["replays"].clone();
+    let store_argument = format!("--store={}", file.display());
+    assert_eq!(in_span(&[&store_argument]), in_span(&[EVENING]));
+
+    // What belongs to an incident outlives the rest.
+    let linked = "UPDATE event SET linked = 1 WHERE time < (SELECT max(time) FROM event)";
+    store.write_blocking(move |tx| tx.batch(linked)).unwrap();
+    let ran = replay(&["-c", RULES, "--from", "2026-11-23", &store_argument], "");
+    assert!(ran.succeeded && ran.stderr.contains("only those of incidents are"), "{}", ran.stderr);
+    let all = json(&["-c", RULES, &store_argument], "");
+    assert_eq!(all["events"]["n_taken"], 1, "without --from it begins where all are there: {all}");
+}
+
+#[test]
+fn the_store_of_the_settings_is_replayed_whichever_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let rules = fs::read_to_string(RULES).unwrap();
+    let alerting = "[alerting]\ndata_dir = \"data\"\nregion = \"3402\"\n";
+    let file = folder.path().join("xueliang.toml");
+    let check = |place: &Place, more: &str| {
+        fs::write(&file, format!("{alerting}{more}\n{rules}")).unwrap();
+        let _store = kept_evening(place);
+        let ran = replay(&["-c", file.to_str().unwrap(), "--store"], "");
+        assert!(ran.succeeded, "{}", ran.stderr);
+        let expected = shown(&["-c", RULES, EVENING], "");
+        assert_eq!(without_event_counts(&ran.stdout), without_event_counts(&expected));
+    };
+    check(&Place::File(folder.path().join("data/alerting.sqlite")), "");
+    if let Some((host, port, database)) = databases::new() {
+        let more = format!(
+            "[alerting.postgres]\nhost = {host:?}\nport = {port}\ndatabase = {database:?}\nuser = \"postgres\"\n"
+        );
+        let user = "postgres".to_owned();
+        check(&Place::Postgres(PostgresSettings { host, port, database, user, password: None, tls: None }), &more);
+    }
+}
+
+#[test]
+fn a_store_that_is_none_is_told_and_never_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("none.sqlite");
+    let ran = replay(&["-c", RULES, &format!("--store={}", file.display())], "");
+    assert!(!ran.succeeded && ran.stderr.contains("none.sqlite holds no store of alerting"), "{}", ran.stderr);
+    assert!(!file.exists());
+    let ran = replay(&["-c", RULES, "--store", EVENING], "");
+    assert!(!ran.succeeded && ran.stderr.contains("cannot be used with"), "{}", ran.stderr);
+    let ran = replay(&["-c", RULES], "");
+    assert!(!ran.succeeded && ran.stderr.contains("<FILE>"), "{}", ran.stderr);
 }

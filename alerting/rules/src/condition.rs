@@ -47,6 +47,9 @@ pub(crate) struct Complete {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Condition {
+    /// The version of the rule that remembers it; `None` where that was not noted yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u32>,
     pub phase: Phase,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<Last>,
@@ -206,6 +209,16 @@ impl Condition {
         self.read_at = self.read_at.map(|read_at| read_at.min(now));
         self.beyond.retain(|beyond| beyond.at <= now);
         self.day = None;
+    }
+
+    /// True when an earlier version of the rule remembers it: under this one it begins anew.
+    pub fn is_before(&self, version: u32) -> bool {
+        self.version.is_some_and(|known| known < version)
+    }
+
+    /// True when a later version remembers it, which another instance has put in force already.
+    pub fn is_after(&self, version: u32) -> bool {
+        self.version.is_some_and(|known| known > version)
     }
 
     pub fn is_raised(&self) -> bool {

@@ -3,6 +3,9 @@
 //! "For T" is proved by later events of the same device, or by [`Engine::advance`] while the device is current: its newest
 //! event is at most [`CURRENT_WITHIN`] old. A longer silence proves nothing, so a condition that was still rising starts
 //! again after it. A camera that does not deliver silences its own picture rules.
+//!
+//! What is remembered belongs to one version of a rule. Under a higher one it begins anew, for it means something else; without
+//! the rule it goes. Papers and devices may change under a version, and what is remembered goes on.
 
 use std::time::Duration;
 
@@ -72,6 +75,7 @@ impl Engine {
         if memory.has_passed(event) {
             return Observed { late: true, ..Observed::default() };
         }
+        self.settle(memory, &device);
         let mut observed = Observed::default();
         let heard_before = memory.newest.map(|newest| newest.time);
         let Noted { session_changed, .. } = memory.note(event);
@@ -79,11 +83,14 @@ impl Engine {
             memory.delivers = Some(status.state.delivers());
         }
         for rule in self.rules.of(&device).filter(|rule| fits(rule, event)) {
-            if !is_about(rule, event) && !memory.conditions.contains_key(&rule.id) {
-                continue;
+            match memory.conditions.get(&rule.id) {
+                Some(known) if known.is_after(rule.version) => continue,
+                None if !is_about(rule, event) => continue,
+                _ => {}
             }
             let known = memory.conditions.remove_entry(&rule.id);
             let (id, mut condition) = known.map_or_else(Default::default, |(id, known)| (Some(id), known));
+            condition.version = None;
             let calendar = self.rules.calendar();
             let mut step = Step { rule, calendar, memory, device: &device, observed: &mut observed };
             if session_changed && rule.kind.needs_pictures() {
@@ -91,6 +98,7 @@ impl Engine {
             }
             step.take(&mut condition, event, heard_before);
             if condition != Condition::default() {
+                condition.version = Some(rule.version);
                 memory.conditions.insert(id.unwrap_or_else(|| rule.id.clone()), condition);
             }
         }
@@ -100,12 +108,13 @@ impl Engine {
     /// Lets time pass until `now` without an event.
     pub fn advance(&self, memory: &mut Memory, device: &DeviceId, now: Timestamp) -> Vec<Firing> {
         let Some(newest) = memory.newest else { return Vec::new() };
+        self.settle(memory, device);
         let until = now.checked_sub(SETTLE).unwrap_or(Timestamp::MIN);
         let mut observed = Observed::default();
         for rule in self.rules.of(device) {
             let silenced = rule.kind.needs_pictures() && memory.delivers == Some(false);
             let Some(mut condition) = memory.conditions.remove(&rule.id) else { continue };
-            if !silenced && now <= current_until(rule, &condition, newest.time) {
+            if !silenced && !condition.is_after(rule.version) && now <= current_until(rule, &condition, newest.time) {
                 let calendar = self.rules.calendar();
                 Step { rule, calendar, memory, device, observed: &mut observed }.pass(&mut condition, until);
             }
@@ -114,11 +123,23 @@ impl Engine {
         observed.firings
     }
 
+    /// Forgets what belongs to rules that don't look at the device any more, and to earlier versions of those that do; true when
+    /// there was something. What a later version remembers is left to those who have it.
+    pub fn settle(&self, memory: &mut Memory, device: &DeviceId) -> bool {
+        memory.forget(|id, condition| {
+            let rule = self.rules.of(device).find(|rule| rule.id == *id);
+            rule.is_none_or(|rule| condition.is_before(rule.version))
+        })
+    }
+
     /// When [`Engine::advance`] may find something; `None` when only an event can.
     pub fn due(&self, memory: &Memory, device: &DeviceId) -> Option<Due> {
         let newest = memory.newest?;
         let rising = self.rules.of(device).filter_map(|rule| {
             let condition = memory.conditions.get(&rule.id)?;
+            if condition.is_before(rule.version) || condition.is_after(rule.version) {
+                return None;
+            }
             let at = later(condition.completes_at(timing(rule))?, SETTLE);
             let until = current_until(rule, condition, newest.time);
             (at <= until).then_some((at, until))

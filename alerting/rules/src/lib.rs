@@ -9,6 +9,7 @@ mod condition;
 mod engine;
 mod evidence;
 mod firing;
+mod meaning;
 mod memory;
 mod order;
 mod read;

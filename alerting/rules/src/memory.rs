@@ -34,6 +34,17 @@ impl Memory {
         self.newest.map_or_else(Vec::new, |newest| self.spots.learnt(newest.time))
     }
 
+    /// Forgets all that belongs to these rules; true when there was something.
+    pub(crate) fn forget(&mut self, is_over: impl Fn(&RuleId, &Condition) -> bool) -> bool {
+        let over = self.conditions.iter().filter(|(rule, condition)| is_over(rule, condition));
+        let over: Vec<RuleId> = over.map(|(rule, _)| rule.clone()).collect();
+        for rule in &over {
+            self.conditions.remove(rule);
+            self.spots.forget_fired(rule);
+        }
+        !over.is_empty()
+    }
+
     /// Takes note of the event's envelope and of what stands where.
     pub(crate) fn note(&mut self, event: &Event) -> Noted {
         let noted = self.put_in_order(event);

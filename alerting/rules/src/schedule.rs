@@ -3,7 +3,7 @@
 //! A window that passes midnight belongs to the day on which it begins. Which days are worked is the deployer's data: holidays
 //! that fall on weekdays, and weekends that are worked in exchange (调休); so are the working hours, which deadlines go by.
 
-use std::{collections::BTreeSet, ops::Range, str::FromStr};
+use std::{collections::BTreeSet, fmt, ops::Range, str::FromStr};
 
 use jiff::{
     SignedDuration, Timestamp,
@@ -134,6 +134,12 @@ impl Schedule {
         Self(windows.collect())
     }
 
+    /// The windows as a settings file writes them; `None` when it is always in force.
+    pub(crate) fn to_toml(&self) -> Option<String> {
+        let windows: Vec<String> = self.0.iter().map(Window::to_toml).collect();
+        (!windows.is_empty()).then(|| format!("[{}]", windows.join(", ")))
+    }
+
     /// Whether the rule is in force at this moment.
     pub fn is_in_force(&self, at: Timestamp, calendar: &Calendar) -> bool {
         self.0.is_empty() || {
@@ -156,6 +162,13 @@ impl Window {
         Some(Self { days, from, to })
     }
 
+    fn to_toml(&self) -> String {
+        let Self { days, from, to } = self;
+        let days: Vec<String> = days.iter().map(|day| format!("\"{}\"", day.as_str())).collect();
+        let days = if days.is_empty() { String::new() } else { format!("days = [{}], ", days.join(", ")) };
+        format!("{{ {days}from = \"{from}\", to = \"{to}\" }}")
+    }
+
     fn holds(&self, date: Date, minute: Minute, calendar: &Calendar) -> bool {
         if self.from < self.to {
             return (self.from..self.to).contains(&minute) && self.is_on(date, calendar);
@@ -174,24 +187,46 @@ impl Window {
     }
 }
 
+impl Day {
+    const ALL: [Self; 9] = [
+        Self::Worked,
+        Self::Rest,
+        Self::On(Weekday::Monday),
+        Self::On(Weekday::Tuesday),
+        Self::On(Weekday::Wednesday),
+        Self::On(Weekday::Thursday),
+        Self::On(Weekday::Friday),
+        Self::On(Weekday::Saturday),
+        Self::On(Weekday::Sunday),
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Worked => "workdays",
+            Self::Rest => "restdays",
+            Self::On(Weekday::Monday) => "mon",
+            Self::On(Weekday::Tuesday) => "tue",
+            Self::On(Weekday::Wednesday) => "wed",
+            Self::On(Weekday::Thursday) => "thu",
+            Self::On(Weekday::Friday) => "fri",
+            Self::On(Weekday::Saturday) => "sat",
+            Self::On(Weekday::Sunday) => "sun",
+        }
+    }
+}
+
 impl FromStr for Day {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Ok(match text {
-            "workdays" => Self::Worked,
-            "restdays" => Self::Rest,
-            "mon" => Self::On(Weekday::Monday),
-            "tue" => Self::On(Weekday::Tuesday),
-            "wed" => Self::On(Weekday::Wednesday),
-            "thu" => Self::On(Weekday::Thursday),
-            "fri" => Self::On(Weekday::Friday),
-            "sat" => Self::On(Weekday::Saturday),
-            "sun" => Self::On(Weekday::Sunday),
-            other => {
-                return Err(format!("{other:?} is not one of workdays, restdays, mon, tue, wed, thu, fri, sat, sun"));
-            }
-        })
+        let known = Self::ALL.into_iter().find(|day| day.as_str() == text);
+        known.ok_or_else(|| format!("{text:?} is not one of {}", Self::ALL.map(Self::as_str).join(", ")))
+    }
+}
+
+impl fmt::Display for Minute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}:{:02}", self.0 / 60, self.0 % 60)
     }
 }
 

@@ -120,6 +120,11 @@ impl Spots {
         }
     }
 
+    /// The rule has told of nothing yet that stands anywhere.
+    pub fn forget_fired(&mut self, rule: &RuleId) {
+        self.0.iter_mut().for_each(|spot| spot.fired.retain(|fired| fired != rule));
+    }
+
     /// The static objects, the longest standing first.
     pub fn learnt(&self, now: Timestamp) -> Vec<Static> {
         let learnt = self.0.iter().filter(|spot| spot.stood() >= LEARNT_AFTER && !spot.is_forgotten(now));

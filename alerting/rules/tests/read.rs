@@ -8,6 +8,9 @@ use xueliang_settings::Document;
 const GOOD: &str = "[[rule]]\nid = \"a\"\nversion = 1\ncategory = \"crowding\"\nkind = \"occupancy\"\nzone = \"z\"\nat_least = 3\n\
     for = \"5s\"\nenabled = true\nowner = \"o\"\nlegal_basis = \"l\"\ndepartment = \"d\"\nassessment = \"a\"\ndeadline = \"x\"\n";
 
+/// The part of it that is about crowding.
+const OF_CROWDING: &str = "category = \"crowding\"\nkind = \"occupancy\"\nzone = \"z\"\nat_least = 3\nfor = \"5s\"\n";
+
 fn read(text: &str) -> Result<RuleSet, Vec<String>> {
     let read = Document::from_text("rules.toml", text).read(|reader| Some(RuleSet::read(reader)));
     read.map_err(|mistakes| mistakes.0.iter().map(ToString::to_string).collect())
@@ -42,6 +45,25 @@ fn mistakes_name_key_and_cure() {
         &["\"car\" is no class of crowding; choose from person"],
     );
     check("at_least = 3", "at_least = 3\nmin_confidence = 0.5", &["unknown key"]);
+}
+
+#[test]
+fn p30_a_category_is_not_enabled_without_its_assessment() {
+    let categories = [
+        ("zone_intrusion", "kind = \"presence\"\nzone = \"z\"\nmin_confidence = 0.5\n"),
+        ("crowding", "kind = \"occupancy\"\nzone = \"z\"\nat_least = 3\n"),
+        ("gas_leak", "kind = \"threshold\"\nquantity = \"ch4\"\nabove = 1.0\n"),
+        ("camera_offline", "kind = \"status\"\n"),
+    ];
+    for (category, keys) in categories {
+        let rule = format!("{}category = \"{category}\"\nfor = \"5s\"\n{keys}", GOOD.replace(OF_CROWDING, ""));
+        assert!(read(&rule).unwrap().iter().all(|rule| rule.enabled), "{category}");
+        for absent in ["", "assessment = \"\"\n", "assessment = \" \"\n"] {
+            let found = read(&rule.replace("assessment = \"a\"\n", absent)).unwrap_err();
+            let expected = "rule[0].assessment: is missing, and no rule is enabled without it";
+            assert!(found.len() == 1 && found[0].contains(expected), "{category}: {found:#?}");
+        }
+    }
 }
 
 #[test]

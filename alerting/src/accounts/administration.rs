@@ -324,7 +324,7 @@ pub(super) fn check_name(name: &str) -> Result<(), AdministrationError> {
     Err(AdministrationError::Name(name.chars().take(80).collect()))
 }
 
-fn check_text(what: &'static str, text: &str) -> Result<(), AdministrationError> {
+pub(super) fn check_text(what: &'static str, text: &str) -> Result<(), AdministrationError> {
     let is_shown = !text.trim().is_empty() && !text.chars().any(char::is_control);
     if is_shown && text.chars().count() <= 100 { Ok(()) } else { Err(AdministrationError::Text(what)) }
 }

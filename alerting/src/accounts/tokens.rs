@@ -9,7 +9,7 @@ use jiff::{Span, Timestamp};
 
 use super::{
     Accounts,
-    administration::{Administration, AdministrationError, check_name},
+    administration::{Administration, AdministrationError, check_name, check_text},
     password::{digest, random_text},
 };
 use crate::{
@@ -66,6 +66,19 @@ impl TokenPurpose {
             Self::ReadDevices | Self::ReadMetrics => (Action::ReadDevices, Kind::Device, Purpose::DeviceMaintenance),
         }
     }
+}
+
+/// What a token is to be good for.
+#[derive(Debug, Clone)]
+pub struct TokenTerms {
+    /// What it is for.
+    pub purpose: TokenPurpose,
+    /// Where.
+    pub region: String,
+    /// The id of the impact assessment that permits it, for another system's reading is sharing (RULES P30).
+    pub assessment: String,
+    /// For how many days.
+    pub days: u16,
 }
 
 /// Why a machine is not served.
@@ -163,17 +176,18 @@ impl Administration {
     pub async fn add_token(
         &self,
         name: String,
-        (purpose, region): (TokenPurpose, String),
-        days: u16,
+        TokenTerms { purpose, region, assessment, days }: TokenTerms,
     ) -> Result<String, AdministrationError> {
         check_name(&name)?;
+        check_text("an assessment's id", &assessment)?;
         self.access.regions().level(&region)?;
         let token = format!("{PREFIX}{}", random_text(43));
         let (made_at, token_sha256) = (Timestamp::now(), digest(&token));
         let lasts = Span::new().hours(24 * i64::from(days.clamp(1, MAX_DAYS)));
         let expires_at = made_at.checked_add(lasts).unwrap_or(Timestamp::MAX);
         let resource = format!("token/{name}/{}@{region}", purpose.as_str());
-        let new = MachineToken { name, purpose, region, made_at, expires_at, revoked_at: None, used_at: None };
+        let (revoked_at, used_at) = (None, None);
+        let new = MachineToken { name, purpose, region, assessment, made_at, expires_at, revoked_at, used_at };
         self.noted(("add_token", resource), move |tx| {
             if tokens::add(tx, &new, &token_sha256)? { Ok(()) } else { Err(AdministrationError::Taken(new.name)) }
         })

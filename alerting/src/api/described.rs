@@ -89,6 +89,7 @@ fn schema_of(name: &str) -> Option<Value> {
         "period" => json!({ "type": "string", "pattern": "^[0-9]{4}-(W[0-9]{2}|[0-9]{2})$" }),
         "reason" => words(MAX_REASON),
         "step" => json!({ "type": "string", "enum": Step::ALL.iter().map(|step| step.as_str()).collect::<Vec<_>>() }),
+        "rule" => json!({ "type": "string", "pattern": "^[a-z0-9._-]{1,64}$" }),
         "region" | "device" | "code" | "table" => json!({ "type": "string", "pattern": CODE }),
         "state" => list(State::ALL.iter().map(|state| state.as_str())),
         "category" => list(Category::ALL.iter().map(|category| category.as_str())),

@@ -3,18 +3,26 @@
 use std::collections::BTreeSet;
 
 use axum::{Json, extract::State};
+use xueliang_rules::RuleId;
 
 use super::{
     Api,
     person::{Caller, Signed, asked_now, nothing_in_scope},
-    problem::Answer,
-    shapes::{Bbox, Bilingual, Device, DeviceList, ProblemBody, Rule, RuleList, StaticList, StaticObject},
+    problem::{Answer, Problem},
+    shapes::{
+        Bbox, Bilingual, Device, DeviceList, ProblemBody, Rule, RuleList, RuleVersion, RuleVersionList, StaticList,
+        StaticObject,
+    },
+    taken::Named,
 };
 use crate::{
     access::{Action, Kind, Person, Purpose, Resource, Scope},
-    store::{devices, statics},
+    store::{devices, rule_versions, statics},
     words,
 };
+
+/// Most versions of a rule that are shown.
+const MAX_VERSIONS: usize = 200;
 
 /// The devices in scope.
 #[utoipa::path(
@@ -66,10 +74,7 @@ fn scope(api: &Api, person: &Person) -> Answer<Scope> {
     responses((status = 200, body = RuleList), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody))
 )]
 pub(super) async fn rules(State(api): State<Api>, signed: Signed) -> Answer<Json<RuleList>> {
-    let asked = asked_now(&signed.person).for_purpose(Purpose::PublicSafetyWatch);
-    if api.access.scope(&signed.person, Action::ReadRules, asked).0.is_empty() {
-        return Err(nothing_in_scope(&signed.person).into());
-    }
+    may_read_rules(&api, &signed.person)?;
     let engine = api.rules.engine();
     let items = engine.rules().iter().map(|rule| Rule {
         id: rule.id.to_string(),
@@ -83,6 +88,38 @@ pub(super) async fn rules(State(api): State<Api>, signed: Signed) -> Answer<Json
         description: words::rule(rule).into(),
     });
     Ok(Json(RuleList { items: items.collect() }))
+}
+
+/// What each version of a rule meant, the newest 200 first: an incident names the version that opened it.
+#[utoipa::path(
+    get, path = "/api/v1/rules/{rule}/versions", operation_id = "list_rule_versions", tag = "devices",
+    params(("rule" = String, Path, description = "The rule, also one that is gone.")),
+    responses((status = 200, body = RuleVersionList), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody),
+              (status = 403, body = ProblemBody), (status = 404, body = ProblemBody))
+)]
+pub(super) async fn versions(
+    State(api): State<Api>,
+    signed: Signed,
+    Named(rule): Named<RuleId>,
+) -> Answer<Json<RuleVersionList>> {
+    may_read_rules(&api, &signed.person)?;
+    let found = api.store.read(move |tx| rule_versions::of_rule(tx, &rule, MAX_VERSIONS)).await?;
+    let shape = |found: rule_versions::RuleVersion| {
+        let rule_versions::RuleVersion { version, meaning, sha256, seen_at, .. } = found;
+        RuleVersion { version, meaning, sha256, seen_at }
+    };
+    match found.is_empty() {
+        true => Err(Problem::not_found()),
+        false => Ok(Json(RuleVersionList { items: found.into_iter().map(shape).collect() })),
+    }
+}
+
+fn may_read_rules(api: &Api, person: &Person) -> Answer<()> {
+    let asked = asked_now(person).for_purpose(Purpose::PublicSafetyWatch);
+    match api.access.scope(person, Action::ReadRules, asked).0.is_empty() {
+        true => Err(nothing_in_scope(person).into()),
+        false => Ok(()),
+    }
 }
 
 pub(super) fn resource(device: &devices::Device) -> Resource<'_> {

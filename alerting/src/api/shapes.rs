@@ -15,7 +15,7 @@ mod notes;
 mod reports;
 
 pub use audit::{AuditPage, AuditQuery, AuditRow};
-pub use devices::{Device, DeviceList, Rule, RuleList, StaticList, StaticObject};
+pub use devices::{Device, DeviceList, Rule, RuleList, RuleVersion, RuleVersionList, StaticList, StaticObject};
 pub use notes::{AllowedNote, Attachment, NoteRequest, Position, ReportRequest};
 pub use reports::{NuisancePage, NuisanceQuery, NuisanceRow, Report, ReportQuery};
 

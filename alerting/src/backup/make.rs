@@ -50,7 +50,7 @@ impl Made<'_> {
     /// Writes the rows of all tables; what the store holds changes meanwhile only for others.
     fn read(&mut self, tx: &Tx<'_>, now: Timestamp) -> Result<Manifest, BackupError> {
         if !schema::is_store(tx)? {
-            return Err(BackupError::NoStore(name(&self.of.place)));
+            return Err(BackupError::NoStore(self.of.place.to_string()));
         }
         let migrations = migrate::applied(tx)?;
         if migrations.len() > migrate::SCHEMA {
@@ -106,14 +106,7 @@ impl Made<'_> {
 /// Opening would make a file that is not there.
 fn open(place: &Place) -> Result<Connection, BackupError> {
     match place {
-        Place::File(file) if !file.exists() => Err(BackupError::NoStore(name(place))),
+        Place::File(file) if !file.exists() => Err(BackupError::NoStore(place.to_string())),
         _ => Ok(Connection::open(place)?),
-    }
-}
-
-fn name(place: &Place) -> String {
-    match place {
-        Place::File(file) => file.display().to_string(),
-        Place::Postgres(settings) => format!("database {} at {}:{}", settings.database, settings.host, settings.port),
     }
 }

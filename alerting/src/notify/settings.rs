@@ -1,7 +1,8 @@
 //! `[[notify]]`: the channels, what each wants to hear and how fast; and what all share under `[alerting]`.
 //!
 //! Every address must stand on the list `allowed_endpoints` (RULES P26). Secrets are read once, here, so that a missing file is a
-//! mistake with its line.
+//! mistake with its line. Telling others is sharing, so each channel names the impact assessment that permits it (P30), wherever its
+//! receiver is.
 
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ const MAX_NAME_BYTES: usize = 64;
 pub struct Channel {
     /// Its name; messages and groups are kept under it.
     pub name: String,
+    /// The id of the impact assessment that permits it.
+    pub assessment: String,
     /// How messages get there.
     pub way: Way,
     /// What it wants to hear.
@@ -135,6 +138,7 @@ impl Channel {
         (public_url, zone): (String, TimeZone),
     ) -> Option<Self> {
         let name = read_name(reader);
+        let assessment = read_assessment(reader);
         let way = way::read(reader, allowed);
         let filter = read_filter(reader);
         let timing = Timing {
@@ -150,7 +154,7 @@ impl Channel {
         let language = reader.choice("language", &languages).unwrap_or(Language::Zh);
         let patience = read_duration(reader, "timeout", "15s", "60s");
         let voice = Voice { language, public_url, zone };
-        Some(Self { name: name?, way: way?, filter, timing, per_minute, voice, patience })
+        Some(Self { name: name?, assessment: assessment?, way: way?, filter, timing, per_minute, voice, patience })
     }
 }
 
@@ -162,6 +166,16 @@ fn read_name(reader: &mut Reader<'_>) -> Option<String> {
         return None;
     }
     Some(name)
+}
+
+fn read_assessment(reader: &mut Reader<'_>) -> Option<String> {
+    let assessment: Option<String> = reader.optional("assessment");
+    let assessment = assessment.filter(|id| !id.trim().is_empty());
+    if assessment.is_none() {
+        let cure = "add assessment = \"…\": the id of the impact assessment of telling these receivers";
+        reader.refuse("assessment", "is missing, and nobody is told anything without it", cure);
+    }
+    assessment
 }
 
 fn read_filter(reader: &mut Reader<'_>) -> Filter {

@@ -37,7 +37,7 @@ pub const ALERTING: &str = "public_url = \"https://grid.example/\"\nallowed_endp
 
 /// A webhook with these keys besides.
 pub fn channel(keys: &str) -> Channel {
-    let notify = "[[notify]]\nname = \"duty\"\nchannel = \"webhook\"\nurl = \"https://hooks.example/x\"\nsecret_file = \"secret\"\n";
+    let notify = "[[notify]]\nassessment = \"a\"\nname = \"duty\"\nchannel = \"webhook\"\nurl = \"https://hooks.example/x\"\nsecret_file = \"secret\"\n";
     read(ALERTING, &format!("{notify}{keys}\n")).unwrap().remove(0)
 }
 

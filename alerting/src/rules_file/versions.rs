@@ -3,14 +3,34 @@
 //! A rule's meaning is all of it but its version, whether it is enabled, which devices it looks at, and its papers (owner,
 //! legal basis, department, assessment, deadline). The calendar is the deployer's data and belongs to no rule.
 
-use xueliang_rules::{Rule, RuleSet};
+use std::fmt;
+
+use xueliang_rules::{Rule, RuleId, RuleSet};
 use xueliang_settings::{Document, Mistakes};
 
-/// Refuses rules that mean something else than `before` under a version that is not higher, and versions that fall.
-pub(super) fn check(document: &Document, before: &RuleSet) -> Result<(), Mistakes> {
+use crate::store::rule_versions::RuleVersion;
+
+/// A rule that contradicts what one of its versions meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    rule: RuleId,
+    problem: String,
+    cure: String,
+}
+
+/// A version that a rule must not fall behind, with what it means where that can be read.
+struct Known<'k> {
+    version: u32,
+    meaning: Option<&'k Rule>,
+    /// "is" in force, or "was".
+    tense: &'static str,
+}
+
+/// Refuses rules that mean something else than `before`, or than what was `kept`, under a version that is not higher, and versions
+/// that fall.
+pub(super) fn check(document: &Document, before: &RuleSet, kept: &[RuleVersion]) -> Result<(), Mistakes> {
     let rows = document.rows("rule", |row| {
-        let now = Rule::read(row)?;
-        if let Some((problem, cure)) = before.iter().find(|known| known.id == now.id).and_then(|it| judge(it, &now)) {
+        if let Some(Conflict { problem, cure, .. }) = conflict(&Rule::read(row)?, before, kept) {
             row.refuse("version", problem, cure);
         }
         Some(())
@@ -19,20 +39,48 @@ pub(super) fn check(document: &Document, before: &RuleSet) -> Result<(), Mistake
     if mistakes.is_empty() { Ok(()) } else { Err(Mistakes(mistakes)) }
 }
 
-/// What is wrong with a rule that follows `before`, and the cure.
-fn judge(before: &Rule, now: &Rule) -> Option<(String, String)> {
-    let in_force = before.version;
-    let differs = differs(before, now);
-    if now.version > in_force {
+/// What contradicts the versions that were kept.
+pub(crate) fn conflicts(rules: &RuleSet, kept: &[RuleVersion]) -> Vec<Conflict> {
+    rules.iter().filter_map(|rule| conflict(rule, &RuleSet::default(), kept)).collect()
+}
+
+fn conflict(now: &Rule, before: &RuleSet, kept: &[RuleVersion]) -> Option<Conflict> {
+    let in_force = before.iter().find(|known| known.id == now.id);
+    let kept = kept.iter().find(|known| known.rule == now.id);
+    // One that this program can't read any more keeps its number.
+    let read = kept.and_then(|kept| Rule::from_meaning(&kept.meaning).ok());
+    let in_force = in_force.map(|rule| Known { version: rule.version, meaning: Some(rule), tense: "is" });
+    let kept = kept.map(|kept| Known { version: kept.version, meaning: read.as_ref(), tense: "was" });
+    let (problem, cure) = [in_force, kept].into_iter().flatten().find_map(|known| judge(&known, now))?;
+    Some(Conflict { rule: now.id.clone(), problem, cure })
+}
+
+/// What is wrong with a rule that follows one that is known, and the cure.
+fn judge(known: &Known<'_>, now: &Rule) -> Option<(String, String)> {
+    let Known { version, meaning, tense } = known;
+    if now.version > *version {
         return None;
     }
-    if !differs.is_empty() {
-        let id = &now.id;
-        let problem = format!("rule {id} means something else than the version {in_force} that is in force: {differs}");
-        return Some((problem, format!("raise version to {}", u64::from(in_force) + 1)));
+    let differs = meaning.map(|meaning| differs(meaning, now)).unwrap_or_default();
+    let next = u64::from(*version) + 1;
+    if now.version < *version {
+        let least = if differs.is_empty() { u64::from(*version) } else { next };
+        let problem = format!("{} is behind the {version} that {tense} in force", now.version);
+        return Some((problem, format!("write {least} or more")));
     }
-    let problem = format!("{} is behind the {in_force} that is in force", now.version);
-    (now.version < in_force).then(|| (problem, format!("write {in_force} or more")))
+    let id = &now.id;
+    let problem = format!("rule {id} means something else than the version {version} that {tense} in force: {differs}");
+    (!differs.is_empty()).then(|| (problem, format!("raise version to {next}")))
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rule, problem, cure } = self;
+        match problem.starts_with("rule ") {
+            true => write!(f, "{problem}; {cure}"),
+            false => write!(f, "rule {rule}: version {problem}; {cure}"),
+        }
+    }
 }
 
 /// The parts of the meaning that differ, by name.
@@ -49,16 +97,5 @@ fn differs(before: &Rule, now: &Rule) -> String {
     ];
     let names: Vec<&str> = parts.iter().filter(|(_, same)| !same).map(|(name, _)| *name).collect();
     // A part that has no name here yet is meaning too.
-    if names.is_empty() && !means_the_same(before, now) { "another key".to_owned() } else { names.join(", ") }
-}
-
-fn means_the_same(before: &Rule, now: &Rule) -> bool {
-    let like_now = Rule {
-        version: now.version,
-        enabled: now.enabled,
-        devices: now.devices.clone(),
-        governance: now.governance.clone(),
-        ..before.clone()
-    };
-    like_now == *now
+    if names.is_empty() && !before.means_the_same(now) { "another key".to_owned() } else { names.join(", ") }
 }

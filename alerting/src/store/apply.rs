@@ -20,9 +20,9 @@ use xueliang_rules::{Engine, Memory, Observed, RuleId};
 
 use super::{
     StoreError, Stored, Tx,
-    columns::{json, key, to_json},
+    columns::key,
     devices::{Devices, Here},
-    outbox,
+    memories, outbox,
     owners::Owners,
     sql::{Value, params},
 };
@@ -215,11 +215,7 @@ impl<'r> Run<'r> {
     }
 
     fn load_memories<'d>(&mut self, devices: impl Iterator<Item = &'d DeviceId>) -> Stored<()> {
-        let keys: Vec<_> = devices.map(|device| params![device.as_str()].to_vec()).collect();
-        for row in self.tx.rows_each("SELECT device, json FROM rule_memory WHERE device = ?1", &keys)? {
-            let device = key(&row, "device", |text| text.parse().ok())?;
-            self.memories.insert(device, json("rule memory", &row.get::<String>("json")?)?);
-        }
+        self.memories.extend(memories::load(self.tx, devices)?);
         Ok(())
     }
 
@@ -256,20 +252,8 @@ impl<'r> Run<'r> {
         outbox::push(self.tx, DEAD_LETTER_TOPIC, &dead_letter(batch, position, letter, self.now)?)
     }
 
-    /// Writes the memories back, with the time when each may fire by itself.
     fn finish(self) -> Stored<Effects> {
-        let mut rows = Vec::new();
-        for (device, memory) in &self.memories {
-            let due = self.engine.due(memory, device);
-            let (at, until) = (due.map(|due| due.at), due.map(|due| due.until));
-            rows.push(params![device.as_str(), to_json("rule memory", memory)?, at, until].to_vec());
-        }
-        self.tx.execute_each(
-            "INSERT INTO rule_memory (device, json, due_at, due_until) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (device) DO UPDATE SET json = excluded.json, due_at = excluded.due_at,
-             due_until = excluded.due_until",
-            &rows,
-        )?;
+        memories::store(self.tx, &self.engine, &self.memories)?;
         Ok(self.effects)
     }
 }

@@ -1,6 +1,6 @@
 //! A connection to either database, and transactions on it.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use super::{
     StoreError, Stored,
@@ -16,6 +16,18 @@ pub enum Place {
     File(PathBuf),
     /// In a PostgreSQL database.
     Postgres(PostgresSettings),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(file) => write!(f, "{}", file.display()),
+            Self::Postgres(settings) => {
+                let PostgresSettings { database, host, port, .. } = settings;
+                write!(f, "database {database} at {host}:{port}")
+            }
+        }
+    }
 }
 
 /// What a transaction is for.
@@ -42,6 +54,15 @@ impl Connection {
             Place::File(file) => Self::Sqlite(Sqlite::open(file)?),
             Place::Postgres(settings) => Self::Postgres(Box::new(Postgres::open(settings.clone())?)),
         })
+    }
+
+    /// Opens a store that is there, for reading alone; blocks too.
+    pub fn open_to_read(place: &Place) -> Stored<Self> {
+        match place {
+            Place::File(file) if !file.exists() => Err(StoreError::Missing(place.to_string())),
+            Place::File(file) => Ok(Self::Sqlite(Sqlite::open_to_read(file)?)),
+            Place::Postgres(_) => Self::open(place),
+        }
     }
 
     /// Runs `work` in one transaction that is committed when it succeeds.

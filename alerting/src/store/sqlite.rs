@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use rusqlite::{params_from_iter, types::ValueRef};
+use rusqlite::{OpenFlags, params_from_iter, types::ValueRef};
 
 use super::{
     StoreError, Stored,
@@ -26,6 +26,13 @@ impl Sqlite {
         connection.pragma_update(None, "synchronous", "full")?;
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.set_prepared_statement_cache_capacity(128);
+        Ok(Self(connection))
+    }
+
+    /// Opens a file that is there; nothing can be written through it.
+    pub fn open_to_read(file: &Path) -> Stored<Self> {
+        let connection = rusqlite::Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        connection.busy_timeout(Duration::from_secs(10))?;
         Ok(Self(connection))
     }
 

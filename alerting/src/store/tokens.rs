@@ -18,6 +18,8 @@ pub struct MachineToken {
     pub purpose: TokenPurpose,
     /// Where.
     pub region: String,
+    /// The id of the impact assessment that permits it; empty for one that was made before it was asked for.
+    pub assessment: String,
     /// When it was made.
     pub made_at: Timestamp,
     /// When it ends.
@@ -37,11 +39,11 @@ impl MachineToken {
 
 /// Adds a token; false when the name was given before.
 pub fn add(tx: &Tx<'_>, token: &MachineToken, token_sha256: &str) -> Stored<bool> {
-    let MachineToken { name, purpose, region, made_at, expires_at, .. } = token;
+    let MachineToken { name, purpose, region, assessment, made_at, expires_at, .. } = token;
     let n_added = tx.execute(
-        "INSERT INTO machine_token (name, purpose, region, token_sha256, made_at, expires_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (name) DO NOTHING",
-        params![name, purpose.as_str(), region, token_sha256, *made_at, *expires_at],
+        "INSERT INTO machine_token (name, purpose, region, token_sha256, made_at, expires_at, assessment)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (name) DO NOTHING",
+        params![name, purpose.as_str(), region, token_sha256, *made_at, *expires_at, assessment],
     )?;
     Ok(n_added > 0)
 }
@@ -75,6 +77,7 @@ fn read(row: &Row) -> Stored<MachineToken> {
         name: row.get("name")?,
         purpose: key(row, "purpose", TokenPurpose::parse)?,
         region: row.get("region")?,
+        assessment: row.get("assessment")?,
         made_at: row.get("made_at")?,
         expires_at: row.get("expires_at")?,
         revoked_at: row.get("revoked_at")?,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use xueliang_alerting::{
-    access::{Action, Kind, Purpose, Resource},
+    access::{Action, Context, Kind, Purpose, Resource},
     workflow::{Command, Role},
 };
 
@@ -41,6 +41,7 @@ pub const ROUTES: &[(&str, Asks)] = &[
     ("list_grants", Asks::Actions(&[Action::ApproveGrant, Action::ReviewBreakGlass])),
     ("list_holds", Asks::Actions(&[Action::ReadIncident, Action::SetRetention])),
     ("list_incidents", Asks::Actions(&[Action::ReadIncident])),
+    ("list_rule_versions", Asks::Actions(&[Action::ReadRules])),
     ("list_rules", Asks::Actions(&[Action::ReadRules])),
     ("list_statics", Asks::Actions(&[Action::ReadDevices])),
     ("make_note", Asks::Actions(&[Action::Supervise, Action::Acknowledge, Action::Comment])),
@@ -73,6 +74,22 @@ fn operations() -> BTreeMap<String, Value> {
     operations.filter_map(|found| Some((found.get("operationId")?.as_str()?.to_owned(), found))).collect()
 }
 
+/// The routes that answer with an image, alone or packed, and what they ask for.
+fn image_routes() -> Vec<(String, Vec<Action>)> {
+    let gives_image = |found: &Value| {
+        let responses = found["responses"].as_object().unwrap().values();
+        let mut contents = responses.filter_map(|response| response["content"].as_object());
+        contents.any(|content| content.keys().any(|kind| kind.starts_with("image/") || kind == "application/zip"))
+    };
+    let images = operations().into_iter().filter(|(_, found)| gives_image(found));
+    let asked = images.map(|(id, _)| {
+        let (_, asks) = ROUTES.iter().find(|(known, _)| *known == id).unwrap();
+        let actions = asks.actions();
+        (id, actions)
+    });
+    asked.collect()
+}
+
 #[test]
 fn p18_every_route_has_a_row() {
     let routes: BTreeSet<String> = operations().into_keys().collect();
@@ -82,20 +99,38 @@ fn p18_every_route_has_a_row() {
 }
 
 #[test]
+fn p14_redacted_images_have_one_access_path() {
+    let images = image_routes();
+    assert!(!images.is_empty(), "the test looked at nothing");
+    for (id, actions) in images {
+        assert!(!actions.is_empty(), "{id} shows an image and asks for nothing");
+        for action in actions {
+            let kind = action.kinds().first().copied().unwrap_or(Kind::Incident);
+            for role in Role::ALL {
+                let somebody = person(&[given(*role, "3402")]);
+                for purpose in Purpose::ALL {
+                    let grant = grant(action, *purpose);
+                    let thing = Resource { id: "thing", ..Resource::new(kind, "3402") };
+                    let silent = Context { has_reason: false, ..ready(*purpose, &grant) };
+                    let denied = ACCESS.authorize(&somebody, action, thing, silent).unwrap_err();
+                    assert!(denied.rules().contains(&"P18-reason".to_owned()), "{id} by {role:?}: {denied:?}");
+                    let aimless = Context { purpose: None, ..ready(*purpose, &grant) };
+                    let denied = ACCESS.authorize(&somebody, action, thing, aimless).unwrap_err();
+                    assert!(denied.rules().iter().any(|rule| rule.starts_with("P18-purpose")), "{id}: {denied:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn p25_an_integrator_is_denied_on_each_image_route() {
-    let gives_image = |found: &Value| {
-        let responses = found["responses"].as_object().unwrap().values();
-        let mut contents = responses.filter_map(|response| response["content"].as_object());
-        contents.any(|content| content.keys().any(|kind| kind.starts_with("image/")))
-    };
-    let images: Vec<String> =
-        operations().into_iter().filter(|(_, found)| gives_image(found)).map(|(id, _)| id).collect();
+    let images = image_routes();
     assert!(!images.is_empty(), "the test looked at nothing");
     let integrator = person(&[given(Role::CameraIntegrator, "3402")]);
-    for id in images {
-        let (_, asks) = ROUTES.iter().find(|(known, _)| *known == id).unwrap();
-        assert!(!asks.actions().is_empty(), "{id} shows an image and asks for nothing");
-        for action in asks.actions() {
+    for (id, actions) in images {
+        assert!(!actions.is_empty(), "{id} shows an image and asks for nothing");
+        for action in actions {
             let kind = action.kinds().first().copied().unwrap_or(Kind::Incident);
             for purpose in Purpose::ALL {
                 let grant = grant(action, *purpose);

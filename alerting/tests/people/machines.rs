@@ -4,7 +4,7 @@ use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 use xueliang_alerting::accounts::{
     administration::{Administration, AdministrationError},
-    tokens::TokenPurpose,
+    tokens::{TokenPurpose, TokenTerms},
 };
 
 use crate::{Box, Site, on_both};
@@ -13,14 +13,19 @@ on_both!(
     a_token_does_its_one_thing_and_nothing_else_over_all_routes,
     a_token_sees_its_region_only_and_ends,
     a_token_that_asks_too_often_waits,
+    p30_no_token_is_made_without_its_assessment,
 );
 
 async fn administration(site: &Site) -> Administration {
     Administration::open(&site.settings(""), "local:tester", None).await.unwrap()
 }
 
+fn terms(purpose: TokenPurpose, region: &str, assessment: &str) -> TokenTerms {
+    TokenTerms { purpose, region: region.to_owned(), assessment: assessment.to_owned(), days: 1 }
+}
+
 async fn token(site: &Site, name: &str, purpose: TokenPurpose, region: &str) -> String {
-    administration(site).await.add_token(name.to_owned(), (purpose, region.to_owned()), 1).await.unwrap()
+    administration(site).await.add_token(name.to_owned(), terms(purpose, region, "PIA-3")).await.unwrap()
 }
 
 /// As it comes through a proxy, for what a process of this machine asks needs no token everywhere.
@@ -56,6 +61,7 @@ async fn a_token_does_its_one_thing_and_nothing_else_over_all_routes(site: &Site
                 .replace("{id}", &uuid::Uuid::nil().to_string())
                 .replace("{sha256}", &"0".repeat(64))
                 .replace("{step}", "approve")
+                .replace("{rule}", "crowd")
                 .replace("{period}", "2026-W40")
                 .split('{')
                 .next()
@@ -96,6 +102,20 @@ async fn a_token_does_its_one_thing_and_nothing_else_over_all_routes(site: &Site
     alerting.stop().await;
 }
 
+async fn p30_no_token_is_made_without_its_assessment(site: &Site) {
+    let (alerting, admin) = (Box::start(site).await, administration(site).await);
+    for purpose in TokenPurpose::ALL {
+        for absent in ["", " ", "\n"] {
+            let made = admin.add_token("platform".to_owned(), terms(*purpose, "3402", absent)).await;
+            assert!(matches!(made, Err(AdministrationError::Text(_))), "{purpose:?} {absent:?}: {made:?}");
+        }
+    }
+    assert_eq!(admin.tokens().await.unwrap(), []);
+    token(site, "platform", TokenPurpose::ReadDevices, "3402").await;
+    assert_eq!(admin.tokens().await.unwrap()[0].assessment, "PIA-3");
+    alerting.stop().await;
+}
+
 async fn a_token_sees_its_region_only_and_ends(site: &Site) {
     let alerting = Box::start(site).await;
     site.change(
@@ -111,7 +131,7 @@ async fn a_token_sees_its_region_only_and_ends(site: &Site) {
     assert_eq!(seen, ["here"]);
 
     let admin = administration(site).await;
-    let again = admin.add_token("platform".to_owned(), (TokenPurpose::ReadDevices, "3402".to_owned()), 1).await;
+    let again = admin.add_token("platform".to_owned(), terms(TokenPurpose::ReadDevices, "3402", "PIA-3")).await;
     assert!(matches!(again, Err(AdministrationError::Taken(_))), "{again:?}");
     let tokens = admin.tokens().await.unwrap();
     assert!(tokens[0].used_at.is_some() && !format!("{tokens:?}").contains(&token), "{tokens:?}");

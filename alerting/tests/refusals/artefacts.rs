@@ -39,6 +39,13 @@ pub fn event_schemas() -> Vec<Value> {
     files.iter().map(|file| serde_json::from_str(&read(file)).unwrap()).collect()
 }
 
+/// The purposes that the policies' schema knows.
+pub fn policy_purposes() -> Names {
+    let schema = read(&root().join("alerting/src/access/schema.cedarschema"));
+    let (_, after) = schema.split_once("entity Purpose enum [").unwrap();
+    identifiers(after.split(']').next().unwrap(), "//")
+}
+
 pub fn openapi() -> Value {
     serde_json::from_str(&read(&root().join("alerting/openapi.json"))).unwrap()
 }
@@ -212,6 +219,31 @@ fn visit(node: &Value, see: &mut impl FnMut(&Value)) {
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// The text of every source in which tests may be.
+pub fn test_sources() -> Vec<String> {
+    let folders =
+        ["settings", "ingest", "inference", "alerting/rules", "alerting/src", "alerting/tests", "bench", "xueliang"];
+    let folders = folders.iter().map(|folder| root().join(folder)).chain([root().join("tests")]);
+    folders.flat_map(|folder| files(&folder, "rs")).map(|file| read(&file)).collect()
+}
+
+/// The steps of a camera's session, by the names under which they are waited for.
+pub fn session_steps() -> Names {
+    let source = read(&root().join("ingest/src/session.rs"));
+    let steps =
+        source.match_indices("step(\"").filter_map(|(at, opening)| source[at + opening.len()..].split('"').next());
+    steps.map(str::to_owned).collect()
+}
+
+/// The words of the sources that speak to others, comments left out: (file, word).
+pub fn words_in_sources() -> Vec<(String, String)> {
+    let words = |file: PathBuf| {
+        let found = identifiers(&read(&file), "//");
+        found.into_iter().map(move |word| (file.display().to_string(), word))
+    };
+    sources().into_iter().filter(|file| !file.starts_with(root().join("bench"))).flat_map(words).collect()
 }
 
 /// The sources of what ships.

@@ -5,15 +5,18 @@
 
 mod artefacts;
 mod linter;
+mod rules;
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
 use jiff::Timestamp;
 use prometheus::IntCounter;
-use serde_json::Value;
+use serde_json::{Value, json};
 use xueliang_alerting::{
     AlertingSettings,
     access::{Access, Action, Assignment, Context, Person, Purpose, Resource},
+    accounts::tokens::TokenPurpose,
+    api::shapes::{ViewQuery, grants::GrantRequest},
     region::RegionScheme,
     workflow::{Command, Role, State, edge},
 };
@@ -57,6 +60,93 @@ fn nobody_is_recognised_again() {
 #[test]
 fn p08_people_have_no_attributes() {
     linter::check(Row::Attributes);
+}
+
+#[test]
+fn p07_purpose_is_a_required_closed_list() {
+    let purposes: BTreeSet<&str> = Purpose::ALL.iter().map(|purpose| purpose.as_str()).collect();
+    let openapi = artefacts::openapi();
+    let listed = |schema: &Value| -> BTreeSet<String> {
+        schema["enum"].as_array().unwrap().iter().map(|key| key.as_str().unwrap().to_owned()).collect()
+    };
+    let known: BTreeSet<String> = purposes.iter().map(|key| (*key).to_owned()).collect();
+    assert_eq!(listed(&openapi["components"]["schemas"]["Purpose"]), known);
+    assert_eq!(artefacts::policy_purposes(), known);
+    let images = artefacts::image_operations();
+    assert!(!images.is_empty(), "the test looked at nothing");
+    for operation in images {
+        let parameters = operation["parameters"].as_array().unwrap();
+        let purpose = parameters.iter().find(|parameter| parameter["name"] == "purpose").unwrap();
+        assert!(purpose["required"] == true && listed(&purpose["schema"]) == known, "{operation}");
+    }
+    let request = &openapi["components"]["schemas"]["GrantRequest"];
+    assert!(request["required"].as_array().unwrap().contains(&"purpose".into()), "{request}");
+    assert_eq!(request["properties"]["purpose"]["$ref"], "#/components/schemas/Purpose");
+    // As a handler reads it.
+    let read = serde_json::from_value::<ViewQuery>;
+    assert!(read(json!({ "purpose": "incident_handling", "reason": "look" })).is_ok());
+    for query in [json!({ "reason": "look" }), json!({ "purpose": "curiosity", "reason": "look" })] {
+        let told = read(query.clone()).unwrap_err().to_string();
+        assert!(told.contains("purpose") || told.contains("unknown variant `curiosity`"), "{query}: {told}");
+    }
+}
+
+#[test]
+fn p30_a_new_purpose_is_refused_at_each_door() {
+    // What is listed here was assessed; another purpose changes these lists, the policies and the API's description at once.
+    const ASSESSED: [&str; 8] = [
+        "public_safety_watch",
+        "incident_handling",
+        "emergency_response",
+        "statutory_request",
+        "data_subject_access",
+        "device_maintenance",
+        "compliance_audit",
+        "aggregate_statistics",
+    ];
+    assert_eq!(Purpose::ALL.iter().map(|purpose| purpose.as_str()).collect::<Vec<_>>(), ASSESSED);
+    let of_machines: Vec<&str> = TokenPurpose::ALL.iter().map(|purpose| purpose.as_str()).collect();
+    assert_eq!(of_machines, ["read_incidents", "read_devices"]);
+    for new in ["marketing", "research", "Incident_handling", "incident_handling ", ""] {
+        assert_eq!(Purpose::parse(new), None, "{new:?}");
+        assert_eq!(TokenPurpose::parse(new), None, "{new:?}");
+        assert!(serde_json::from_value::<ViewQuery>(json!({ "purpose": new, "reason": "look" })).is_err(), "{new:?}");
+        let request = json!({ "incident": "019abc00-0000-7000-8000-000000000001", "action": "export", "purpose": new, "reason": "r",
+            "from": "2026-11-23T08:00:00Z", "until": "2026-11-23T09:00:00Z" });
+        let told = serde_json::from_value::<GrantRequest>(request).unwrap_err().to_string();
+        assert!(told.contains("unknown variant"), "{new:?}: {told}");
+    }
+}
+
+#[test]
+fn p36_no_call_writes_to_an_original() {
+    // A camera is asked what it has, told which stream is wanted, and to play; the session's end is the crate's own TEARDOWN.
+    let steps = artefacts::session_steps();
+    assert_eq!(steps, ["describe", "setup", "play"].map(str::to_owned).into());
+    // What RTSP, ONVIF and object stores would write, record or delete with.
+    const WRITES: [&str; 13] = [
+        "ANNOUNCE",
+        "RECORD",
+        "SET_PARAMETER",
+        "set_parameter",
+        "CreateRecording",
+        "DeleteRecording",
+        "CreateRecordingJob",
+        "SetRecordingConfiguration",
+        "DeleteTrack",
+        "SystemReboot",
+        "SetVideoEncoderConfiguration",
+        "PutObject",
+        "DeleteObject",
+    ];
+    let words = artefacts::words_in_sources();
+    assert!(
+        words.iter().any(|(file, word)| file.ends_with("session.rs") && word == "describe"),
+        "the test looked at nothing"
+    );
+    for (file, word) in words {
+        assert!(!WRITES.contains(&word.as_str()), "{file} says {word}");
+    }
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn mask_over(bbox: &BBox) -> PrivacyMasks {
 }
 
 #[test]
-fn person_inside_a_mask_is_not_detected() {
+fn p06_a_person_inside_a_mask_is_not_detected() {
     let mut detector = detector(&model());
     let settings = detector.settings();
     let unmasked = detector.detect(&frames(&PrivacyMasks::none())[0], &settings).expect("detections");
@@ -31,7 +31,7 @@ fn person_inside_a_mask_is_not_detected() {
 }
 
 #[test]
-fn heads_of_people_nobody_detected_are_below_the_limit() {
+fn p13_heads_of_people_nobody_detected_are_below_the_limit() {
     let mut detector = detector(&model());
     let (settings, redact_settings) = (detector.settings(), RedactSettings::default());
     let everything = BBox { x: 0.0, y: 0.0, w: 1.0, h: 1.0 };
@@ -47,7 +47,7 @@ fn heads_of_people_nobody_detected_are_below_the_limit() {
 }
 
 #[test]
-fn every_person_of_the_reference_is_filled() {
+fn p12_every_person_of_the_reference_is_filled() {
     let mut detector = detector(&model());
     let settings = detector.settings();
     for (frame, people) in frames(&PrivacyMasks::none()).iter().zip(reference(&model())) {

@@ -62,7 +62,7 @@ fn plain_detector_loads() {
 }
 
 #[test]
-fn models_that_identify_are_refused() {
+fn p09_models_that_identify_are_refused() {
     for (model, tensor, expected) in [
         ("reid", "output", "\"embedding\""),
         ("reid", "embedding", "1, 512"),
@@ -76,7 +76,7 @@ fn models_that_identify_are_refused() {
 }
 
 #[test]
-fn other_bytes_than_the_pinned_ones_are_refused() {
+fn p09_other_bytes_than_the_pinned_ones_are_refused() {
     let manifest = manifest("detector", "output", &"0".repeat(64));
     let loaded = Model::load(&runtime(), &manifest, &fixtures(), &SessionSettings::default());
     assert!(matches!(loaded.err(), Some(ModelError::Digest { .. })));

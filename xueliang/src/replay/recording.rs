@@ -119,6 +119,14 @@ impl Iterator for Recording {
 }
 
 impl Refusals {
+    /// One more; it is shown when it is among the first.
+    pub fn add(&mut self, told: impl FnOnce() -> String) {
+        self.n += 1;
+        if self.shown.len() < MAX_SHOWN {
+            self.shown.push(told());
+        }
+    }
+
     /// Shows them on standard error.
     pub fn tell(&self) {
         self.shown.iter().for_each(|refused| eprintln!("refused: {refused}"));
@@ -155,10 +163,7 @@ impl Lines {
             match Event::from_json(text) {
                 Ok(event) => return Ok(Some(event)),
                 Err(refused) => {
-                    refusals.n += 1;
-                    if refusals.shown.len() < MAX_SHOWN {
-                        refusals.shown.push(format!("{}:{}: {refused}", self.name, self.n_read));
-                    }
+                    refusals.add(|| format!("{}:{}: {refused}", self.name, self.n_read));
                 }
             }
         }

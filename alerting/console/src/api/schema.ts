@@ -245,23 +245,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/incidents/{id}/originals/{sha256}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** The original of one redacted still, with a grant to see originals. It was sealed by the worker and is opened for this answer only. */
-        get: operations["view_original"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/incidents/{id}/release": {
         parameters: {
             query?: never;
@@ -286,7 +269,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Where what was not redacted is, with a grant to see it: which sealed originals can be opened here, and whose recorders have more. */
+        /** Where what was not redacted is, with a grant to see it: nothing of it is kept here. */
         get: operations["open_sealed"];
         put?: never;
         post?: never;
@@ -364,6 +347,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/rules/{rule}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What each version of a rule meant, the newest 200 first: an incident names the version that opened it. */
+        get: operations["list_rule_versions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session": {
         parameters: {
             query?: never;
@@ -407,10 +407,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /**
-         * Follow what changes: `event: incident` with an IncidentSummary, `event: device` with a Device, `event: health` with a
-         *     StreamHealth at the beginning and when a part ceases to work or works again.
-         */
+        /** Follow what changes: `event: incident` with an IncidentSummary, `event: device` with a Device. */
         get: operations["follow_changes"];
         put?: never;
         post?: never;
@@ -1224,16 +1221,6 @@ export interface components {
              */
             version: number;
         };
-        /** @description A still whose sealed original can be opened here. */
-        KeptOriginal: {
-            /** @description The redacted still. */
-            sha256: string;
-            /**
-             * Format: date-time
-             * @description When it was taken.
-             */
-            taken_at: string;
-        };
         /** @description A note beside an incident. */
         NoteRequest: {
             /** @enum {string} */
@@ -1427,7 +1414,29 @@ export interface components {
              */
             version: number;
         };
-        /** @description What a grant to see what was not redacted opens: what the workers sealed, where they do; the recorders have the rest. */
+        /** @description A version of a rule, from when it first came into force. */
+        RuleVersion: {
+            /** @description What it means, as settings say it, defaults written out. */
+            meaning: string;
+            /**
+             * Format: date-time
+             * @description When it first came into force.
+             */
+            seen_at: string;
+            /** @description SHA-256 of the meaning. */
+            sha256: string;
+            /**
+             * Format: int32
+             * @description Its number.
+             */
+            version: number;
+        };
+        /** @description The versions of a rule. */
+        RuleVersionList: {
+            /** @description The newest first. */
+            items: components["schemas"]["RuleVersion"][];
+        };
+        /** @description What a grant to see what was not redacted opens. Nothing of that is kept here: the recorders have it. */
         Sealed: {
             /** @description To whom it is open. */
             account: string;
@@ -1443,10 +1452,8 @@ export interface components {
              * @description From when.
              */
             from: string;
-            /** @description True when some can be opened here. */
+            /** @description Always false: no picture that was not redacted is kept here. */
             kept_here: boolean;
-            /** @description Which, oldest first. */
-            originals: components["schemas"]["KeptOriginal"][];
             /** @description What to do with this. */
             text: components["schemas"]["Bilingual"];
             /**
@@ -1523,10 +1530,6 @@ export interface components {
          * @description A JPEG; only its description is used.
          */
         Still: string;
-        /** @description What pages are told of the parts; empty while all work. */
-        StreamHealth: {
-            troubles: components["schemas"]["Trouble"][];
-        };
         /** @description One thing that happened to an incident. */
         TimelineRow: {
             /** @description What: a command, `open` or `fired`. */
@@ -1551,13 +1554,6 @@ export interface components {
             seq: number;
             /** @description Where it stands. */
             to: string;
-        };
-        /** @description A part that does not work now. */
-        Trouble: {
-            /** @description What is wrong. */
-            detail: string;
-            /** @description `store`, `source`, `audit`, or the name of a part beside alerting. */
-            part: string;
         };
         /**
          * @description How urgent an incident is.
@@ -1638,14 +1634,6 @@ export interface operations {
                 };
             };
             404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1743,14 +1731,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1810,14 +1790,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1870,14 +1842,6 @@ export interface operations {
                 };
             };
             404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1975,14 +1939,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2069,14 +2025,6 @@ export interface operations {
                 };
             };
             415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2179,14 +2127,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2239,14 +2179,6 @@ export interface operations {
                 };
             };
             404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2341,14 +2273,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2418,14 +2342,6 @@ export interface operations {
                 };
             };
             404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2531,14 +2447,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2594,14 +2502,6 @@ export interface operations {
                 };
             };
             404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2704,14 +2604,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2774,14 +2666,6 @@ export interface operations {
                 };
             };
             404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2882,14 +2766,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -2952,14 +2828,6 @@ export interface operations {
                 };
             };
             404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3068,89 +2936,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    view_original: {
-        parameters: {
-            query: {
-                /** @description The grant. */
-                grant: string;
-            };
-            header?: never;
-            path: {
-                /** @description The incident. */
-                id: string;
-                /** @description The redacted still. */
-                sha256: string;
-            };
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "image/jpeg": components["schemas"]["Still"];
-                };
-            };
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3213,14 +2998,6 @@ export interface operations {
                 };
             };
             404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3297,14 +3074,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3374,14 +3143,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3437,14 +3198,6 @@ export interface operations {
                 };
             };
             404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3531,14 +3284,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3598,7 +3343,61 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            429: {
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_rule_versions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The rule, also one that is gone. */
+                rule: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleVersionList"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3658,14 +3457,6 @@ export interface operations {
                 };
             };
             404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3825,14 +3616,6 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -3885,14 +3668,6 @@ export interface operations {
                 };
             };
             404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3955,14 +3730,6 @@ export interface operations {
                 };
             };
             404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            429: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -6,6 +6,7 @@ mod categories;
 mod order;
 mod situations;
 mod statics;
+mod versions;
 
 use jiff::{SignedDuration, Timestamp};
 use xueliang_events::{

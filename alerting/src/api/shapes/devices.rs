@@ -85,6 +85,27 @@ pub struct Rule {
     pub description: Bilingual,
 }
 
+/// A version of a rule, from when it first came into force.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RuleVersion {
+    /// Its number.
+    pub version: u32,
+    /// What it means, as settings say it, defaults written out.
+    pub meaning: String,
+    /// SHA-256 of the meaning.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    pub sha256: String,
+    /// When it first came into force.
+    pub seen_at: Timestamp,
+}
+
+/// The versions of a rule.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RuleVersionList {
+    /// The newest first.
+    pub items: Vec<RuleVersion>,
+}
+
 /// All rules.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RuleList {

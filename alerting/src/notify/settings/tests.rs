@@ -7,8 +7,7 @@ use super::*;
 use crate::notify::testing::{ALERTING, channel, read};
 use crate::notify::way::{Maker, SmtpTls};
 
-const WEBHOOK: &str =
-    "[[notify]]\nname = \"duty\"\nchannel = \"webhook\"\nurl = \"https://hooks.example/x\"\nsecret_file = \"secret\"\n";
+const WEBHOOK: &str = "[[notify]]\nassessment = \"a\"\nname = \"duty\"\nchannel = \"webhook\"\nurl = \"https://hooks.example/x\"\nsecret_file = \"secret\"\n";
 
 fn mistakes(alerting: &str, notify: &str) -> Vec<String> {
     let Err(mistakes) = read(alerting, notify) else { panic!("should be refused: {notify}") };
@@ -36,9 +35,9 @@ fn a_channel_has_the_defaults_that_alertmanagers_users_know() {
 fn all_ways_are_read() {
     let alerting = "public_url = \"https://grid.example\"\nallowed_endpoints = [\"HOOKS.example:443\", \
         \"oapi.dingtalk.com:443\", \"qyapi.weixin.qq.com:443\", \"smtp.example:465\"]\n";
-    let robots = "[[notify]]\nname = \"ding\"\nchannel = \"dingtalk\"\ntoken_file = \"token\"\nsecret_file = \"secret\"\n\
-        [[notify]]\nname = \"wecom\"\nchannel = \"wecom\"\ntoken_file = \"token\"\nformat = \"text\"\n";
-    let email = "[[notify]]\nname = \"mail\"\nchannel = \"email\"\nhost = \"smtp.example\"\nfrom = \"Xueliang <x@city.example>\"\n\
+    let robots = "[[notify]]\nassessment = \"a\"\nname = \"ding\"\nchannel = \"dingtalk\"\ntoken_file = \"token\"\nsecret_file = \"secret\"\n\
+        [[notify]]\nassessment = \"a\"\nname = \"wecom\"\nchannel = \"wecom\"\ntoken_file = \"token\"\nformat = \"text\"\n";
+    let email = "[[notify]]\nassessment = \"a\"\nname = \"mail\"\nchannel = \"email\"\nhost = \"smtp.example\"\nfrom = \"Xueliang <x@city.example>\"\n\
         to = [\"duty@city.example\"]\ncredentials = { username = \"x\", password_file = \"token\" }\n";
     let channels = read(alerting, &format!("{WEBHOOK}{robots}{email}")).unwrap();
     assert_eq!(channels.len(), 4);
@@ -53,6 +52,27 @@ fn all_ways_are_read() {
 }
 
 #[test]
+fn p30_sharing_without_its_assessment_is_refused() {
+    let ways = [
+        "channel = \"webhook\"\nurl = \"https://hooks.example/x\"\nsecret_file = \"secret\"\n",
+        "channel = \"webhook\"\nurl = \"http://localhost:9/x\"\nsecret_file = \"secret\"\n",
+        "channel = \"email\"\nhost = \"hooks.example\"\nport = 443\nfrom = \"a@b.example\"\nto = [\"c@d.example\"]\n",
+        "channel = \"dingtalk\"\nurl = \"https://hooks.example/\"\ntoken_file = \"token\"\n",
+        "channel = \"wecom\"\nurl = \"https://hooks.example/\"\ntoken_file = \"token\"\n",
+    ];
+    let alerting =
+        "public_url = \"https://grid.example/\"\nallowed_endpoints = [\"hooks.example:443\", \"localhost:9\"]\n";
+    for way in ways {
+        for absent in ["", "assessment = \"\"\n", "assessment = \" \"\n"] {
+            let notify = format!("[[notify]]\nname = \"d\"\n{absent}{way}");
+            check(alerting, &notify, "notify[0].assessment: is missing, and nobody is told anything without it; add");
+        }
+        let channels = read(alerting, &format!("[[notify]]\nname = \"d\"\nassessment = \"PIA-7\"\n{way}")).unwrap();
+        assert_eq!(channels[0].assessment, "PIA-7");
+    }
+}
+
+#[test]
 fn p26_an_endpoint_that_is_not_on_the_list_is_refused() {
     let public = "public_url = \"https://grid.example\"\n";
     check(public, WEBHOOK, "notify[0].url: hooks.example:443 is no allowed endpoint; add \"hooks.example:443\"");
@@ -60,10 +80,12 @@ fn p26_an_endpoint_that_is_not_on_the_list_is_refused() {
     for other in ["\"hooks.example:8443\"", "\"ooks.example:443\"", "\"hooks.example.evil:443\"", "\"example:443\""] {
         check(&allowed(other), WEBHOOK, "notify[0].url: hooks.example:443 is no allowed endpoint");
     }
-    let robot = |channel: &str| format!("[[notify]]\nname = \"r\"\nchannel = \"{channel}\"\ntoken_file = \"token\"\n");
+    let robot = |channel: &str| {
+        format!("[[notify]]\nassessment = \"a\"\nname = \"r\"\nchannel = \"{channel}\"\ntoken_file = \"token\"\n")
+    };
     check(&allowed(""), &robot("dingtalk"), "notify[0].url: oapi.dingtalk.com:443 is no allowed endpoint");
     check(&allowed(""), &robot("wecom"), "notify[0].url: qyapi.weixin.qq.com:443 is no allowed endpoint");
-    let mail = "[[notify]]\nname = \"m\"\nchannel = \"email\"\nhost = \"smtp.example\"\nfrom = \"a@b.example\"\nto = [\"c@d.example\"]\n";
+    let mail = "[[notify]]\nassessment = \"a\"\nname = \"m\"\nchannel = \"email\"\nhost = \"smtp.example\"\nfrom = \"a@b.example\"\nto = [\"c@d.example\"]\n";
     check(&allowed("\"smtp.example:25\""), mail, "notify[0].host: smtp.example:465 is no allowed endpoint");
     assert!(read(&allowed("\"smtp.example:465\""), mail).is_ok());
     check(&allowed("\"https://hooks.example\""), "", "alerting.allowed_endpoints");
@@ -72,7 +94,7 @@ fn p26_an_endpoint_that_is_not_on_the_list_is_refused() {
 #[test]
 fn secrets_stand_nowhere_in_the_settings() {
     let webhook = |url: &str, secret: &str| {
-        format!("[[notify]]\nname = \"d\"\nchannel = \"webhook\"\nurl = \"{url}\"\n{secret}\n")
+        format!("[[notify]]\nassessment = \"a\"\nname = \"d\"\nchannel = \"webhook\"\nurl = \"{url}\"\n{secret}\n")
     };
     let file = "secret_file = \"secret\"";
     check(ALERTING, &webhook("https://hooks.example/x?key=s3cret", file), "notify[0].url: may carry a secret");
@@ -107,12 +129,12 @@ fn what_others_could_read_is_refused() {
     check(alerting, &plain, "notify[0].url: can be read by anyone on the way");
     assert!(read(alerting, &format!("{plain}allow_plain = true\n")).is_ok());
     assert!(read(alerting, &plain.replace("10.0.0.1", "127.0.0.1")).is_ok());
-    let mail = "[[notify]]\nname = \"m\"\nchannel = \"email\"\nhost = \"10.0.0.1\"\ntls = \"none\"\nfrom = \"a@b.example\"\nto = [\"c@d.example\"]\n";
+    let mail = "[[notify]]\nassessment = \"a\"\nname = \"m\"\nchannel = \"email\"\nhost = \"10.0.0.1\"\ntls = \"none\"\nfrom = \"a@b.example\"\nto = [\"c@d.example\"]\n";
     check(alerting, mail, "notify[0].tls: lets anyone on the way read the messages");
     assert!(read(alerting, &format!("{mail}allow_plain = true\n")).is_ok());
     let account = "allow_plain = true\ncredentials = { username = \"u\", password_file = \"token\" }\n";
     check(alerting, &format!("{mail}{account}"), "notify[0].tls: lets anyone on the way read the password");
-    let robot = "[[notify]]\nname = \"r\"\nchannel = \"wecom\"\ntoken_file = \"token\"\nurl = \"http://10.0.0.1/\"\nallow_plain = true\n";
+    let robot = "[[notify]]\nassessment = \"a\"\nname = \"r\"\nchannel = \"wecom\"\ntoken_file = \"token\"\nurl = \"http://10.0.0.1/\"\nallow_plain = true\n";
     let found = mistakes(alerting, robot);
     assert!(found.iter().any(|mistake| mistake.contains("can be read by anyone")), "{found:#?}");
 }
@@ -134,7 +156,11 @@ fn mistakes_name_the_key_and_the_cure() {
     with("group_wiat = \"1s\"", "notify[0].group_wiat: unknown key; did you mean \"group_wait\"?");
     with("ca_file = \"secret\"", "notify[0].ca_file: secret holds no certificate");
     check(ALERTING, &format!("{WEBHOOK}{WEBHOOK}"), "notify[1].name: channel duty exists already");
-    check(ALERTING, "[[notify]]\nname = \"d\"\nurl = \"x\"\n", "notify[0].channel: is missing; add channel = one of");
+    check(
+        ALERTING,
+        "[[notify]]\nassessment = \"a\"\nname = \"d\"\nurl = \"x\"\n",
+        "notify[0].channel: is missing; add channel = one of",
+    );
     check("allowed_endpoints = [\"hooks.example:443\"]\n", WEBHOOK, "alerting.public_url: is missing");
     let query = ALERTING.replace("grid.example/", "grid.example/?a=b");
     check(&query, WEBHOOK, "alerting.public_url: is no plain web address");
