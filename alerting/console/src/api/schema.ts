@@ -865,6 +865,8 @@ export interface components {
             since: string;
             /** @description How it is. */
             state: string;
+            /** @description Why a camera is stopped whose authorization does not hold: the gravest reason, as device status events name it. */
+            suspended: string | null;
         };
         /** @description All devices in scope. */
         DeviceList: {

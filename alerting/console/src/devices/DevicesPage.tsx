@@ -11,7 +11,7 @@ import { FailureNotice, Loading, Notice } from "../app/states";
 import { useLanguage } from "../i18n/language";
 import { dateTime, timeAgo } from "../i18n/time";
 import type { Translator } from "../i18n/translate";
-import { inOrder, isWell, merged } from "./devices";
+import { causeOf, inOrder, isWell, merged } from "./devices";
 import { Statics } from "./Statics";
 import "./devices.css";
 
@@ -61,7 +61,7 @@ function columns(language: Translator, now: number): TableColumnsType<Device> {
       ),
     },
     { title: t("devices.kind"), dataIndex: "kind", render: (kind: string) => term("devices.kind", kind) },
-    { title: t("devices.cause"), dataIndex: "cause", render: (cause: string | null) => cause ?? "—" },
+    { title: t("devices.cause"), dataIndex: "cause", render: (cause: string | null, device) => <span title={cause ?? undefined}>{causeOf(device, language) ?? "—"}</span> },
     {
       title: t("devices.since"),
       dataIndex: "since",
