@@ -139,6 +139,7 @@ pub(super) fn shape(device: &devices::Device) -> Device {
         name,
         state: device.state.clone(),
         cause: device.cause.clone(),
+        suspended: device.suspended.clone(),
         since: device.since,
         last_seen: Some(device.last_seen),
         grid: device.grid.clone(),

@@ -22,6 +22,8 @@ const MAX_PATH: usize = 200;
 const CSRF_HEADER: &str = "x-csrf-token";
 /// What proxies add.
 const FORWARDED: [&str; 3] = ["forwarded", "x-forwarded-for", "x-real-ip"];
+/// What a page asks for by itself says so, with the value 1: that keeps no session alive.
+const BACKGROUND_HEADER: &str = "x-xueliang-background";
 
 /// Somebody signed in.
 pub(super) struct Signed {
@@ -33,12 +35,22 @@ impl FromRequestParts<Api> for Signed {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        if let Some(token) = bearer(&parts.headers) {
-            // No route of people's is a machine's; that one tried is registered.
-            machine(parts, api, token, false).await?;
-            return Err(Problem::unauthorized());
-        }
-        Self::here(parts, api, Presence::Active).await
+        Self::no_machine(parts, api, presence(parts)).await
+    }
+}
+
+/// Somebody signed in, whose page shows a picture. Pages fetch pictures by themselves, and an `<img>` can't say that it does, so
+/// they keep no session alive: what they belong to was asked for first.
+pub(super) struct Viewer {
+    pub person: Person,
+}
+
+impl FromRequestParts<Api> for Viewer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let Signed { person, .. } = Signed::no_machine(parts, api, Presence::Following).await?;
+        Ok(Self { person })
     }
 }
 
@@ -53,7 +65,7 @@ impl FromRequestParts<Api> for Caller {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let person = match bearer(&parts.headers) {
             Some(token) => machine(parts, api, token, true).await?,
-            None => Signed::here(parts, api, Presence::Active).await?.person,
+            None => Signed::here(parts, api, presence(parts)).await?.person,
         };
         Ok(Self { person })
     }
@@ -76,7 +88,22 @@ impl FromRequestParts<Api> for Insider {
     }
 }
 
+/// Whether a person caused this request, as far as the page says.
+fn presence(parts: &Parts) -> Presence {
+    let by_itself = parts.headers.get(BACKGROUND_HEADER).is_some_and(|value| value == "1");
+    if by_itself && parts.method == Method::GET { Presence::Following } else { Presence::Active }
+}
+
 impl Signed {
+    async fn no_machine(parts: &Parts, api: &Api, presence: Presence) -> Result<Self, Problem> {
+        if let Some(token) = bearer(&parts.headers) {
+            // No route of people's is a machine's; that one tried is registered.
+            machine(parts, api, token, false).await?;
+            return Err(Problem::unauthorized());
+        }
+        Self::here(parts, api, presence).await
+    }
+
     async fn here(parts: &Parts, api: &Api, presence: Presence) -> Result<Self, Problem> {
         let token = cookie(&parts.headers).ok_or_else(Problem::unauthorized)?;
         let whose = api.accounts.whose(token, presence).await?;

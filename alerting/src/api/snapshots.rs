@@ -7,13 +7,13 @@ use xueliang_events::{IncidentId, values::Digest};
 
 use super::{
     Api,
-    person::{Signed, asked_now},
+    person::{Signed, Viewer, asked_now},
     problem::{Answer, Problem},
     shapes::{ProblemBody, Purpose, Still, ViewQuery},
     taken::{MAX_REASON, Named, Query, read_text},
 };
 use crate::{
-    access::{self, Action, Context, Kind, Resource},
+    access::{self, Action, Context, Kind, Person, Resource},
     store::{
         audit::{Asked, register},
         incidents, notes,
@@ -60,11 +60,11 @@ impl Picture {
 )]
 pub(super) async fn still(
     State(api): State<Api>,
-    signed: Signed,
+    viewer: Viewer,
     Named(path): Named<(Uuid, String)>,
     Query(query): Query<ViewQuery>,
 ) -> Answer<impl IntoResponse> {
-    serve(api, signed, (Picture::Still, path), query).await
+    serve(api, viewer.person, (Picture::Still, path), query).await
 }
 
 /// A picture that somebody attached to an incident.
@@ -81,20 +81,20 @@ pub(super) async fn attachment(
     Named(path): Named<(Uuid, String)>,
     Query(query): Query<ViewQuery>,
 ) -> Answer<impl IntoResponse> {
-    serve(api, signed, (Picture::Attachment, path), query).await
+    serve(api, signed.person, (Picture::Attachment, path), query).await
 }
 
 async fn serve(
     api: Api,
-    signed: Signed,
+    person: Person,
     (picture, (id, sha256)): (Picture, (Uuid, String)),
     ViewQuery { purpose, reason }: ViewQuery,
 ) -> Answer<impl IntoResponse + use<>> {
     let id = IncidentId(id);
     let sha256 = Digest::try_from(sha256).map_err(|_| Problem::not_found())?;
     let reason = read_text("reason", reason, MAX_REASON)?;
-    let asked = Context { has_reason: true, ..asked_now(&signed.person).for_purpose(key(purpose)) };
-    let (person, access, still) = (signed.person, api.access.clone(), sha256.clone());
+    let asked = Context { has_reason: true, ..asked_now(&person).for_purpose(key(purpose)) };
+    let (access, still) = (api.access.clone(), sha256.clone());
     let permit = api.store.write(move |tx| {
         let Some(incident) = incidents::load(tx, id)? else { return Ok(None) };
         let shows = match picture {

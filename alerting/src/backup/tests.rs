@@ -65,8 +65,8 @@ fn fill(tx: &Tx<'_>) -> Stored<()> {
          INSERT INTO refused (log, position, path, reason, sha256, bytes, at) VALUES ('log', 3, '/', 'no', 'x', 9, 1);
          INSERT INTO rule_memory (device, json) VALUES ('cam', '{{}}');
          INSERT INTO rule_version (rule, version, sha256, meaning, seen_at) VALUES ('r', 1, 'x', 'kind', 1);
-         INSERT INTO device (id, kind, state, since, last_seen, region, revision, longitude)
-             VALUES ('cam', 'camera', 'live', 1, 2, '3402', 1, 1e300);
+         INSERT INTO device (id, kind, state, since, last_seen, region, revision, longitude, suspended)
+             VALUES ('cam', 'camera', 'stopped', 1, 2, '3402', 1, 1e300, 'signage_lapsed');
          INSERT INTO account (id, display_name, password) VALUES ('a', '值班长', 'argon');
          INSERT INTO assignment (account, role, region) VALUES ('a', 'supervisor', '3402');
          INSERT INTO session (token_sha256, account, csrf_token, expires_at) VALUES ('t', 'a', 'c', 1);

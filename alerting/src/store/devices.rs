@@ -31,6 +31,8 @@ pub struct Device {
     pub state: String,
     /// Why it is so.
     pub cause: Option<String>,
+    /// Why a camera is stopped whose authorization does not hold, by its key on the wire.
+    pub suspended: Option<String>,
     /// Since when.
     pub since: Timestamp,
     /// When it last said anything, by the clock of the process that heard it.
@@ -144,6 +146,7 @@ fn unheard(id: DeviceId, kind: &str, event: &Event, root: &str) -> Device {
         names: (None, None),
         state: wire_key(DeviceState::Connecting),
         cause: None,
+        suspended: None,
         since: event.time,
         last_seen: event.received_at,
         grid: None,
@@ -173,6 +176,7 @@ fn noted(mut device: Device, event: &Event, now: Timestamp) -> Device {
         Payload::DeviceStatus(status) if is_newest => {
             device.state = wire_key(status.state);
             device.cause.clone_from(&status.cause);
+            device.suspended = status.suspended.map(|reason| reason.as_str().to_owned());
             device.since = status.since;
         }
         Payload::SensorReading(_)
@@ -245,18 +249,20 @@ fn write(tx: &Tx<'_>, devices: &[Device]) -> Stored<()> {
             device.today.observed_us,
             device.today.live_us,
             device.today.good_us,
+            &device.suspended,
         ]
         .to_vec()
     });
     tx.execute_each(
         "INSERT INTO device (id, kind, name_zh, name_en, state, cause, since, last_seen, grid, region, revision, session,
-         longitude, latitude, counted_day, observed_us, live_us, good_us)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
+         longitude, latitude, counted_day, observed_us, live_us, good_us, suspended)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
          ON CONFLICT (id) DO UPDATE SET name_zh = excluded.name_zh, name_en = excluded.name_en, state = excluded.state,
          cause = excluded.cause, since = excluded.since, last_seen = excluded.last_seen, grid = excluded.grid,
          region = excluded.region, revision = excluded.revision, session = excluded.session,
          longitude = excluded.longitude, latitude = excluded.latitude, counted_day = excluded.counted_day,
-         observed_us = excluded.observed_us, live_us = excluded.live_us, good_us = excluded.good_us",
+         observed_us = excluded.observed_us, live_us = excluded.live_us, good_us = excluded.good_us,
+         suspended = excluded.suspended",
         &rows.collect::<Vec<_>>(),
     )?;
     Ok(())
@@ -269,6 +275,7 @@ fn read(row: &Row) -> Stored<Device> {
         names: (row.get("name_zh")?, row.get("name_en")?),
         state: row.get("state")?,
         cause: row.get("cause")?,
+        suspended: row.get("suspended")?,
         since: row.get("since")?,
         last_seen: row.get("last_seen")?,
         grid: row.get("grid")?,
@@ -292,7 +299,7 @@ fn read(row: &Row) -> Stored<Device> {
 mod tests {
     use xueliang_events::{
         SessionId,
-        payload::{DeviceStatus, ZoneOccupancy},
+        payload::{DeviceStatus, Suspension, ZoneOccupancy},
         values::Counts,
     };
 
@@ -351,6 +358,15 @@ mod tests {
         ];
         assert_eq!(of(&noted(&events[..4])), ("degraded", 3));
         assert_eq!(of(&noted(&events)), ("stalled", 4));
+    }
+
+    #[test]
+    fn a_suspended_camera_has_its_reason_until_it_runs_again() {
+        let Payload::DeviceStatus(stopped) = status(DeviceState::Stopped) else { unreachable!("it is a status") };
+        let stopped = DeviceStatus { suspended: Some(Suspension::SignageLapsed), ..stopped };
+        let events = [(0, event(1, 0, 0, stopped.into())), (1, event(2, 1, 1, status(DeviceState::Live)))];
+        assert_eq!(noted(&events[..1]).suspended.as_deref(), Some("signage_lapsed"));
+        assert_eq!(noted(&events).suspended, None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ on_both!(
     a_session_ends_when_nobody_uses_it_and_following_is_no_use,
     a_flood_of_one_account_holds_up_nobody_else,
     an_account_follows_only_so_many_streams,
+    what_a_page_asks_for_by_itself_is_no_use_and_what_a_person_does_is,
 );
 
 async fn guessing_locks_a_name_for_all_instances_and_over_a_restart(site: &Site) {
@@ -42,8 +43,11 @@ async fn guessing_locks_a_name_for_all_instances_and_over_a_restart(site: &Site)
     restarted.stop().await;
 }
 
+/// 59 of the 60 minutes after which an unused session ends.
+const NEARLY: &str = "UPDATE session SET used_at = used_at - 3540000000";
+const TWO_MORE_MINUTES: &str = "UPDATE session SET used_at = used_at - 120000000";
+
 async fn a_session_ends_when_nobody_uses_it_and_following_is_no_use(site: &Site) {
-    const NEARLY: &str = "UPDATE session SET used_at = used_at - 3540000000";
     let alerting = Box::start(site).await;
     let operator = alerting.sign_in("operator", &site.first_password("operator")).await;
     site.change(NEARLY).await;
@@ -52,7 +56,7 @@ async fn a_session_ends_when_nobody_uses_it_and_following_is_no_use(site: &Site)
     assert_eq!(alerting.get(&operator, "/api/v1/session").await, StatusCode::OK, "the use before was noted");
     site.change(NEARLY).await;
     assert_eq!(alerting.get(&operator, "/api/v1/stream").await, StatusCode::OK);
-    site.change("UPDATE session SET used_at = used_at - 120000000").await;
+    site.change(TWO_MORE_MINUTES).await;
     assert_eq!(alerting.get(&operator, "/api/v1/session").await, StatusCode::UNAUTHORIZED, "only the stream used it");
 
     let operator = alerting.sign_in("operator", &site.first_password("operator")).await;
@@ -99,5 +103,44 @@ async fn an_account_follows_only_so_many_streams(site: &Site) {
         assert!(tried.elapsed().as_secs() < 10, "places come free");
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
+    alerting.stop().await;
+}
+
+async fn what_a_page_asks_for_by_itself_is_no_use_and_what_a_person_does_is(site: &Site) {
+    const STILL: &str = "/api/v1/incidents/00000000-0000-7000-8000-000000000000/snapshots/\
+                         0000000000000000000000000000000000000000000000000000000000000000\
+                         ?purpose=incident_handling&reason=duty_list";
+    let alerting = Box::start(site).await;
+    let list = format!("{}/api/v1/incidents", alerting.address);
+    let check = async |background: Option<&str>, path: &str, ends: bool| {
+        let operator = alerting.sign_in("operator", &site.first_password("operator")).await;
+        site.change(NEARLY).await;
+        let mut asked = operator.get(format!("{}{path}", alerting.address));
+        if let Some(value) = background {
+            asked = asked.header("x-xueliang-background", value);
+        }
+        assert_ne!(asked.send().await.unwrap().status(), StatusCode::UNAUTHORIZED, "{background:?} {path}: 59 minutes");
+        site.change(TWO_MORE_MINUTES).await;
+        let expected = if ends { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
+        let after = operator.get(&list).send().await.unwrap().status();
+        assert_eq!(after, expected, "{background:?} {path}");
+    };
+    // Each of the two doors that people have: theirs alone, and the one that is machines' too.
+    for path in ["/api/v1/nuisance", "/api/v1/incidents"] {
+        check(None, path, false).await;
+        check(Some("0"), path, false).await;
+        check(Some("1"), path, true).await;
+    }
+    check(None, STILL, true).await;
+
+    let operator = alerting.sign_in("operator", &site.first_password("operator")).await;
+    let session: serde_json::Value =
+        operator.get(format!("{}/api/v1/session", alerting.address)).send().await.unwrap().json().await.unwrap();
+    site.change(NEARLY).await;
+    let entered = operator.post(&list).header("x-csrf-token", session["csrf_token"].as_str().unwrap());
+    let entered = entered.header("x-xueliang-background", "1").json(&serde_json::json!({})).send().await.unwrap();
+    assert_eq!(entered.status(), StatusCode::BAD_REQUEST, "a change that was asked for in a wrong way");
+    site.change(TWO_MORE_MINUTES).await;
+    assert_eq!(alerting.get(&operator, "/api/v1/session").await, StatusCode::OK, "a change is never a page's own");
     alerting.stop().await;
 }

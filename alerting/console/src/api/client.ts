@@ -19,6 +19,14 @@ export async function ask<T>(request: Promise<{ data?: T; error?: unknown; respo
   return answer.data;
 }
 
+/** Options of a request that nobody caused, as the stream or a timer does: it keeps no session alive. */
+export const BACKGROUND = { headers: { "x-xueliang-background": "1" } } as const;
+
+/** The same where it depends. */
+export function askedBy(round: { byItself: boolean }): typeof BACKGROUND | Record<string, never> {
+  return round.byItself ? BACKGROUND : {};
+}
+
 /** The CSRF token of the current session; null when signed out. */
 export function setCsrfToken(token: string | null): void {
   csrfToken = token;

@@ -9,6 +9,7 @@ import { useLanguage } from "../i18n/language";
 import type { Translator } from "../i18n/translate";
 import { LanguageSwitch } from "./LanguageSwitch";
 import { Mark } from "./Mark";
+import { OFFERED, providerUrl } from "./provider";
 import { useSession, type SignedOutBecause } from "./session";
 import "./sign-in.css";
 
@@ -58,6 +59,11 @@ export function SignIn({ because }: { because: SignedOutBecause }) {
             {t("sign_in.submit")}
           </Button>
         </Form>
+        {document.querySelector(OFFERED) !== null && (
+          <Button href={providerUrl(location.pathname + location.search)} size="large" block className="sign-in-provider" data-testid="provider">
+            {t("sign_in.provider")}
+          </Button>
+        )}
         <p className="sign-in-note">{t("sign_in.registered")}</p>
       </section>
     </main>

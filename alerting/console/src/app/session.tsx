@@ -1,7 +1,7 @@
 // Who is signed in. Asks the server once at start, follows sign-in and sign-out, and falls back when the session ends.
 import { createContext, use, useCallback, useEffect, useMemo, useState, type ReactNode } from "react";
 
-import { ask, client, onSessionEnded, setCsrfToken } from "../api/client";
+import { ask, BACKGROUND, client, onSessionEnded, setCsrfToken } from "../api/client";
 import { asFailure } from "../api/problem";
 import type { Session } from "../api/types";
 
@@ -48,7 +48,8 @@ export function SessionProvider({ children }: { children: ReactNode }) {
     if (state.kind !== "checking" && state.kind !== "unreachable") return;
     const delay = state.kind === "checking" ? 0 : RETRY_MS;
     const timer = setTimeout(() => {
-      ask(client.GET("/api/v1/session")).then(begin, (thrown: unknown) => {
+      const options = state.kind === "unreachable" ? BACKGROUND : {};
+      ask(client.GET("/api/v1/session", options)).then(begin, (thrown: unknown) => {
         if (asFailure(thrown).kind !== "signed_out") setState({ kind: "unreachable" });
       });
     }, delay);

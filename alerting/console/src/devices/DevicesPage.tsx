@@ -2,16 +2,17 @@
 import { Table, type TableColumnsType } from "antd";
 import { useEffect, useState } from "react";
 
-import { ask, client } from "../api/client";
+import { ask, askedBy, client } from "../api/client";
 import { asFailure, type Failure } from "../api/problem";
 import type { Device } from "../api/types";
 import { useLive } from "../app/live";
 import { useNow } from "../app/media";
 import { FailureNotice, Loading, Notice } from "../app/states";
+import { useRounds } from "../app/useRounds";
 import { useLanguage } from "../i18n/language";
 import { dateTime, timeAgo } from "../i18n/time";
 import type { Translator } from "../i18n/translate";
-import { inOrder, isWell, merged } from "./devices";
+import { causeOf, inOrder, isWell, merged } from "./devices";
 import { Statics } from "./Statics";
 import "./devices.css";
 
@@ -61,7 +62,7 @@ function columns(language: Translator, now: number): TableColumnsType<Device> {
       ),
     },
     { title: t("devices.kind"), dataIndex: "kind", render: (kind: string) => term("devices.kind", kind) },
-    { title: t("devices.cause"), dataIndex: "cause", render: (cause: string | null) => cause ?? "—" },
+    { title: t("devices.cause"), dataIndex: "cause", render: (cause: string | null, device) => <span title={cause ?? undefined}>{causeOf(device, language) ?? "—"}</span> },
     {
       title: t("devices.since"),
       dataIndex: "since",
@@ -77,14 +78,14 @@ function columns(language: Translator, now: number): TableColumnsType<Device> {
 }
 
 function useDevices() {
-  const { epoch, subscribe } = useLive();
+  const { subscribe } = useLive();
+  const { round, reload } = useRounds("devices");
   const [devices, setDevices] = useState<Device[] | null>(null);
   const [failure, setFailure] = useState<Failure | null>(null);
-  const [round, setRound] = useState(0);
 
   useEffect(() => {
     let current = true;
-    ask(client.GET("/api/v1/devices")).then(
+    ask(client.GET("/api/v1/devices", askedBy(round))).then(
       ({ items }) => {
         if (!current) return;
         setDevices(inOrder(items));
@@ -97,7 +98,7 @@ function useDevices() {
     return () => {
       current = false;
     };
-  }, [epoch, round]);
+  }, [round]);
 
   useEffect(
     () =>
@@ -107,5 +108,5 @@ function useDevices() {
     [subscribe],
   );
 
-  return { devices, failure, reload: () => setRound((before) => before + 1) };
+  return { devices, failure, reload };
 }

@@ -1,10 +1,11 @@
 // The duty list against the server: loads a filter's newest page, follows the stream, fetches older pages and the counts.
 import { useCallback, useEffect, useRef, useState } from "react";
 
-import { ask, client } from "../api/client";
+import { ask, askedBy, BACKGROUND, client } from "../api/client";
 import { asFailure, type Failure } from "../api/problem";
 import type { IncidentSummary } from "../api/types";
 import { useLive } from "../app/live";
+import { useRounds } from "../app/useRounds";
 import { stateQuery, type Filter } from "./filters";
 import { changed, emptyList, extended, handled, reloaded, settle, type DutyList } from "./list";
 
@@ -26,12 +27,12 @@ export interface DutyListAccess {
 }
 
 export function useDutyList(filter: Filter, reading: boolean): DutyListAccess {
-  const { epoch, subscribe } = useLive();
+  const { subscribe } = useLive();
+  const { round, reload } = useRounds(filter);
   const [list, setList] = useState<DutyList>(() => emptyList(filter));
   const [older, setOlder] = useState<string | null>(null);
   const [failure, setFailure] = useState<Failure | null>(null);
   const [loadedFor, setLoadedFor] = useState<Filter | null>(null);
-  const [round, setRound] = useState(0);
   const { counts, setCounts, recount } = useCounts();
   const isReading = useRef(reading);
   useEffect(() => {
@@ -40,14 +41,15 @@ export function useDutyList(filter: Filter, reading: boolean): DutyListAccess {
 
   useEffect(() => {
     let current = true;
-    requestPage(filter).then(
+    const { key } = round;
+    requestPage(key, askedBy(round)).then(
       (page) => {
         if (!current) return;
-        setList((before) => reloaded(before.filter === filter ? before : emptyList(filter), page.items, isReading.current));
+        setList((before) => reloaded(before.filter === key ? before : emptyList(key), page.items, isReading.current));
         setCounts(page.counts);
         setOlder(page.next ?? null);
         setFailure(null);
-        setLoadedFor(filter);
+        setLoadedFor(key);
       },
       (thrown: unknown) => {
         if (current) setFailure(asFailure(thrown));
@@ -56,7 +58,7 @@ export function useDutyList(filter: Filter, reading: boolean): DutyListAccess {
     return () => {
       current = false;
     };
-  }, [filter, epoch, round, setCounts]);
+  }, [round, setCounts]);
 
   useEffect(
     () =>
@@ -70,7 +72,7 @@ export function useDutyList(filter: Filter, reading: boolean): DutyListAccess {
 
   const loadOlder = useCallback(() => {
     if (older === null) return;
-    requestPage(filter, older).then(
+    requestPage(filter, {}, older).then(
       (page) => {
         setList((before) => (before.filter === filter ? extended(before, page.items) : before));
         setOlder(page.next ?? null);
@@ -86,15 +88,15 @@ export function useDutyList(filter: Filter, reading: boolean): DutyListAccess {
     failure,
     hasOlder: older !== null,
     loadOlder,
-    reload: useCallback(() => setRound((before) => before + 1), []),
+    reload,
     settle: useCallback(() => setList(settle), []),
     handled: useCallback((incident) => setList((before) => handled(before, incident)), []),
   };
 }
 
-function requestPage(filter: Filter, before?: string) {
+function requestPage(filter: Filter, options: ReturnType<typeof askedBy>, before?: string) {
   const query = { ...stateQuery(filter), limit: PAGE, ...(before !== undefined && { before }) };
-  return ask(client.GET("/api/v1/incidents", { params: { query } }));
+  return ask(client.GET("/api/v1/incidents", { params: { query }, ...options }));
 }
 
 function useCounts() {
@@ -103,7 +105,7 @@ function useCounts() {
   const recount = useCallback(() => {
     due.current ??= setTimeout(() => {
       due.current = null;
-      ask(client.GET("/api/v1/incidents", { params: { query: { limit: 1 } } })).then(
+      ask(client.GET("/api/v1/incidents", { params: { query: { limit: 1 } }, ...BACKGROUND })).then(
         (page) => setCounts(page.counts),
         () => undefined,
       );

@@ -31,6 +31,7 @@ export const en: Dictionary = {
   "sign_in.account": "Account",
   "sign_in.password": "Password",
   "sign_in.submit": "Sign in",
+  "sign_in.provider": "Sign in with your city account",
   "sign_in.account_missing": "Enter your account",
   "sign_in.password_missing": "Enter your password",
   "sign_in.refused": "Wrong account or password",

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+
 import { describe, expect, test } from "vitest";
 
 import { en } from "./en";
@@ -24,6 +26,27 @@ describe("dictionaries", () => {
     for (const [key, text] of Object.entries(en)) expect(text, key).not.toMatch(/\p{Script=Han}/u);
   });
 });
+
+describe("closed lists of events", () => {
+  test("every_reason_for_which_a_camera_is_suspended_has_a_text_and_no_other_has", () => {
+    const texts = Object.keys(zh).filter((key) => key.startsWith("devices.suspended."));
+    const expected = reasonsOfSuspension().map((reason) => `devices.suspended.${reason}`);
+    expect(expected.length).toBeGreaterThan(0);
+    expect(texts.sort()).toEqual(expected.sort());
+  });
+});
+
+/** As the committed schema of device status events lists them. */
+function reasonsOfSuspension(): string[] {
+  const file = new URL("../../../../ingest/events/schemas/xueliang.device.status.v1.json", import.meta.url);
+  const schema = JSON.parse(readFileSync(file, "utf8")) as StatusSchema;
+  const reasons = schema.properties.data.properties.suspended.anyOf.flatMap(({ oneOf }) => oneOf ?? []);
+  return reasons.map((reason) => reason.const);
+}
+
+interface StatusSchema {
+  properties: { data: { properties: { suspended: { anyOf: { oneOf?: { const: string }[] }[] } } } };
+}
 
 describe("translator", () => {
   test("parameters_are_filled_and_unknown_ones_stay_visible", () => {

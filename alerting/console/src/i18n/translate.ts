@@ -7,7 +7,7 @@ export type Language = "zh" | "en";
 export type Parameters = Record<string, string | number>;
 
 /** The closed lists of the server whose members have names of their own here. */
-export type Group = "state" | "category" | "class" | "value" | "reason" | "role" | "command.field" | "devices.kind" | "devices.state" | "entry" | "action" | "clock" | "clock.state" | "told" | "urgency" | "purpose" | "grant.action" | "grant.state" | "grant.step";
+export type Group = "state" | "category" | "class" | "value" | "reason" | "role" | "command.field" | "devices.kind" | "devices.state" | "devices.suspended" | "entry" | "action" | "clock" | "clock.state" | "told" | "urgency" | "purpose" | "grant.action" | "grant.state" | "grant.step";
 
 export interface Translator {
   language: Language;

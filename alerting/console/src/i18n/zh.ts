@@ -31,6 +31,7 @@ export const zh = {
   "sign_in.account": "账号",
   "sign_in.password": "密码",
   "sign_in.submit": "登录",
+  "sign_in.provider": "使用统一身份认证登录",
   "sign_in.account_missing": "请输入账号",
   "sign_in.password_missing": "请输入密码",
   "sign_in.refused": "账号或密码不正确",

@@ -1,10 +1,11 @@
 // One incident as the server has it, reloaded when the stream says that it has changed.
 import { useCallback, useEffect, useRef, useState } from "react";
 
-import { ask, client } from "../api/client";
+import { ask, askedBy, client } from "../api/client";
 import { asFailure, type Failure } from "../api/problem";
 import type { Incident } from "../api/types";
 import { useLive } from "../app/live";
+import { useRounds } from "../app/useRounds";
 
 export interface IncidentLoad {
   incident: Incident | null;
@@ -18,16 +19,17 @@ export interface IncidentLoad {
 const RELOAD_EVERY_MS = 1000;
 
 export function useIncident(id: string | null): IncidentLoad {
-  const { epoch, subscribe } = useLive();
+  const { subscribe } = useLive();
+  const { round, reload, refresh } = useRounds(id);
   const [incident, setIncident] = useState<Incident | null>(null);
   const [failure, setFailure] = useState<Failure | null>(null);
-  const [round, setRound] = useState(0);
   const pending = useRef<ReturnType<typeof setTimeout> | null>(null);
 
   useEffect(() => {
-    if (id === null) return;
+    const { key } = round;
+    if (key === null) return;
     let current = true;
-    ask(client.GET("/api/v1/incidents/{id}", { params: { path: { id } } })).then(
+    ask(client.GET("/api/v1/incidents/{id}", { params: { path: { id: key } }, ...askedBy(round) })).then(
       (loaded) => {
         if (!current) return;
         setIncident(loaded);
@@ -40,9 +42,8 @@ export function useIncident(id: string | null): IncidentLoad {
     return () => {
       current = false;
     };
-  }, [id, epoch, round]);
+  }, [round]);
 
-  const reload = useCallback(() => setRound((before) => before + 1), []);
   const version = incident !== null && incident.id === id ? incident.version : 0;
 
   useEffect(() => {
@@ -50,11 +51,11 @@ export function useIncident(id: string | null): IncidentLoad {
       if (change.kind !== "incident" || change.incident.id !== id || change.incident.version <= version) return;
       pending.current ??= setTimeout(() => {
         pending.current = null;
-        reload();
+        refresh();
       }, RELOAD_EVERY_MS);
     });
     return stop;
-  }, [subscribe, id, version, reload]);
+  }, [subscribe, id, version, refresh]);
 
   useEffect(
     () => () => {

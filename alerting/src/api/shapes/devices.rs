@@ -20,6 +20,9 @@ pub struct Device {
     /// Why it is so.
     #[schema(required)]
     pub cause: Option<String>,
+    /// Why a camera is stopped whose authorization does not hold: the gravest reason, as device status events name it.
+    #[schema(required)]
+    pub suspended: Option<String>,
     /// Since when.
     pub since: Timestamp,
     /// When it last said anything.
