@@ -54,9 +54,8 @@ pub struct ReplayArgs {
     files: Vec<PathBuf>,
     /// Take the events that alerting's store keeps instead: of the settings file (SQLite or PostgreSQL), or of this SQLite file. It
     /// is only read.
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "",
-          conflicts_with = "files")]
-    store: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, conflicts_with = "files")]
+    store: Option<Option<PathBuf>>,
     /// The rules: a settings file, or one with nothing but `[[rule]]` and `[calendar]`.
     #[arg(short, long, value_name = "FILE", env = "XUELIANG_CONFIG", default_value = "xueliang.toml")]
     config: PathBuf,
@@ -112,10 +111,7 @@ impl Source {
     fn open(args: &ReplayArgs) -> anyhow::Result<Self> {
         match &args.store {
             None => Recording::open(&args.files).map(Self::Files),
-            Some(file) => {
-                let file = Some(file.clone()).filter(|file| !file.as_os_str().is_empty());
-                Ok(Self::Store(Box::new(Stored::open(file, &args.config)?)))
-            }
+            Some(file) => Ok(Self::Store(Box::new(Stored::open(file.clone(), &args.config)?))),
         }
     }
 
