@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { chromium, type BrowserContext, type Page } from "playwright-core";
+import { expect, test } from "vitest";
 
 export interface System {
   url: string;
@@ -136,6 +137,18 @@ export class Console {
     });
   }
 }
+
+/** A test of somebody at a desk: each has a browser of its own, in which nothing may have gone wrong at the end. */
+export const testAtDesk = test.extend<{ desk: Console }>({
+  // Vitest reads the names of what this needs from the pattern: nothing.
+  desk: async ({}, run) => {
+    const desk = await Console.open(systemUnderTest());
+    await run(desk);
+    const { faults } = desk;
+    await desk.close();
+    expect(faults).toEqual([]);
+  },
+});
 
 function setting(name: string): string {
   const value = process.env[name];

@@ -1,25 +1,14 @@
 // The duty person's day in a browser, against a running system that keeps finding incidents.
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect } from "vitest";
 
-import { Console, DESK, systemUnderTest } from "./console";
+import { systemUnderTest, testAtDesk as test } from "./console";
 
 const SYSTEM = systemUnderTest();
 const SUSPECTED = '[role="option"][data-state="suspected"]';
 /** Of one object each, so that there is a box to draw; a crowd has none. */
 const ONE_OBJECT = ':is([data-category="zone_intrusion"], [data-category="fire_lane_blocked"])';
-let desk: Console;
 
-beforeEach(async () => {
-  desk = await Console.open(SYSTEM, DESK);
-});
-
-afterEach(async () => {
-  const { faults } = desk;
-  await desk.close();
-  expect(faults).toEqual([]);
-});
-
-test("wrong_password_is_refused_in_words_and_right_one_opens_the_list", async () => {
+test("wrong_password_is_refused_in_words_and_right_one_opens_the_list", async ({ desk }) => {
   const { page } = desk;
   await desk.visit();
   await desk.fillSignIn("surely-not-this-one");
@@ -29,7 +18,7 @@ test("wrong_password_is_refused_in_words_and_right_one_opens_the_list", async ()
   await desk.live();
 });
 
-test("list_fills_and_counts_up_by_itself", async () => {
+test("list_fills_and_counts_up_by_itself", async ({ desk }) => {
   const { page } = desk;
   await desk.signIn();
   await desk.live();
@@ -39,7 +28,7 @@ test("list_fills_and_counts_up_by_itself", async () => {
   await expect.poll(seen, { timeout: 45_000 }).not.toBe(before);
 });
 
-test("new_rows_wait_while_one_is_selected_and_come_on_demand", async () => {
+test("new_rows_wait_while_one_is_selected_and_come_on_demand", async ({ desk }) => {
   const { page } = desk;
   await desk.signIn();
   await desk.live();
@@ -58,7 +47,7 @@ test("new_rows_wait_while_one_is_selected_and_come_on_demand", async () => {
   expect(await desk.rows()).toContain(second);
 });
 
-test("incident_page_shows_redacted_snapshot_with_box_events_and_note", async () => {
+test("incident_page_shows_redacted_snapshot_with_box_events_and_note", async ({ desk }) => {
   const { page } = desk;
   await desk.signIn();
   await page.click(`${SUSPECTED}${ONE_OBJECT}:has(img.thumbnail)`, { timeout: 45_000 });
@@ -75,7 +64,7 @@ test("incident_page_shows_redacted_snapshot_with_box_events_and_note", async () 
   await page.waitForSelector(".duty");
 });
 
-test("confirming_by_keyboard_moves_incident_to_reported", async () => {
+test("confirming_by_keyboard_moves_incident_to_reported", async ({ desk }) => {
   const { page } = desk;
   await desk.signIn();
   await page.waitForSelector(SUSPECTED);
@@ -87,7 +76,7 @@ test("confirming_by_keyboard_moves_incident_to_reported", async () => {
   await page.waitForSelector(`[data-incident="${id ?? ""}"][data-state="reported"]`);
 });
 
-test("discarding_asks_for_a_reason_and_keeps_it", async () => {
+test("discarding_asks_for_a_reason_and_keeps_it", async ({ desk }) => {
   const { page } = desk;
   await desk.signIn();
   await page.waitForSelector(SUSPECTED);
@@ -105,7 +94,7 @@ test("discarding_asks_for_a_reason_and_keeps_it", async () => {
   await page.waitForSelector('.timeline [data-action="discard"] >> text=原因');
 });
 
-test("arrows_move_the_selection_and_escape_clears_it", async () => {
+test("arrows_move_the_selection_and_escape_clears_it", async ({ desk }) => {
   const { page } = desk;
   await desk.signIn();
   await page.waitForSelector(SUSPECTED);
@@ -121,7 +110,7 @@ test("arrows_move_the_selection_and_escape_clears_it", async () => {
   expect(await page.locator('[aria-selected="true"]').count()).toBe(0);
 });
 
-test("english_is_chosen_once_and_kept", async () => {
+test("english_is_chosen_once_and_kept", async ({ desk }) => {
   const { page } = desk;
   await desk.signIn();
   await page.click("text=English");
@@ -131,13 +120,13 @@ test("english_is_chosen_once_and_kept", async () => {
   await page.waitForSelector("nav >> text=Duty");
 });
 
-test("devices_show_state_and_cause", async () => {
+test("devices_show_state_and_cause", async ({ desk }) => {
   const { page } = desk;
   await desk.signIn("/devices");
   await page.waitForSelector("tr[data-device] .device-state");
 });
 
-test("lost_connection_is_said_and_recovers", async () => {
+test("lost_connection_is_said_and_recovers", async ({ desk }) => {
   const { page } = desk;
   await desk.signIn();
   await desk.live();
@@ -148,7 +137,7 @@ test("lost_connection_is_said_and_recovers", async () => {
   await desk.live();
 });
 
-test("signing_out_leads_back_to_sign_in_and_ends_the_session", async () => {
+test("signing_out_leads_back_to_sign_in_and_ends_the_session", async ({ desk }) => {
   const { page } = desk;
   await desk.signIn();
   await page.click("header .plain-button:last-child");
@@ -158,7 +147,7 @@ test("signing_out_leads_back_to_sign_in_and_ends_the_session", async () => {
   await page.waitForSelector(".sign-in");
 });
 
-test("session_that_ended_elsewhere_leads_back_to_sign_in_with_the_cause", async () => {
+test("session_that_ended_elsewhere_leads_back_to_sign_in_with_the_cause", async ({ desk }) => {
   const { page } = desk;
   await desk.signIn();
   await desk.live();

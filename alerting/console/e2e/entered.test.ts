@@ -1,24 +1,12 @@
 // What people enter by themselves: an incident from the hotline, what they write and attach beside it, a request for a grant.
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect } from "vitest";
 
-import { Console, DESK, systemUnderTest } from "./console";
+import { testAtDesk as test } from "./console";
 
-const SYSTEM = systemUnderTest();
 /** A red pixel. */
 const PNG = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC", "base64");
-let desk: Console;
 
-beforeEach(async () => {
-  desk = await Console.open(SYSTEM, DESK);
-});
-
-afterEach(async () => {
-  const { faults } = desk;
-  await desk.close();
-  expect(faults).toEqual([]);
-});
-
-test("a_call_becomes_an_incident_with_a_note_and_a_picture", async () => {
+test("a_call_becomes_an_incident_with_a_note_and_a_picture", async ({ desk }) => {
   const { page } = desk;
   await desk.signIn();
   await page.click('[data-testid="report"]');
@@ -38,7 +26,7 @@ test("a_call_becomes_an_incident_with_a_note_and_a_picture", async () => {
   await desk.picture("entered");
 });
 
-test("a_grant_is_asked_for_and_waits_for_two_others", async () => {
+test("a_grant_is_asked_for_and_waits_for_two_others", async ({ desk }) => {
   const { page } = desk;
   await desk.signIn();
   await page.waitForSelector("[data-incident]", { timeout: 45_000 });

@@ -1,9 +1,8 @@
 // The sign-in page. Says why one is here when it isn't by choice, and what went wrong in words.
 import { LockOutlined, UserOutlined } from "@ant-design/icons";
 import { Alert, Button, Form, Input } from "antd";
-import { useState } from "react";
 
-import { asFailure, type Failure } from "../api/problem";
+import type { Failure } from "../api/problem";
 import { failureText } from "../i18n/failure";
 import { useLanguage } from "../i18n/language";
 import type { Translator } from "../i18n/translate";
@@ -11,6 +10,7 @@ import { LanguageSwitch } from "./LanguageSwitch";
 import { Mark } from "./Mark";
 import { OFFERED, providerUrl } from "./provider";
 import { useSession, type SignedOutBecause } from "./session";
+import { useSubmit } from "./useSubmit";
 import "./sign-in.css";
 
 interface Credentials {
@@ -19,22 +19,10 @@ interface Credentials {
 }
 
 export function SignIn({ because }: { because: SignedOutBecause }) {
-  const language = useLanguage();
-  const { t } = language;
+  const { t } = useLanguage();
   const { signIn } = useSession();
-  const [failure, setFailure] = useState<Failure | null>(null);
-  const [busy, setBusy] = useState(false);
-
-  const submit = async ({ account, password }: Credentials) => {
-    setBusy(true);
-    setFailure(null);
-    try {
-      await signIn(account.trim(), password);
-    } catch (thrown) {
-      setFailure(asFailure(thrown));
-      setBusy(false);
-    }
-  };
+  // Whoever is signed in sees another page.
+  const { busy, failure, submit } = useSubmit(() => undefined);
 
   return (
     <main className="sign-in">
@@ -48,7 +36,7 @@ export function SignIn({ because }: { because: SignedOutBecause }) {
           <small>{t("app.subtitle")}</small>
         </h1>
         <Reason because={because} failure={failure} />
-        <Form<Credentials> layout="vertical" requiredMark={false} onFinish={(values) => void submit(values)} disabled={busy}>
+        <Form<Credentials> layout="vertical" requiredMark={false} onFinish={({ account, password }) => submit(signIn(account.trim(), password))} disabled={busy}>
           <Form.Item name="account" label={t("sign_in.account")} rules={[{ required: true, message: t("sign_in.account_missing") }]}>
             <Input prefix={<UserOutlined />} autoComplete="username" autoFocus size="large" />
           </Form.Item>

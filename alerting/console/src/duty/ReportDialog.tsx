@@ -1,11 +1,10 @@
 // Enters an incident that a person saw, or that somebody called about. Nothing is asked, or kept, of who called.
-import { Alert, Form, Input, Modal, Radio, Select } from "antd";
+import { Form, Input, Modal, Radio, Select } from "antd";
 import { useState } from "react";
 
 import { ask, client, idempotencyKey } from "../api/client";
-import { asFailure, type Failure } from "../api/problem";
 import type { Incident, ReportRequest } from "../api/types";
-import { failureText } from "../i18n/failure";
+import { useSubmit } from "../app/useSubmit";
 import { useLanguage } from "../i18n/language";
 import { zhTerms } from "../i18n/zh-terms";
 
@@ -19,23 +18,12 @@ const CATEGORIES = Object.keys(zhTerms)
   .filter((key) => !["left_object", "camera_offline", "camera_tampered"].includes(key));
 
 export function ReportDialog({ entry, onDone, onClose }: { entry: Entry; onDone: (incident: Incident) => void; onClose: () => void }) {
-  const language = useLanguage();
-  const { t, term } = language;
+  const { t, term } = useLanguage();
   const [form] = Form.useForm<Entered>();
   const [key] = useState(idempotencyKey);
-  const [failure, setFailure] = useState<Failure | null>(null);
-  const [busy, setBusy] = useState(false);
-  const submit = (entered: Entered) => {
-    setBusy(true);
-    setFailure(null);
-    ask(client.POST("/api/v1/incidents", { params: { header: { "idempotency-key": key } }, body: { ...entered, entry } })).then(
-      onDone,
-      (thrown: unknown) => {
-        setFailure(asFailure(thrown));
-        setBusy(false);
-      },
-    );
-  };
+  const { busy, notice, submit } = useSubmit(onDone);
+  const enter = (entered: Entered) =>
+    submit(ask(client.POST("/api/v1/incidents", { params: { header: { "idempotency-key": key } }, body: { ...entered, entry } })));
   const missing = [{ required: true, message: t("command.field_missing") }];
   return (
     <Modal
@@ -51,8 +39,8 @@ export function ReportDialog({ entry, onDone, onClose }: { entry: Entry; onDone:
       maskTransitionName=""
       width={480}
     >
-      {failure !== null && <Alert type="error" showIcon title={failureText(failure, language)} className="dialog-failure" />}
-      <Form form={form} layout="vertical" onFinish={submit} preserve={false} initialValues={{ urgency: "B" }}>
+      {notice}
+      <Form form={form} layout="vertical" onFinish={enter} preserve={false} initialValues={{ urgency: "B" }}>
         <Form.Item name="category" label={t("report.category")} rules={missing}>
           <Select options={CATEGORIES.map((value) => ({ value, label: term("category", value) }))} showSearch={{ optionFilterProp: "label" }} />
         </Form.Item>

@@ -1,11 +1,10 @@
 // Asks for a grant: what for, of which incident, over which time; and what a purpose must bring with it.
-import { Alert, Form, Input, InputNumber, Modal, Select } from "antd";
+import { Form, Input, InputNumber, Modal, Select } from "antd";
 import { useState } from "react";
 
 import { ask, client, idempotencyKey } from "../api/client";
-import { asFailure, type Failure } from "../api/problem";
 import type { GrantRequest } from "../api/types";
-import { failureText } from "../i18n/failure";
+import { useSubmit } from "../app/useSubmit";
 import { useLanguage } from "../i18n/language";
 import { fromBeijing } from "../i18n/time";
 
@@ -32,24 +31,17 @@ const ACTIONS: readonly GrantRequest["action"][] = ["view_original", "export", "
 const PURPOSES: readonly GrantRequest["purpose"][] = ["incident_handling", "emergency_response", "statutory_request", "data_subject_access"];
 
 export function GrantDialog({ onDone, onClose }: { onDone: () => void; onClose: () => void }) {
-  const language = useLanguage();
-  const { t, term } = language;
+  const { t, term } = useLanguage();
   const [form] = Form.useForm<Entered>();
   const action = Form.useWatch("action", form);
   const purpose = Form.useWatch("purpose", form);
   const [key] = useState(idempotencyKey);
-  const [failure, setFailure] = useState<Failure | null>(null);
-  const [busy, setBusy] = useState(false);
+  const { busy, notice, submit } = useSubmit(onDone);
   const needed = [{ required: true, message: t("command.field_missing") }];
 
-  const submit = (entered: Entered) => {
-    setBusy(true);
-    setFailure(null);
+  const request = (entered: Entered) => {
     const params = { header: { "idempotency-key": key } };
-    ask(client.POST("/api/v1/grants", { params, body: bodyOf(entered) })).then(onDone, (thrown: unknown) => {
-      setFailure(asFailure(thrown));
-      setBusy(false);
-    });
+    submit(ask(client.POST("/api/v1/grants", { params, body: bodyOf(entered) })));
   };
 
   const text = (name: keyof Entered, label: string) => (
@@ -59,8 +51,8 @@ export function GrantDialog({ onDone, onClose }: { onDone: () => void; onClose: 
   );
   return (
     <Modal open title={t("grants.ask")} okText={t("grants.submit")} cancelText={t("command.cancel")} confirmLoading={busy} onOk={() => form.submit()} onCancel={onClose} closable={false} transitionName="" maskTransitionName="" width={520}>
-      {failure !== null && <Alert type="error" showIcon title={failureText(failure, language)} className="dialog-failure" />}
-      <Form form={form} layout="vertical" onFinish={submit} preserve={false} initialValues={{ minutes: 60, purpose: "incident_handling" }}>
+      {notice}
+      <Form form={form} layout="vertical" onFinish={request} preserve={false} initialValues={{ minutes: 60, purpose: "incident_handling" }}>
         {text("incident", t("grants.incident"))}
         <Form.Item name="action" label={t("grants.action")} rules={needed}>
           <Select options={ACTIONS.map((value) => ({ value, label: term("grant.action", value) }))} />

@@ -8,6 +8,7 @@ import type { Grant } from "../api/types";
 import { Link } from "../app/navigation";
 import { useSession } from "../app/session";
 import { FailureNotice, Loading, Notice } from "../app/states";
+import { useSubmit } from "../app/useSubmit";
 import { failureText } from "../i18n/failure";
 import { useLanguage } from "../i18n/language";
 import { dateTime } from "../i18n/time";
@@ -153,23 +154,13 @@ function Recorders({ grant }: { grant: Grant }) {
 }
 
 function Steps({ grant, done }: { grant: Grant; done: () => void }) {
-  const language = useLanguage();
-  const { t, term } = language;
+  const { t, term } = useLanguage();
   const [note, setNote] = useState("");
-  const [failure, setFailure] = useState<Failure | null>(null);
-  const [busy, setBusy] = useState(false);
+  const { busy, notice, submit } = useSubmit(done);
   const text = note.trim();
-  const run = (request: () => Promise<Grant>) => {
-    setBusy(true);
-    setFailure(null);
-    request().then(done, (thrown: unknown) => {
-      setFailure(asFailure(thrown));
-      setBusy(false);
-    });
-  };
   const header = () => ({ "idempotency-key": idempotencyKey() });
   const step = (name: "approve" | "refuse" | "withdraw") =>
-    run(() =>
+    submit(
       ask(
         client.POST("/api/v1/grants/{id}/{step}", {
           params: { path: { id: grant.id, step: name }, header: header() },
@@ -178,7 +169,7 @@ function Steps({ grant, done }: { grant: Grant; done: () => void }) {
       ),
     );
   const review = (justified: boolean) =>
-    run(() =>
+    submit(
       ask(
         client.POST("/api/v1/grants/{id}/review", {
           params: { path: { id: grant.id }, header: header() },
@@ -188,7 +179,7 @@ function Steps({ grant, done }: { grant: Grant; done: () => void }) {
     );
   return (
     <div className="grant-steps">
-      {failure !== null && <Alert type="error" showIcon title={failureText(failure, language)} />}
+      {notice}
       <Input value={note} onChange={(event) => setNote(event.target.value)} maxLength={200} placeholder={t("grants.note")} aria-label={t("grants.note")} />
       <Space wrap>
         {(["approve", "refuse", "withdraw"] as const)

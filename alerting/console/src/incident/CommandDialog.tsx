@@ -1,10 +1,9 @@
 // Asks for the reason, the fields and the comment of a command. Number keys choose a reason, Enter submits.
-import { Alert, Form, Input, Modal, Radio } from "antd";
+import { Form, Input, Modal, Radio } from "antd";
 import { useEffect, useState } from "react";
 
-import { asFailure, type Failure } from "../api/problem";
 import type { AllowedCommand, Incident, IncidentSummary } from "../api/types";
-import { failureText } from "../i18n/failure";
+import { useSubmit } from "../app/useSubmit";
 import { useLanguage } from "../i18n/language";
 import { fromBeijing } from "../i18n/time";
 import { isAdverse, orderOf, send, type CommandInput } from "./commands";
@@ -18,29 +17,16 @@ interface CommandDialogProps {
 }
 
 export function CommandDialog({ incident, command, onDone, onConflict, onClose }: CommandDialogProps) {
-  const language = useLanguage();
-  const { t, term, pick } = language;
+  const { t, term, pick } = useLanguage();
   const [form] = Form.useForm<CommandInput>();
   const [order] = useState(() => orderOf(incident, command.command));
-  const [failure, setFailure] = useState<Failure | null>(null);
-  const [busy, setBusy] = useState(false);
+  const { busy, failure, notice, submit } = useSubmit(onDone, ({ kind }) => {
+    if (kind === "conflict") onConflict();
+  });
   useNumberKeys(command.needs_reason ? command.reasons.length : 0, (index) => {
     const reason = command.reasons[index];
     if (reason !== undefined) form.setFieldsValue({ reason: reason.code });
   });
-
-  const submit = async (input: CommandInput) => {
-    setBusy(true);
-    setFailure(null);
-    try {
-      onDone(await send(order, withoutEmpty(input)));
-    } catch (thrown) {
-      const cause = asFailure(thrown);
-      setFailure(cause);
-      setBusy(false);
-      if (cause.kind === "conflict") onConflict();
-    }
-  };
 
   return (
     <Modal
@@ -57,8 +43,8 @@ export function CommandDialog({ incident, command, onDone, onConflict, onClose }
       maskTransitionName=""
       width={460}
     >
-      {failure !== null && <Alert type="error" showIcon title={failureText(failure, language)} className="dialog-failure" />}
-      <Form form={form} layout="vertical" onFinish={(input) => void submit(input)} preserve={false}>
+      {notice}
+      <Form form={form} layout="vertical" onFinish={(input) => submit(send(order, withoutEmpty(input)))} preserve={false}>
         {command.needs_reason && (
           <Form.Item name="reason" label={t("command.reason")} extra={t("command.reason_keys")} rules={[{ required: true, message: t("command.reason_missing") }]}>
             <Radio.Group className="reasons">
