@@ -1,23 +1,9 @@
 // What the page says while a part of the server does not work; the fault is put into the stream on its way to the browser.
-import { afterEach, beforeEach, expect, test } from "vitest";
-
-import { Console, systemUnderTest } from "./console";
-
-const SYSTEM = systemUnderTest();
-let desk: Console;
-
-beforeEach(async () => {
-  desk = await Console.open(SYSTEM);
-});
-
-afterEach(async () => {
-  expect(desk.faults).toEqual([]);
-  await desk.close();
-});
+import { testAtDesk as test } from "./console";
 
 const health = (troubles: { part: string; detail: string }[]) => `event: health\ndata: ${JSON.stringify({ troubles })}\n\n`;
 
-test("parts_that_do_not_work_are_named_until_they_work_again", async () => {
+test("parts_that_do_not_work_are_named_until_they_work_again", async ({ desk }) => {
   const { page } = desk;
   let said = health([
     { part: "store", detail: "does not answer" },

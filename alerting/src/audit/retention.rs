@@ -24,10 +24,13 @@ pub const HOT_MONTHS: u32 = 6;
 /// Fewest calendar months for which archives are kept: three years, for the records of provision in them (RULES P27).
 pub const ARCHIVE_MONTHS: u32 = 36;
 
-/// So many calendar months before; a day that a month lacks is its last one.
+/// So many calendar months before; on a day that a month lacks, the end of its last one, so that the answer never goes back.
 pub fn months_before(now: Timestamp, n_months: u32) -> Timestamp {
-    let before = now.to_zoned(TimeZone::UTC).checked_sub(Span::new().months(i64::from(n_months)));
-    before.map_or(Timestamp::MIN, |before| before.timestamp())
+    let now = now.to_zoned(TimeZone::UTC);
+    let Ok(before) = now.checked_sub(Span::new().months(i64::from(n_months))) else { return Timestamp::MIN };
+    let lacks_the_day = before.day() != now.day();
+    let end = if lacks_the_day { before.end_of_day() } else { Ok(before) };
+    end.map_or(Timestamp::MIN, |end| end.timestamp())
 }
 
 /// Where the store may be cut.
