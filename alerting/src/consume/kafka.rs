@@ -7,7 +7,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -80,7 +83,12 @@ fn consume(settings: &KafkaSettings, intake: &Intake, shutdown: &CancellationTok
 }
 
 fn consume_once(settings: &KafkaSettings, intake: &Intake, shutdown: &CancellationToken) -> Result<(), KafkaError> {
-    let context = Group { store: intake.store.clone(), health: intake.health.clone(), expected: Mutex::default() };
+    let context = Group {
+        store: intake.store.clone(),
+        health: intake.health.clone(),
+        expected: Mutex::default(),
+        left_some_behind: AtomicBool::new(false),
+    };
     let consumer: BaseConsumer<Group> = ClientConfig::new()
         .set("bootstrap.servers", &settings.brokers)
         .set("group.id", &settings.group)
@@ -103,6 +111,11 @@ fn consume_once(settings: &KafkaSettings, intake: &Intake, shutdown: &Cancellati
         }
         for (partition, messages) in poll(&consumer) {
             take(&consumer, intake, partition, messages);
+        }
+        if consumer.context().left_some_behind.swap(false, Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_secs(1));
+            consumer.unsubscribe();
+            consumer.subscribe(&[EVENTS_TOPIC])?;
         }
     }
     consumer.unsubscribe();
@@ -153,14 +166,15 @@ fn take(consumer: &BaseConsumer<Group>, intake: &Intake, partition: i32, message
 fn go_back(consumer: &BaseConsumer<Group>, partition: i32) {
     let group = consumer.context();
     let Ok(next) = group.stored(partition) else {
-        tracing::error!(partition, "stored position can't be read, partition waits for the next rebalance");
+        tracing::error!(partition, "stored position can't be read, the group is joined again");
+        group.leave_behind(partition);
         return;
     };
     group.expect(partition, next);
     let to = offset(next);
     if let Err(error) = consumer.seek(EVENTS_TOPIC, partition, to, Duration::from_secs(2)) {
-        tracing::warn!(partition, %error, "partition can't go back, it was taken away");
-        group.forget(partition);
+        tracing::warn!(partition, %error, "partition can't go back, the group is joined again");
+        group.leave_behind(partition);
     }
 }
 
@@ -198,6 +212,9 @@ struct Group {
     store: Store,
     health: Health,
     expected: Mutex<BTreeMap<i32, u64>>,
+    /// True while it has partitions in the group that it can't read, for want of their positions: nobody else gets those, so it
+    /// has to join again.
+    left_some_behind: AtomicBool,
 }
 
 impl Group {
@@ -209,8 +226,10 @@ impl Group {
         self.lock().insert(partition, next);
     }
 
-    fn forget(&self, partition: i32) {
+    /// Takes nothing of it any more: what comes after a batch that was not stored would hide it.
+    fn leave_behind(&self, partition: i32) {
         self.lock().remove(&partition);
+        self.left_some_behind.store(true, Ordering::Relaxed);
     }
 
     fn stored(&self, partition: i32) -> Stored<u64> {
@@ -250,7 +269,10 @@ impl ConsumerContext for Group {
         if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
             match self.assign(consumer, partitions) {
                 Ok(()) => return,
-                Err(error) => tracing::error!(error, "partitions can't be taken over"),
+                Err(error) => {
+                    tracing::error!(error, "partitions can't be taken over, the group is joined again");
+                    self.left_some_behind.store(true, Ordering::Relaxed);
+                }
             }
         }
         self.lock().clear();
