@@ -181,10 +181,13 @@ pub fn opened_within(tx: &Tx<'_>, (from, until): (Timestamp, Timestamp)) -> Stor
 
 /// The newest incidents within the scope.
 ///
-/// Each state is asked for by itself, so that its index gives the newest of it without a look at the others.
+/// Each state is asked for by itself, so that its index gives the newest of it without a look at the others; not so for a device,
+/// which has few incidents.
 pub fn list(tx: &Tx<'_>, scope: &Scope, filter: &Filter) -> Stored<Vec<Incident>> {
-    let mut query = Query::within(scope);
-    query.narrow(filter);
+    let mut query = Query::within(scope, filter);
+    if filter.device.is_some() {
+        query.one_of("state", filter.states.iter().map(|state| state.as_str()));
+    }
     let rest = query.conditions.join(" AND ");
     let limit = filter.limit;
     let newest = |condition: String| {
@@ -193,7 +196,7 @@ pub fn list(tx: &Tx<'_>, scope: &Scope, filter: &Filter) -> Stored<Vec<Incident>
              AS newest"
         )
     };
-    let ids = if filter.states.is_empty() {
+    let ids = if filter.states.is_empty() || filter.device.is_some() {
         newest(rest)
     } else {
         let each =
@@ -206,19 +209,29 @@ pub fn list(tx: &Tx<'_>, scope: &Scope, filter: &Filter) -> Stored<Vec<Incident>
     tx.rows(&sql, &query.values)?.iter().map(read).collect()
 }
 
+/// Most closed ones that are counted.
+const MOST_COUNTED: u32 = 100_000;
+
 /// How many incidents within the scope stand in each open state, and in each other one of those opened after `since`.
 pub fn count(tx: &Tx<'_>, scope: &Scope, filter: &Filter, since: Timestamp) -> Stored<Vec<(State, u64)>> {
     let mut counts = Vec::new();
     for is_open in [true, false] {
-        let mut query = Query::within(scope);
-        query.narrow(&Filter { before: None, ..filter.clone() });
-        let of_these = if is_open {
-            "is_open = 1".to_owned()
+        let mut query = Query::within(scope, &Filter { before: None, ..filter.clone() });
+        let states = if is_open {
+            query.conditions.push("is_open = 1".to_owned());
+            format!("SELECT state FROM incident WHERE {}", query.conditions.join(" AND "))
         } else {
-            format!("is_open = 0 AND opened_at >= {}", query.add(since))
+            let over = State::ALL.iter().filter(|state| !state.is_open()).map(|state| state.as_str());
+            query.one_of("state", over);
+            let recent = format!("opened_at >= {}", query.add(since));
+            query.conditions.push(recent);
+            // Newest first, so that the planner goes by time and not through all there ever was.
+            let conditions = query.conditions.join(" AND ");
+            format!(
+                "SELECT state FROM incident WHERE {conditions} ORDER BY opened_at DESC, id DESC LIMIT {MOST_COUNTED}"
+            )
         };
-        let conditions = query.conditions.join(" AND ");
-        let sql = format!("SELECT state, count(*) AS n FROM incident WHERE {of_these} AND {conditions} GROUP BY state");
+        let sql = format!("SELECT state, count(*) AS n FROM ({states}) AS counted GROUP BY state");
         for row in tx.rows(&sql, &query.values)? {
             counts.push((key(&row, "state", State::parse)?, row.get("n")?));
         }
@@ -257,12 +270,15 @@ struct Query {
 }
 
 impl Query {
-    /// Only what the scope covers; an empty scope covers nothing.
-    fn within(scope: &Scope) -> Self {
+    /// Only what the scope covers and the filter asks for, but for its states; an empty scope covers nothing.
+    fn within(scope: &Scope, filter: &Filter) -> Self {
         let mut query = Self { conditions: Vec::new(), values: Vec::new() };
         let mut grants = vec!["1 = 0".to_owned()];
         for grant in &scope.0 {
-            let mut parts = vec![query.in_region(&grant.region)];
+            // A region beside the grant's is not looked for: nothing would be found after a look at all there ever was.
+            let asked = filter.region.as_deref().unwrap_or_default();
+            let Some(region) = narrower(&grant.region, asked) else { continue };
+            let mut parts = vec![query.in_region(region)];
             for (column, value) in [
                 ("department", &grant.department),
                 ("checker", &grant.checker),
@@ -276,17 +292,13 @@ impl Query {
             grants.push(format!("({})", parts.join(" AND ")));
         }
         query.conditions.push(format!("({})", grants.join(" OR ")));
+        query.narrow(filter);
         query
     }
 
-    /// Only what the filter asks for, but for its states.
     fn narrow(&mut self, filter: &Filter) {
         self.one_of("category", filter.categories.iter().map(|category| category.as_str()));
         self.one_of("urgency", filter.urgencies.iter().map(String::as_str));
-        if let Some(region) = &filter.region {
-            let within = self.in_region(region);
-            self.conditions.push(within);
-        }
         if let Some(device) = &filter.device {
             let device = self.add(device);
             self.conditions.push(format!("device = {device}"));
@@ -318,6 +330,12 @@ impl Query {
             self.conditions.push(format!("{column} IN ({})", keys.join(", ")));
         }
     }
+}
+
+/// Of two regions the one that lies in the other; `None` when neither does.
+fn narrower<'r>(one: &'r str, other: &'r str) -> Option<&'r str> {
+    let (wide, narrow) = if one.len() < other.len() { (one, other) } else { (other, one) };
+    narrow.starts_with(wide).then_some(narrow)
 }
 
 fn read(row: &Row) -> Stored<Incident> {
