@@ -39,7 +39,7 @@ pub struct KafkaSettings {
 }
 
 /// Most messages in one transaction.
-const BATCH: usize = 500;
+const BATCH: usize = 2000;
 /// Longest time that a message waits for others.
 const LINGER: Duration = Duration::from_millis(50);
 /// How often the broker is asked whether it is there.

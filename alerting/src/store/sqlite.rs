@@ -10,6 +10,11 @@ use super::{
     sql::{Row, Value},
 };
 
+/// Of each connection: ids of events are random, so that nearly each touches another page of their index.
+const CACHE_KIB: i64 = 64 * 1024;
+/// 32 MB of log before it is brought into the file: pages that many transactions touch are then written once.
+const CHECKPOINT_PAGES: i64 = 8_000;
+
 /// A connection to the file.
 pub struct Sqlite(rusqlite::Connection);
 
@@ -25,6 +30,8 @@ impl Sqlite {
         // The source forgets a batch after the commit; with NORMAL a power loss could take it back.
         connection.pragma_update(None, "synchronous", "full")?;
         connection.pragma_update(None, "foreign_keys", true)?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         connection.set_prepared_statement_cache_capacity(128);
         Ok(Self(connection))
     }
