@@ -24,6 +24,7 @@ pub mod connection;
 pub mod deadlines;
 pub mod deletions;
 pub mod devices;
+pub mod each;
 pub mod entries;
 pub mod events;
 pub mod facts;

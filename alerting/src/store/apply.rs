@@ -5,7 +5,7 @@
 //! it moved, stores nothing and starts again from what the store says.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
 };
 
@@ -22,9 +22,10 @@ use super::{
     StoreError, Stored, Tx,
     columns::key,
     devices::{Devices, Here},
+    each::{Column, Holds::*},
     memories, outbox,
     owners::Owners,
-    sql::{Value, params},
+    sql::{Row, Value, params},
 };
 use crate::{
     consume::Message,
@@ -139,6 +140,9 @@ pub fn due(tx: &Tx<'_>, now: Timestamp) -> Stored<Vec<DeviceId>> {
     rows.iter().map(|row| key(row, "device", |text| text.parse().ok())).collect()
 }
 
+const EVENT: [Column; 6] =
+    [("id", Text), ("type", Text), ("device", Text), ("time", Int), ("received_at", Int), ("json", Text)];
+
 /// An event that is to be taken in, with its text.
 type Admitted<'m> = (&'m Event, &'m str);
 
@@ -184,13 +188,15 @@ impl<'r> Run<'r> {
 
     /// Stores the events and lets the rules see those that are new, in their order.
     fn take_events(&mut self, events: &[Admitted<'_>]) -> Stored<()> {
-        let n_stored = self.tx.execute_each(
-            "INSERT INTO event (id, type, device, time, received_at, json) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT DO NOTHING",
-            &events.iter().map(|(event, text)| row(event, text)).collect::<Vec<_>>(),
-        )?;
+        let rows: Vec<Vec<Value>> = events.iter().map(|(event, text)| row(event, text)).collect();
+        let sql = "INSERT INTO event (id, type, device, time, received_at, json) SELECT * FROM each WHERE true
+             ON CONFLICT DO NOTHING RETURNING id";
+        let stored = self.tx.each(&EVENT, &rows, sql)?;
+        let mut stored: HashSet<String> = stored.iter().map(Row::first).collect::<Stored<_>>()?;
+        // Of two with one id in a batch the first was stored.
+        let mut is_new = |row: &[Value]| matches!(row.first(), Some(Value::Text(id)) if stored.remove(id));
         let new: Vec<&Event> =
-            events.iter().zip(n_stored).filter(|(_, n)| *n > 0).map(|((event, _), _)| *event).collect();
+            events.iter().zip(&rows).filter(|(_, row)| is_new(row)).map(|((event, _), _)| *event).collect();
         self.effects.n_repeated += (events.len() - new.len()) as u64;
         self.note_devices(&new)?;
         let devices: BTreeSet<DeviceId> = new.iter().filter_map(|event| event.source.device()).collect();

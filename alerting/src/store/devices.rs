@@ -11,12 +11,45 @@ use xueliang_events::{DeviceId, Event, Payload, Source, payload::DeviceState};
 use super::{
     Stored, Tx,
     columns::key,
+    each::{Column, Holds::*},
     sql::{Row, params},
     uptime::{self, Day, LocalDays},
 };
 
 /// A last word from further ahead than this is of a clock that was wrong.
 const AHEAD: SignedDuration = SignedDuration::from_secs(5);
+
+/// What each word of a device changes.
+const SEEN: [Column; 7] = [
+    ("id", Text),
+    ("last_seen", Int),
+    ("session", Text),
+    ("counted_day", Text),
+    ("observed_us", Int),
+    ("live_us", Int),
+    ("good_us", Int),
+];
+const WHOLE: [Column; 19] = [
+    ("id", Text),
+    ("kind", Text),
+    ("name_zh", Text),
+    ("name_en", Text),
+    ("state", Text),
+    ("cause", Text),
+    ("since", Int),
+    ("last_seen", Int),
+    ("grid", Text),
+    ("region", Text),
+    ("revision", Int),
+    ("session", Text),
+    ("longitude", Real),
+    ("latitude", Real),
+    ("counted_day", Text),
+    ("observed_us", Int),
+    ("live_us", Int),
+    ("good_us", Int),
+    ("suspended", Text),
+];
 
 /// One device.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,7 +121,8 @@ impl Devices {
     pub fn load<'e>(tx: &Tx<'_>, events: impl Iterator<Item = &'e Event>) -> Stored<Self> {
         let ids: BTreeSet<DeviceId> = events.filter_map(subject).map(|(id, _)| id).collect();
         let keys: Vec<_> = ids.iter().map(|id| params![id.as_str()].to_vec()).collect();
-        let rows = tx.rows_each("SELECT * FROM device WHERE id = ?1", &keys)?;
+        let sql = "SELECT device.* FROM each JOIN device ON device.id = each.id";
+        let rows = tx.each(&[("id", Text)], &keys, sql)?;
         let before = rows.iter().map(|row| read(row).map(|device| (device.id.clone(), device)));
         Ok(Self { before: before.collect::<Stored<_>>()?, ..Self::default() })
     }
@@ -123,11 +157,10 @@ impl Devices {
             let (id, session) = (device.id.as_str(), &device.session);
             params![id, device.last_seen, session, date, *observed_us, *live_us, *good_us].to_vec()
         });
-        tx.execute_each(
-            "UPDATE device SET last_seen = ?2, session = ?3, counted_day = ?4, observed_us = ?5, live_us = ?6,
-             good_us = ?7 WHERE id = ?1",
-            &seen.collect::<Vec<_>>(),
-        )?;
+        let sql = "UPDATE device SET last_seen = each.last_seen, session = each.session,
+             counted_day = each.counted_day, observed_us = each.observed_us, live_us = each.live_us,
+             good_us = each.good_us FROM each WHERE device.id = each.id";
+        tx.each(&SEEN, &seen.collect::<Vec<_>>(), sql)?;
         if !changed.is_empty() {
             let newest = newest(tx)?;
             for (device, revision) in changed.iter_mut().zip(newest + 1..) {
@@ -253,19 +286,16 @@ fn write(tx: &Tx<'_>, devices: &[Device]) -> Stored<()> {
         ]
         .to_vec()
     });
-    tx.execute_each(
-        "INSERT INTO device (id, kind, name_zh, name_en, state, cause, since, last_seen, grid, region, revision, session,
-         longitude, latitude, counted_day, observed_us, live_us, good_us, suspended)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
+    let sql = "INSERT INTO device (id, kind, name_zh, name_en, state, cause, since, last_seen, grid, region, revision,
+         session, longitude, latitude, counted_day, observed_us, live_us, good_us, suspended)
+         SELECT * FROM each WHERE true
          ON CONFLICT (id) DO UPDATE SET name_zh = excluded.name_zh, name_en = excluded.name_en, state = excluded.state,
          cause = excluded.cause, since = excluded.since, last_seen = excluded.last_seen, grid = excluded.grid,
          region = excluded.region, revision = excluded.revision, session = excluded.session,
          longitude = excluded.longitude, latitude = excluded.latitude, counted_day = excluded.counted_day,
          observed_us = excluded.observed_us, live_us = excluded.live_us, good_us = excluded.good_us,
-         suspended = excluded.suspended",
-        &rows.collect::<Vec<_>>(),
-    )?;
-    Ok(())
+         suspended = excluded.suspended";
+    tx.each(&WHOLE, &rows.collect::<Vec<_>>(), sql).map(|_| ())
 }
 
 fn read(row: &Row) -> Stored<Device> {

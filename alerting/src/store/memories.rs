@@ -11,16 +11,20 @@ use xueliang_rules::{Engine, Memory};
 use super::{
     Stored, Tx,
     columns::{json, key, to_json},
+    each::{Column, Holds::*},
     sql::{Row, params},
 };
 
 /// At most so many devices at once.
 const STEP: usize = 500;
 
+const COLUMNS: [Column; 4] = [("device", Text), ("json", Text), ("due_at", Int), ("due_until", Int)];
+
 /// The memories of these devices, of those that have one.
 pub fn load<'d>(tx: &Tx<'_>, devices: impl Iterator<Item = &'d DeviceId>) -> Stored<BTreeMap<DeviceId, Memory>> {
     let keys: Vec<_> = devices.map(|device| params![device.as_str()].to_vec()).collect();
-    tx.rows_each("SELECT device, json FROM rule_memory WHERE device = ?1", &keys)?.iter().map(read).collect()
+    let sql = "SELECT rule_memory.device, json FROM each JOIN rule_memory ON rule_memory.device = each.device";
+    tx.each(&COLUMNS[..1], &keys, sql)?.iter().map(read).collect()
 }
 
 /// Writes memories, with the time when each may fire by itself under these rules.
@@ -31,13 +35,10 @@ pub fn store(tx: &Tx<'_>, engine: &Engine, memories: &BTreeMap<DeviceId, Memory>
         let (at, until) = (due.map(|due| due.at), due.map(|due| due.until));
         rows.push(params![device.as_str(), to_json("rule memory", memory)?, at, until].to_vec());
     }
-    tx.execute_each(
-        "INSERT INTO rule_memory (device, json, due_at, due_until) VALUES (?1, ?2, ?3, ?4)
+    let sql = "INSERT INTO rule_memory (device, json, due_at, due_until) SELECT * FROM each WHERE true
          ON CONFLICT (device) DO UPDATE SET json = excluded.json, due_at = excluded.due_at,
-         due_until = excluded.due_until",
-        &rows,
-    )?;
-    Ok(())
+         due_until = excluded.due_until";
+    tx.each(&COLUMNS, &rows, sql).map(|_| ())
 }
 
 /// Lets the next devices after `last` forget what these rules don't go on with; the last of them, `None` when it was the last of all.

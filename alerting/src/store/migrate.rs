@@ -10,7 +10,7 @@ use super::{
     sql::{Row, params},
 };
 
-const MIGRATIONS: [&str; 15] = [
+const MIGRATIONS: [&str; 16] = [
     include_str!("migrations/001_first.sql"),
     include_str!("migrations/002_owner.sql"),
     include_str!("migrations/003_device_session.sql"),
@@ -26,6 +26,7 @@ const MIGRATIONS: [&str; 15] = [
     include_str!("migrations/013_oidc.sql"),
     include_str!("migrations/014_rule_versions.sql"),
     include_str!("migrations/015_suspended.sql"),
+    include_str!("migrations/016_events_in_order.sql"),
 ];
 
 /// The schema that this program knows.

@@ -10,8 +10,11 @@ use xueliang_events::{DeviceId, Event, Refused};
 use super::{
     Stored, Tx,
     columns::{key, micros},
+    each::{Column, Holds::*},
     sql::params,
 };
+
+const COLUMNS: [Column; 3] = [("device", Text), ("epoch", Int), ("since", Int)];
 
 /// The owners of the devices of one batch.
 #[derive(Debug, Default)]
@@ -25,7 +28,8 @@ impl Owners {
     /// What is known of these devices.
     pub fn load<'d>(tx: &Tx<'_>, devices: impl Iterator<Item = &'d DeviceId>) -> Stored<Self> {
         let keys: Vec<_> = devices.map(|device| params![device.as_str()].to_vec()).collect();
-        let rows = tx.rows_each("SELECT device, epoch, since FROM owner WHERE device = ?1", &keys)?;
+        let sql = "SELECT owner.device, epoch, since FROM each JOIN owner ON owner.device = each.device";
+        let rows = tx.each(&COLUMNS[..1], &keys, sql)?;
         let known = rows.iter().map(|row| {
             let device = key(row, "device", |text| text.parse().ok())?;
             Ok((device, (row.get("epoch")?, row.get("since")?)))
@@ -57,12 +61,9 @@ impl Owners {
             let (epoch, since) = self.known.get(device)?;
             Some(params![device.as_str(), *epoch, *since].to_vec())
         });
-        tx.execute_each(
-            "INSERT INTO owner (device, epoch, since) VALUES (?1, ?2, ?3)
-             ON CONFLICT (device) DO UPDATE SET epoch = excluded.epoch, since = excluded.since",
-            &rows.collect::<Vec<_>>(),
-        )?;
-        Ok(())
+        let sql = "INSERT INTO owner (device, epoch, since) SELECT * FROM each WHERE true
+             ON CONFLICT (device) DO UPDATE SET epoch = excluded.epoch, since = excluded.since";
+        tx.each(&COLUMNS, &rows.collect::<Vec<_>>(), sql).map(|_| ())
     }
 }
 

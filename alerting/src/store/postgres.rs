@@ -16,6 +16,7 @@ use tokio_postgres::{
 use super::{
     StoreError, Stored,
     connection::Kind,
+    each::{Column, Holds},
     sql::{Row, Value},
 };
 
@@ -89,23 +90,27 @@ impl Postgres {
 
     /// What a query gives.
     pub fn rows(&self, sql: &str, params: &[Value]) -> Stored<Vec<Row>> {
-        self.rows_each(sql, &[params.to_vec()])
+        self.query(sql, &params.iter().map(|value| value as _).collect::<Vec<_>>())
     }
 
-    /// What a query gives for each of the keys.
-    pub fn rows_each(&self, sql: &str, keys: &[Vec<Value>]) -> Stored<Vec<Row>> {
+    /// What a query gives that takes an array for each column of these rows.
+    pub fn rows_of_arrays(&self, sql: &str, columns: &[Column], rows: &[Vec<Value>]) -> Stored<Vec<Row>> {
+        let arrays = (0..).zip(columns).map(|(index, (name, holds))| {
+            let array = Array::of(rows.iter().map(|row| row.get(index).unwrap_or(&Value::Null)), *holds);
+            array.ok_or_else(|| StoreError::Corrupt { what: "a column of another kind", value: (*name).to_owned() })
+        });
+        let arrays: Vec<Array<'_>> = arrays.collect::<Stored<_>>()?;
+        self.query(sql, &arrays.iter().map(Array::as_parameter).collect::<Vec<_>>())
+    }
+
+    fn query(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Stored<Vec<Row>> {
         let (statement, found) = self.answer(async |session| {
             let statement = session.prepared(sql).await?;
-            let queries = keys.iter().map(|key| {
-                let params: Vec<&(dyn ToSql + Sync)> = key.iter().map(|value| value as _).collect();
-                let (client, statement) = (&session.client, &statement);
-                async move { client.query(statement, &params).await }
-            });
-            let found = try_join_all(queries).await?;
+            let found = session.client.query(&statement, params).await?;
             Ok((statement, found))
         })?;
         let columns: Arc<[String]> = statement.columns().iter().map(|column| column.name().to_owned()).collect();
-        let rows = found.into_iter().flatten().map(|row| {
+        let rows = found.into_iter().map(|row| {
             let values = (0..columns.len()).map(|index| row.try_get::<_, Read>(index).map(|read| read.0));
             let values = values.collect::<Result<Vec<Value>, _>>()?;
             Ok(Row { columns: Arc::clone(&columns), values })
@@ -182,6 +187,43 @@ impl ToSql for Value {
     }
 
     to_sql_checked!();
+}
+
+/// A column of many rows.
+enum Array<'v> {
+    Int(Vec<Option<i64>>),
+    Real(Vec<Option<f64>>),
+    Text(Vec<Option<&'v str>>),
+}
+
+impl<'v> Array<'v> {
+    /// `None` when one of the values is of another kind.
+    fn of(values: impl Iterator<Item = &'v Value>, holds: Holds) -> Option<Self> {
+        match holds {
+            Holds::Int => {
+                read(values, |value| if let Value::Int(number) = value { Some(*number) } else { None }).map(Array::Int)
+            }
+            Holds::Real => read(values, |value| if let Value::Real(number) = value { Some(*number) } else { None })
+                .map(Array::Real),
+            Holds::Text => read(values, |value| if let Value::Text(text) = value { Some(text.as_str()) } else { None })
+                .map(Array::Text),
+        }
+    }
+
+    fn as_parameter(&self) -> &(dyn ToSql + Sync) {
+        match self {
+            Array::Int(numbers) => numbers,
+            Array::Real(numbers) => numbers,
+            Array::Text(texts) => texts,
+        }
+    }
+}
+
+fn read<'v, T>(
+    values: impl Iterator<Item = &'v Value>,
+    read: impl Fn(&'v Value) -> Option<T>,
+) -> Option<Vec<Option<T>>> {
+    values.map(|value| if *value == Value::Null { Some(None) } else { read(value).map(Some) }).collect()
 }
 
 /// A column as it comes.

@@ -54,17 +54,6 @@ impl Tx<'_> {
         }
     }
 
-    /// What a query gives for each of the keys, all together.
-    pub fn rows_each(&self, sql: &str, keys: &[Vec<Value>]) -> Stored<Vec<Row>> {
-        match self.0 {
-            Connection::Sqlite(sqlite) => {
-                let found: Stored<Vec<Vec<Row>>> = keys.iter().map(|key| sqlite.rows(sql, key)).collect();
-                Ok(found?.into_iter().flatten().collect())
-            }
-            Connection::Postgres(postgres) => postgres.rows_each(sql, keys),
-        }
-    }
-
     /// The first row of a query, if it gives one.
     pub fn row(&self, sql: &str, params: &[Value]) -> Stored<Option<Row>> {
         Ok(self.rows(sql, params)?.into_iter().next())
