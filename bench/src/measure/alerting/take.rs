@@ -30,7 +30,7 @@ use crate::usage;
 /// Cameras that the events come from.
 const CAMERAS: u64 = 500;
 /// As many as alerting takes from Kafka at once.
-const BATCH: usize = 500;
+const BATCH: usize = 2000;
 
 /// What a run took in.
 pub struct Taken {
