@@ -3,19 +3,22 @@
 //! Ids follow from the firing, so that the same firing never makes two incidents. A firing that was taken before is
 //! left alone. Stills are copied here, before the transaction commits.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
 use jiff::Timestamp;
 use uuid::Uuid;
 use xueliang_events::{Event, EventId, IncidentId, Payload, payload::Category, values::SnapshotRef};
-use xueliang_rules::{Firing, Support};
+use xueliang_rules::{Firing, FiringId};
 
 use crate::{
     store::{
         StoreError, Stored, Tx,
         apply::Applier,
-        changes::{self, Announcement, NewChange},
+        changes::{self, Announcement, Fired, NewChange},
         columns::{key, to_json},
+        each::{Column, Holds::*},
         incidents,
-        sql::params,
+        sql::{Value, params},
     },
     words::{self, Bilingual},
     workflow::State,
@@ -26,8 +29,9 @@ mod find;
 use find::{Found, find_open, position_of, region_of};
 pub use find::{JOIN_WITHIN, JOIN_WITHIN_M, SAME_CAUSE_WITHIN};
 
-/// Most events linked to one incident; more add nothing that a person would read.
+/// Most events linked to one incident; more are counted and add nothing that a person would read.
 const MAX_LINKED: i64 = 1000;
+const LINK: [Column; 2] = [("incident", Text), ("event", Text)];
 
 /// The id of the incident that a firing opens; the same firing opens the same incident.
 pub fn incident_id(firing: &Firing) -> IncidentId {
@@ -93,7 +97,7 @@ impl Grouping<'_> {
             params![firing.id.to_string(), incident.to_string(), firing.at],
         )?;
         if let Some(snapshot) = &firing.snapshot {
-            self.keep_still(incident, snapshot, firing.at)?;
+            self.keep_still(&incident.to_string(), snapshot, firing.at)?;
         }
         for event in &firing.events {
             self.link(incident, *event)?;
@@ -107,12 +111,65 @@ impl Grouping<'_> {
         Ok(Some(Taken { opened }))
     }
 
-    /// Links an event to the incident of an earlier firing while that is open.
-    pub fn support(&self, support: Support) -> Stored<()> {
-        let Some(incident) = self.incident_of(&support.firing.to_string())? else { return Ok(()) };
-        let row = self.tx.row("SELECT is_open FROM incident WHERE id = ?1", params![incident.to_string()])?;
-        let is_open = row.map_or(Ok(false), |row| row.first())?;
-        if is_open { self.link(incident, support.event) } else { Ok(()) }
+    /// Counts events with the incidents of earlier firings that are still open, and links those that a person would read.
+    pub fn support(&self, supports: &[(FiringId, &Event)]) -> Stored<()> {
+        let (incidents, mut n_events) = self.open_of(supports.iter().map(|(firing, _)| *firing).collect())?;
+        let (mut links, mut grown): (HashMap<Vec<String>, &Event>, BTreeMap<String, i64>) = Default::default();
+        for (firing, event) in supports {
+            let Some(incident) = incidents.get(&firing.to_string()) else { continue };
+            let n_events = n_events.entry(incident.clone()).or_default();
+            *n_events += 1;
+            if *n_events <= MAX_LINKED {
+                links.insert(vec![incident.clone(), event.id().to_string()], event);
+            } else {
+                *grown.entry(incident.clone()).or_default() += 1;
+            }
+        }
+        for link in self.link_new(&links.keys().cloned().collect::<Vec<_>>())? {
+            let event = links.get(&link).copied();
+            if let Some(incident) = link.into_iter().next() {
+                if let Some((event, snapshot)) = event.and_then(|event| Some((event, snapshot_of(&event.payload)?))) {
+                    self.keep_still(&incident, snapshot, event.time)?;
+                }
+                *grown.entry(incident).or_default() += 1;
+            }
+        }
+        self.count(grown)
+    }
+
+    /// The open incidents of firings, and how many events each has.
+    fn open_of(&self, firings: BTreeSet<FiringId>) -> Stored<(HashMap<String, String>, HashMap<String, i64>)> {
+        let keys: Vec<Vec<Value>> = firings.iter().map(|firing| params![firing.to_string()].to_vec()).collect();
+        let sql = "SELECT firing.id AS firing, incident.id AS incident, n_events FROM each
+             JOIN firing ON firing.id = each.firing JOIN incident ON incident.id = firing.incident WHERE is_open = 1";
+        let rows = self.tx.each(&[("firing", Text)], &keys, sql)?;
+        let incidents = rows.iter().map(|row| Ok((row.get("firing")?, row.get("incident")?))).collect::<Stored<_>>()?;
+        let n_events =
+            rows.iter().map(|row| Ok((row.get("incident")?, row.get("n_events")?))).collect::<Stored<_>>()?;
+        Ok((incidents, n_events))
+    }
+
+    /// Links events to incidents; those that were not linked before, each as incident and event.
+    fn link_new(&self, links: &[Vec<String>]) -> Stored<Vec<Vec<String>>> {
+        let rows: Vec<Vec<Value>> = links.iter().map(|link| link.iter().map(Value::from).collect()).collect();
+        let sql = "INSERT INTO incident_event (incident, event) SELECT * FROM each WHERE true ON CONFLICT DO NOTHING
+             RETURNING incident, event";
+        let new = self.tx.each(&LINK, &rows, sql)?;
+        let new =
+            new.iter().map(|row| Ok(vec![row.get("incident")?, row.get("event")?])).collect::<Stored<Vec<_>>>()?;
+        let events: Vec<Vec<Value>> =
+            new.iter().map(|link: &Vec<String>| link.iter().skip(1).map(Value::from).collect()).collect();
+        let sql = "UPDATE event SET linked = 1 FROM each WHERE event.id = each.event";
+        self.tx.each(&LINK[1..], &events, sql)?;
+        Ok(new)
+    }
+
+    fn count(&self, grown: BTreeMap<String, i64>) -> Stored<()> {
+        let rows: Vec<Vec<Value>> =
+            grown.into_iter().map(|(incident, n)| params![incident, n, self.now].to_vec()).collect();
+        let sql = "UPDATE incident SET n_events = incident.n_events + each.n, counted_at = each.at FROM each
+             WHERE incident.id = each.incident";
+        self.tx.each(&[("incident", Text), ("n", Int), ("at", Int)], &rows, sql).map(|_| ())
     }
 
     fn incident_of(&self, firing: &str) -> Stored<Option<IncidentId>> {
@@ -182,46 +239,38 @@ impl Grouping<'_> {
         (action, from, to, version): (&str, Option<State>, State, u64),
     ) -> Stored<()> {
         let actor = ("rule", firing.rule.as_str());
-        let (at, reason, comment, fields) = (self.now, None, None, None);
+        let (at, reason, comment) = (self.now, None, None);
+        let told = to_json("a firing", &Fired::from(firing))?;
+        let fields = Some(told.as_str());
         let change = NewChange { incident, version, at, actor, action, from, to, reason, comment, fields };
         changes::append(self.tx, change)
     }
 
+    /// Links what a firing rests on.
     fn link(&self, incident: IncidentId, event: EventId) -> Stored<()> {
-        let (incident_key, event_key) = (incident.to_string(), event.to_string());
-        let Some(row) = self.tx.row("SELECT json FROM event WHERE id = ?1", params![&event_key])? else {
-            return Ok(());
-        };
-        let n_linked: i64 = self.tx.value("SELECT n_events FROM incident WHERE id = ?1", params![&incident_key])?;
-        if n_linked >= MAX_LINKED {
+        let (incident, event) = (incident.to_string(), event.to_string());
+        let Some(row) = self.tx.row("SELECT json FROM event WHERE id = ?1", params![&event])? else { return Ok(()) };
+        if self.link_new(&[vec![incident.clone(), event]])?.is_empty() {
             return Ok(());
         }
-        let n_new = self.tx.execute(
-            "INSERT INTO incident_event (incident, event) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
-            params![&incident_key, &event_key],
-        )?;
-        if n_new == 0 {
-            return Ok(());
-        }
-        self.tx.execute("UPDATE event SET linked = 1 WHERE id = ?1", params![&event_key])?;
-        self.tx.execute("UPDATE incident SET n_events = n_events + 1 WHERE id = ?1", params![&incident_key])?;
+        self.count(BTreeMap::from([(incident.clone(), 1)]))?;
         let event = Event::from_json(row.first::<String>()?.as_bytes())
             .map_err(|refused| StoreError::Corrupt { what: "an event", value: refused.to_string() })?;
-        snapshot_of(&event.payload).map_or(Ok(()), |snapshot| self.keep_still(incident, snapshot, event.time))
+        snapshot_of(&event.payload).map_or(Ok(()), |snapshot| self.keep_still(&incident, snapshot, event.time))
     }
 
     /// The first still that can be kept becomes the incident's own.
-    fn keep_still(&self, incident: IncidentId, snapshot: &SnapshotRef, taken_at: Timestamp) -> Stored<()> {
+    fn keep_still(&self, incident: &str, snapshot: &SnapshotRef, taken_at: Timestamp) -> Stored<()> {
         if !self.applier.evidence.keep(&snapshot.sha256) {
             return Ok(());
         }
         self.tx.execute(
             "INSERT INTO incident_snapshot (incident, sha256, taken_at) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-            params![incident.to_string(), snapshot.sha256.as_str(), taken_at],
+            params![incident, snapshot.sha256.as_str(), taken_at],
         )?;
         self.tx.execute(
             "UPDATE incident SET snapshot = ?2 WHERE id = ?1 AND snapshot IS NULL",
-            params![incident.to_string(), to_json("snapshot", snapshot)?],
+            params![incident, to_json("snapshot", snapshot)?],
         )?;
         Ok(())
     }

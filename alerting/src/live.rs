@@ -3,8 +3,12 @@
 //! Changes may come from another process on the same store, so the tail looks five times a second; a commit of this
 //! process wakes it at once. A client that is too slow loses its place, is cut off, and resumes by its last change.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use jiff::Timestamp;
 use tokio::sync::{Notify, broadcast};
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +24,8 @@ use crate::{
 };
 
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How often pages are told that incidents count more events.
+const COUNT_EVERY: Duration = Duration::from_secs(5);
 /// What is kept for those who are behind, for all of them together: a county whose cameras all change at once, twice.
 const KEPT: usize = 4096;
 
@@ -81,7 +87,7 @@ impl Live {
 
     /// Follows the store until shutdown.
     pub async fn run(self, store: Store, shutdown: CancellationToken) {
-        let mut place: Option<(i64, i64)> = None;
+        let mut place: Option<Followed> = None;
         loop {
             match self.run_once(&store, place).await {
                 Ok(next) => place = Some(next),
@@ -95,22 +101,48 @@ impl Live {
         }
     }
 
-    async fn run_once(&self, store: &Store, place: Option<(i64, i64)>) -> Stored<(i64, i64)> {
-        let Some((seq, revision)) = place else {
-            return store.read(|transaction| Ok((changes::newest(transaction)?, devices::newest(transaction)?))).await;
+    async fn run_once(&self, store: &Store, place: Option<Followed>) -> Stored<Followed> {
+        let Some(Followed { seq, revision, counted_at, looked_at }) = place else {
+            return store.read(|tx| Followed::now(tx)).await;
         };
-        let (incidents, devices) = store
-            .read(move |transaction| Ok((changed(transaction, seq)?, devices::since(transaction, revision)?)))
+        let counts = looked_at.elapsed() >= COUNT_EVERY;
+        let (incidents, devices, grown) = store
+            .read(move |tx| {
+                let grown = if counts { incidents::grown(tx, counted_at)? } else { Vec::new() };
+                Ok((changed(tx, seq)?, devices::since(tx, revision)?, grown))
+            })
             .await?;
-        let next =
-            (incidents.last().map_or(seq, |(seq, _)| *seq), devices.last().map_or(revision, |device| device.revision));
-        for (seq, incident) in incidents {
+        let next = Followed {
+            seq: incidents.last().map_or(seq, |(seq, _)| *seq),
+            revision: devices.last().map_or(revision, |device| device.revision),
+            counted_at: grown.last().map_or(counted_at, |(at, _)| *at),
+            looked_at: if counts { Instant::now() } else { looked_at },
+        };
+        let grown = grown.into_iter().filter(|(_, grown)| !incidents.iter().any(|(_, changed)| changed.id == grown.id));
+        let grown: Vec<(i64, Incident)> = grown.map(|(_, incident)| (next.seq, incident)).collect();
+        for (seq, incident) in incidents.into_iter().chain(grown) {
             let _ = self.items.send(Item::Incident(seq, Arc::new(incident)));
         }
         for device in devices {
             let _ = self.items.send(Item::Device(Arc::new(device)));
         }
         Ok(next)
+    }
+}
+
+/// How far the store was followed.
+#[derive(Debug, Clone, Copy)]
+struct Followed {
+    seq: i64,
+    revision: i64,
+    counted_at: Timestamp,
+    looked_at: Instant,
+}
+
+impl Followed {
+    fn now(tx: &Tx<'_>) -> Stored<Self> {
+        let (seq, revision) = (changes::newest(tx)?, devices::newest(tx)?);
+        Ok(Self { seq, revision, counted_at: incidents::newest_count(tx)?, looked_at: Instant::now() })
     }
 }
 

@@ -4,7 +4,7 @@ use xueliang_events::{
     Class, Payload,
     payload::{Category, Direction},
 };
-use xueliang_rules::{Kind, Measure, Rule};
+use xueliang_rules::{Kind, Measure, Rule, SILENT};
 
 use crate::workflow::{Command, Entry, Note};
 
@@ -42,7 +42,13 @@ pub fn incident(category: Category, device: &Bilingual, place: Option<&str>, val
     let (zh, en) = category_name(category);
     let (place_zh, place_en) =
         place.map_or_else(Default::default, |place| (format!(" {place}"), format!(" at {place}")));
-    let measured: Vec<Bilingual> = values.iter().map(measure).collect();
+    // A sensor that says nothing is not what it looks for.
+    let is_silent = |measure: &&Measure| measure.name == SILENT;
+    let (zh, en) = match values.iter().find(is_silent) {
+        Some(_) => (format!("传感器无数据（{zh}）"), format!("Sensor silent ({en})")),
+        None => (zh.to_owned(), en.to_owned()),
+    };
+    let measured: Vec<Bilingual> = values.iter().filter(|measure| !is_silent(measure)).map(measure).collect();
     let zh_values: String = measured.iter().map(|value| format!("，{}", value.zh)).collect();
     let en_values: String = measured.iter().map(|value| format!(", {}", value.en)).collect();
     let (device_zh, device_en) = (&device.zh, &device.en);
@@ -293,5 +299,10 @@ mod tests {
         assert_eq!(words.zh, "人员聚集：东门 yard，4 个目标");
         assert_eq!(words.en, "Crowding: 东门 at yard, count 4");
         assert_eq!(device("gate-1", &(None, None)), both("gate-1", "gate-1"));
+        let measure = |name: &str, value| Measure { name: name.to_owned(), value, unit: Some("s".to_owned()) };
+        let silent = [measure(SILENT, 1.0), measure("held", 1200.0)];
+        let words = incident(Category::GasLeak, &named, None, &silent);
+        assert_eq!(words.zh, "传感器无数据（燃气泄漏）：东门，持续 1200 秒");
+        assert_eq!(words.en, "Sensor silent (Gas leak): 东门, for 1200 s");
     }
 }

@@ -336,6 +336,10 @@ async fn intrusion_becomes_one_incident_that_people_take_further(site: &Site) {
     let actions: Vec<&str> =
         moved["timeline"].as_array().unwrap().iter().map(|row| row["action"].as_str().unwrap()).collect();
     assert_eq!(actions, ["open", "report", "file", "dispatch"]);
+    let fired = &moved["timeline"][0]["fired"];
+    assert_eq!((&fired["version"], &fired["device"], &fired["place"]), (&json!(1), &json!("gate-1"), &json!("yard")));
+    assert_eq!(fired["values"], moved["values"]);
+    assert_eq!(moved["timeline"][1]["fired"], Value::Null);
     alerting.stop().await;
 }
 
@@ -415,6 +419,11 @@ async fn crowd_fires_by_the_clock_and_the_stream_says_so(site: &Site) {
     assert!(seen.contains("event: device") && seen.contains("plaza-1"), "{seen}");
     assert!(seen.contains("\"category\":\"crowding\""), "{seen}");
     assert!(waited < Duration::from_millis(2000 + 1000), "{waited:?} for a T of 2 s");
+
+    let more: Vec<Event> = (0..30).map(|n| camera.says(2500 + n * 10, occupancy("plaza", 5))).collect();
+    alerting.deliver(2, &more).await;
+    let grown = read_until(&mut stream, "\"n_events\":3").await;
+    assert!(!grown.contains("\"state\":\"reported\""), "nothing but its count changed: {grown}");
     drop(stream);
 
     let mut resumed = operator.http.get(&url).header("last-event-id", "0").send().await.unwrap();

@@ -34,6 +34,7 @@ fn read_ingest(
         root.ignore("alerting");
         root.ignore("rule");
         root.ignore("calendar");
+        root.ignore("silence");
         root.ignore("notify");
         root.ignore("deadline");
         read(root)

@@ -146,6 +146,7 @@ impl Condition {
     /// Takes a new observation; time has passed until then.
     pub fn apply(&mut self, evidence: Evidence, timing: Timing) -> Option<Complete> {
         let Evidence { at, since, event, holds, clears, .. } = evidence;
+        let was_clear = self.phase == Phase::Clear;
         self.phase = match self.phase {
             // → Rising
             Phase::Clear if holds => Phase::Rising { since, began_with: event },
@@ -159,7 +160,9 @@ impl Condition {
         if self.phase == Phase::Clear {
             self.forget_evidence();
         }
-        self.pass(at, timing)
+        let complete = self.pass(at, timing)?;
+        // What had held for long when it was first told is told now.
+        Some(Complete { at: if was_clear { at } else { complete.at }, ..complete })
     }
 
     /// A momentary event, such as a crossing: complete at once unless it cools down or was seen before.

@@ -20,7 +20,7 @@ use crate::{
     order::Noted,
     read::RuleSet,
     rule::{Kind, Place, Rule},
-    schedule::Calendar,
+    silence::Silence,
 };
 
 /// How long a device's last word counts as the present; heartbeats must come more often than this.
@@ -91,8 +91,8 @@ impl Engine {
             let known = memory.conditions.remove_entry(&rule.id);
             let (id, mut condition) = known.map_or_else(Default::default, |(id, known)| (Some(id), known));
             condition.version = None;
-            let calendar = self.rules.calendar();
-            let mut step = Step { rule, calendar, memory, device: &device, observed: &mut observed };
+            let rules = &self.rules;
+            let mut step = Step { rule, rules, memory, device: &device, observed: &mut observed };
             if session_changed && rule.kind.needs_pictures() {
                 step.leave_session(&mut condition);
             }
@@ -115,8 +115,8 @@ impl Engine {
             let silenced = rule.kind.needs_pictures() && memory.delivers == Some(false);
             let Some(mut condition) = memory.conditions.remove(&rule.id) else { continue };
             if !silenced && !condition.is_after(rule.version) && now <= current_until(rule, &condition, newest.time) {
-                let calendar = self.rules.calendar();
-                Step { rule, calendar, memory, device, observed: &mut observed }.pass(&mut condition, until);
+                let rules = &self.rules;
+                Step { rule, rules, memory, device, observed: &mut observed }.pass(&mut condition, until);
             }
             memory.conditions.insert(rule.id.clone(), condition);
         }
@@ -151,7 +151,7 @@ impl Engine {
 /// One rule meets one event.
 struct Step<'s> {
     rule: &'s Rule,
-    calendar: &'s Calendar,
+    rules: &'s RuleSet,
     memory: &'s mut Memory,
     device: &'s DeviceId,
     observed: &'s mut Observed,
@@ -177,7 +177,7 @@ impl Step<'_> {
         let was_raised = condition.is_raised();
         let bearing = read(self.rule, condition, event, &self.memory.spots);
         self.set_day(condition, event.time);
-        match bearing.and_then(|bearing| self.as_scheduled(bearing, event.time)) {
+        match bearing.and_then(|bearing| self.as_scheduled(bearing, event.time, heard_before)) {
             Some(Bearing::Level(evidence)) => {
                 match condition.apply(evidence, timing(self.rule)) {
                     Some(complete) => self.fire(condition, complete),
@@ -220,22 +220,23 @@ impl Step<'_> {
             && condition.day.is_none()
             && condition.count > 0
         {
-            condition.day = Some(self.calendar.day_of(at, reset_at));
+            condition.day = Some(self.rules.calendar().day_of(at, reset_at));
         }
     }
 
     fn is_another_day(&self, condition: &Condition, at: Timestamp) -> bool {
         let (Kind::Balance { reset_at, .. }, Some(day)) = (&self.rule.kind, condition.day) else { return false };
-        self.calendar.day_of(at, *reset_at) > day
+        self.rules.calendar().day_of(at, *reset_at) > day
     }
 
     /// While the rule is not in force no situation holds, and what began before it came into force begins with it.
-    fn as_scheduled(&self, bearing: Bearing, at: Timestamp) -> Option<Bearing> {
+    fn as_scheduled(&self, bearing: Bearing, at: Timestamp, heard_before: Option<Timestamp>) -> Option<Bearing> {
+        let was_in_force = heard_before.is_none_or(|heard| self.is_in_force(heard));
         match bearing {
             Bearing::Level(evidence) if !self.is_in_force(at) => {
                 Some(Bearing::Level(Evidence { holds: false, clears: true, ..evidence }))
             }
-            Bearing::Level(evidence) if !self.is_in_force(evidence.since) => {
+            Bearing::Level(evidence) if !(was_in_force && self.is_in_force(evidence.since)) => {
                 Some(Bearing::Level(Evidence { since: at, ..evidence }))
             }
             Bearing::Pulse if !self.is_in_force(at) => None,
@@ -244,7 +245,9 @@ impl Step<'_> {
     }
 
     fn is_in_force(&self, at: Timestamp) -> bool {
-        self.rule.schedule.is_in_force(at, self.calendar)
+        let grid = self.memory.grid.as_ref();
+        let is_silenced = |silence: &Silence| silence.covers(self.rule, self.device, grid, at);
+        self.rule.schedule.is_in_force(at, self.rules.calendar()) && !self.rules.silences().iter().any(is_silenced)
     }
 
     fn fire(&mut self, condition: &mut Condition, complete: Complete) {

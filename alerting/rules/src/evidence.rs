@@ -1,6 +1,6 @@
 //! What an event says of a rule's condition: the one place where each kind reads its events.
 
-mod sensor;
+pub(crate) mod sensor;
 pub(crate) mod zone;
 
 use jiff::Timestamp;

@@ -15,14 +15,17 @@ mod order;
 mod read;
 mod rule;
 mod schedule;
+mod silence;
 mod statics;
 
 pub mod replay;
 
 pub use engine::{CURRENT_WITHIN, Due, Engine, Observed, SETTLE};
+pub use evidence::sensor::SILENT;
 pub use firing::{Firing, FiringId, Measure, Support};
 pub use memory::Memory;
 pub use read::RuleSet;
 pub use rule::{Bound, Governance, InvalidRuleId, Kind, Place, Rule, RuleId, Urgency};
 pub use schedule::{Calendar, Minute, Schedule};
+pub use silence::Silence;
 pub use statics::{FORGOTTEN_AFTER, LEARNT_AFTER, Static};

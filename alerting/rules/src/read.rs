@@ -14,6 +14,7 @@ use self::kind::{check_fit, read_kind, read_kind_name, read_place};
 use crate::{
     rule::{Governance, Rule, Urgency},
     schedule::{Calendar, Schedule},
+    silence::Silence,
 };
 
 /// All rules of a deployment; ids are unique.
@@ -21,6 +22,7 @@ use crate::{
 pub struct RuleSet {
     rules: Vec<Rule>,
     calendar: Calendar,
+    silences: Vec<Silence>,
     /// Which enabled rules look at a device that a rule names.
     named: HashMap<DeviceId, Vec<usize>>,
     /// Which enabled rules look at every device.
@@ -28,7 +30,7 @@ pub struct RuleSet {
 }
 
 impl RuleSet {
-    /// Reads `[calendar]` and all `[[rule]]` tables; what is wrong is reported, the rest is kept so that all mistakes come at once.
+    /// Reads `[calendar]`, all `[[silence]]` and all `[[rule]]` tables; what is wrong is reported, the rest is kept so that all mistakes come at once.
     pub fn read(reader: &mut Reader<'_>) -> Self {
         let mut calendar_table = reader.section("calendar");
         let calendar = Calendar::read(&mut calendar_table);
@@ -43,10 +45,20 @@ impl RuleSet {
             }
             section.finish();
         }
-        Self::new(rules, calendar)
+        let mut silences: Vec<Silence> = Vec::new();
+        for mut section in reader.sections("silence") {
+            if let Some(silence) = Silence::read(&mut section) {
+                if silences.iter().any(|known| known.id == silence.id) {
+                    section.refuse("id", format!("silence {} exists already", silence.id), "give each its own id");
+                }
+                silences.push(silence);
+            }
+            section.finish();
+        }
+        Self::new(rules, calendar, silences)
     }
 
-    fn new(rules: Vec<Rule>, calendar: Calendar) -> Self {
+    fn new(rules: Vec<Rule>, calendar: Calendar, silences: Vec<Silence>) -> Self {
         let enabled = || rules.iter().enumerate().filter(|(_, rule)| rule.enabled);
         let watching = |device: &DeviceId| -> Vec<usize> {
             enabled().filter(|(_, rule)| rule.watches(device)).map(|(nth, _)| nth).collect()
@@ -54,7 +66,7 @@ impl RuleSet {
         let devices: BTreeSet<&DeviceId> = enabled().flat_map(|(_, rule)| &rule.devices).collect();
         let named = devices.into_iter().map(|device| (device.clone(), watching(device))).collect();
         let everywhere = enabled().filter(|(_, rule)| rule.devices.is_empty()).map(|(nth, _)| nth).collect();
-        Self { named, everywhere, rules, calendar }
+        Self { named, everywhere, rules, calendar, silences }
     }
 
     /// All rules.
@@ -67,10 +79,15 @@ impl RuleSet {
         &self.calendar
     }
 
+    /// Times in which rules don't look at some devices.
+    pub fn silences(&self) -> &[Silence] {
+        &self.silences
+    }
+
     /// The same rules, all enabled: to try those that are not yet.
     pub fn with_all_enabled(mut self) -> Self {
         self.rules.iter_mut().for_each(|rule| rule.enabled = true);
-        Self::new(self.rules, self.calendar)
+        Self::new(self.rules, self.calendar, self.silences)
     }
 
     /// The enabled rules that look at a device.
@@ -128,7 +145,7 @@ fn required_choice<T: Clone>(reader: &mut Reader<'_>, key: &'static str, choices
 }
 
 /// The values that a list names; `None` when it is empty or left out.
-fn read_some_of<T: Copy>(
+pub(crate) fn read_some_of<T: Copy>(
     reader: &mut Reader<'_>,
     key: &'static str,
     known: &[T],

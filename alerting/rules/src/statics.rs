@@ -1,9 +1,9 @@
 //! Objects that do not move: a parked car, or a post that is taken for a person. They are told once, then learnt, then shown.
 //!
-//! In: dwells that say how long something stood, and boxes of who enters. A place of a zone and a class make a spot; the time that
+//! In: dwells that say how long something stood, and boxes of who enters. A place of a zone and a kind of object make a spot; the time that
 //! something demonstrably stood there adds up over tracks and sessions. A spot that fired for a rule does not begin a situation
 //! of that rule again while it is seen without a gap; one that stood for [`LEARNT_AFTER`] beyond the rule's T is no evidence at all.
-//! Kept are place, class and times, nothing that tells one object from another. A zone without `dwell_every` learns nothing.
+//! Kept are place, class and times, nothing that tells one object from another.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -178,7 +178,9 @@ impl Spots {
 
 impl Spot {
     fn is_at(&self, shown: Shown<'_>) -> bool {
-        self.class == shown.class && self.zone == *shown.zone && overlap(self.bbox, shown.bbox) >= SAME_PLACE
+        kind(self.class) == kind(shown.class)
+            && self.zone == *shown.zone
+            && overlap(self.bbox, shown.bbox) >= SAME_PLACE
     }
 
     /// Something stood here meanwhile; what was counted before is not counted again.
@@ -203,6 +205,15 @@ impl Spot {
 
     fn stood(&self) -> SignedDuration {
         SignedDuration::from_millis(self.stood_ms)
+    }
+}
+
+/// What a detector takes for each other from one look to the next: a van is now a car and now a truck.
+fn kind(class: Class) -> Class {
+    match class {
+        Class::Car | Class::Bus | Class::Truck => Class::Car,
+        Class::Bicycle | Class::Motorcycle => Class::Bicycle,
+        Class::Person => Class::Person,
     }
 }
 

@@ -13,9 +13,9 @@ use super::{
     person::{Caller, asked_now, nothing_in_scope},
     problem::{Answer, Problem},
     shapes::{
-        Actor, AllowedCommand, AllowedNote, Attachment, Bbox, CommandField, Deadline, DeviceRef, EventRow, Incident,
-        IncidentPage, IncidentSummary, ListQuery, MeasuredValue, ProblemBody, ReasonOption, RuleRef, Snapshot,
-        TimelineRow, Urgency,
+        Actor, AllowedCommand, AllowedNote, Attachment, Bbox, CommandField, Deadline, DeviceRef, EventRow, FiredRow,
+        Incident, IncidentPage, IncidentSummary, ListQuery, MeasuredValue, ProblemBody, ReasonOption, RuleRef,
+        Snapshot, TimelineRow, Urgency,
     },
     taken::{Named, Query, read_code, read_limit},
 };
@@ -24,7 +24,7 @@ use crate::{
     deadline::ClockState,
     group::snapshot_of,
     store::{
-        changes::{self, Change},
+        changes::{self, Change, Fired},
         incidents::{self, Filter},
         notes::{self, Attached},
     },
@@ -290,10 +290,26 @@ fn event_row(event: &Event, stills: &BTreeSet<String>) -> EventRow {
 }
 
 fn timeline_row(change: Change) -> TimelineRow {
-    let Change { seq, at, actor_kind, actor, action, from, to, reason, comment } = change;
+    let Change { seq, at, actor_kind, actor, action, from, to, reason, comment, fired } = change;
     let from = from.map(|from| from.as_str().to_owned());
     let actor = Actor { kind: actor_kind, name: actor };
-    TimelineRow { seq, at, actor, action, from, to: to.as_str().to_owned(), reason, comment }
+    TimelineRow {
+        seq,
+        at,
+        actor,
+        action,
+        from,
+        to: to.as_str().to_owned(),
+        reason,
+        comment,
+        fired: fired.map(fired_row),
+    }
+}
+
+fn fired_row(fired: Fired) -> FiredRow {
+    let Fired { version, device, place, at, values } = fired;
+    let place = place.split_once('/').map(|(_, id)| id.to_owned());
+    FiredRow { version, device: device.to_string(), place, at, values: values.into_iter().map(value).collect() }
 }
 
 fn keys<T>(field: &str, list: Option<&str>, parse: impl Fn(&str) -> Option<T>) -> Answer<Vec<T>> {

@@ -212,7 +212,7 @@ pub struct Incident {
     pub values: Vec<MeasuredValue>,
     /// The newest linked events.
     pub events: Vec<EventRow>,
-    /// What happened to it, oldest first.
+    /// What happened to it, oldest first; the newest thousand.
     pub timeline: Vec<TimelineRow>,
     /// What this session may do now.
     pub commands: Vec<AllowedCommand>,
@@ -313,6 +313,25 @@ pub struct TimelineRow {
     /// In words.
     #[schema(required)]
     pub comment: Option<String>,
+    /// What the rule said that is the actor.
+    #[schema(required)]
+    pub fired: Option<FiredRow>,
+}
+
+/// What a rule said.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FiredRow {
+    /// The rule's version.
+    pub version: u32,
+    /// The device.
+    pub device: String,
+    /// The zone or line on it.
+    #[schema(required)]
+    pub place: Option<String>,
+    /// When the condition had held for its T.
+    pub at: Timestamp,
+    /// What was measured.
+    pub values: Vec<MeasuredValue>,
 }
 
 /// How one of an incident's clocks stands.

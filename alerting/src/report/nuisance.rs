@@ -64,6 +64,8 @@ pub struct Nuisance {
     /// A person said that it was nothing.
     pub n_discarded: u64,
     n_by_reason: BTreeMap<String, u64>,
+    /// Of the first of them; all of one rule are of one category.
+    category: Category,
 }
 
 /// Counts; those with most discarded first, at most 50.
@@ -71,7 +73,7 @@ pub fn count(raised: &[Raised], by: By) -> Vec<Nuisance> {
     let mut groups: BTreeMap<String, Nuisance> = BTreeMap::new();
     for raised in raised {
         if let Some((key, name)) = by.group(raised) {
-            groups.entry(key.clone()).or_insert_with(|| Nuisance::new(key, name)).add(raised);
+            groups.entry(key.clone()).or_insert_with(|| Nuisance::new(key, name, raised.category)).add(raised);
         }
     }
     let mut groups: Vec<Nuisance> = groups.into_values().collect();
@@ -146,8 +148,8 @@ impl By {
 }
 
 impl Nuisance {
-    fn new(key: String, name: Bilingual) -> Self {
-        Self { key, name, n_raised: 0, n_judged: 0, n_discarded: 0, n_by_reason: BTreeMap::new() }
+    fn new(key: String, name: Bilingual, category: Category) -> Self {
+        Self { key, name, category, n_raised: 0, n_judged: 0, n_discarded: 0, n_by_reason: BTreeMap::new() }
     }
 
     fn add(&mut self, raised: &Raised) {
@@ -192,14 +194,43 @@ impl Nuisance {
             return None;
         }
         Some(match self.reason_code()? {
-            "nothing_there" | "wrong_class" => words(
-                "提高 min_confidence 或延长规则的持续时间",
-                "raise min_confidence, or let it hold for longer before the rule fires",
-            ),
+            "nothing_there" | "wrong_class" => found_wrongly(self.category),
             "permitted" => words("用 schedule 限定规则生效的时段", "limit the rule to certain hours with schedule"),
             "repeated" => words("延长 cool_down", "raise cool_down"),
             _ => return None,
         })
+    }
+}
+
+/// The cure for what was not there, in keys that a rule of the category has.
+fn found_wrongly(category: Category) -> Bilingual {
+    match category {
+        Category::Crowding | Category::NonmotorParking => words(
+            "提高 at_least 或延长规则的持续时间",
+            "raise at_least, or let it hold for longer before the rule fires",
+        ),
+        Category::RoadFlood
+        | Category::UnderpassFlood
+        | Category::ManholeOpen
+        | Category::GasLeak
+        | Category::SmokeFire => words(
+            "检查传感器，调整限值或延长规则的持续时间",
+            "look at the sensor, move the bound, or let it hold for longer before the rule fires",
+        ),
+        Category::CameraTampered | Category::CameraOffline => {
+            words("延长规则的持续时间", "let it hold for longer before the rule fires")
+        }
+        Category::ZoneIntrusion
+        | Category::LineCrossed
+        | Category::OverCapacity
+        | Category::Dwelling
+        | Category::WrongWayVehicle
+        | Category::NonmotorOnMotorway
+        | Category::FireLaneBlocked
+        | Category::MotorNoParking => words(
+            "提高 min_confidence 或延长规则的持续时间",
+            "raise min_confidence, or let it hold for longer before the rule fires",
+        ),
     }
 }
 
@@ -211,11 +242,13 @@ mod tests {
     fn cases(n_discarded: usize, reason: &str, n_confirmed: usize, n_open: usize) -> Vec<CaseFact> {
         let discarded = |_| {
             let mut case = case(State::Discarded);
+            case.category = Category::ZoneIntrusion;
             case.discarded = Some(reason.to_owned());
             case
         };
-        let confirmed = (0..n_confirmed).map(|_| case(State::Reported));
-        (0..n_discarded).map(discarded).chain(confirmed).chain((0..n_open).map(|_| case(State::Suspected))).collect()
+        let of = |state| CaseFact { category: Category::ZoneIntrusion, ..case(state) };
+        let confirmed = (0..n_confirmed).map(|_| of(State::Reported));
+        (0..n_discarded).map(discarded).chain(confirmed).chain((0..n_open).map(|_| of(State::Suspected))).collect()
     }
 
     fn by_rule(cases: &[CaseFact]) -> Vec<Cell> {
@@ -243,6 +276,19 @@ mod tests {
         check(cases(5, "nothing_there", 6, 0), None);
         check([cases(3, "permitted", 0, 0), cases(7, "repeated", 0, 0)].concat(), Some("cool_down"));
         check([cases(5, "permitted", 0, 0), cases(5, "repeated", 0, 0)].concat(), Some("schedule"));
+    }
+
+    #[test]
+    fn a_cure_is_a_key_that_the_rule_has() {
+        let cure = |category| {
+            let cases = cases(10, "nothing_there", 0, 0).into_iter();
+            let cases: Vec<CaseFact> = cases.map(|case| CaseFact { category, ..case }).collect();
+            let Some(Cell::Words(cure)) = by_rule(&cases).pop() else { panic!("no cure") };
+            cure.en
+        };
+        assert!(cure(Category::Crowding).contains("at_least"));
+        assert!(cure(Category::GasLeak).contains("bound"));
+        assert!(!cure(Category::CameraOffline).contains("min_confidence"));
     }
 
     #[test]

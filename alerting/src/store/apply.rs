@@ -30,7 +30,7 @@ use super::{
 use crate::{
     consume::Message,
     evidence::Evidence,
-    group::{self, Opened},
+    group::{Grouping, Opened},
     region::RegionScheme,
     rules_file::Rulebook,
 };
@@ -201,13 +201,15 @@ impl<'r> Run<'r> {
         self.note_devices(&new)?;
         let devices: BTreeSet<DeviceId> = new.iter().filter_map(|event| event.source.device()).collect();
         self.load_memories(devices.iter())?;
+        let mut supports = Vec::new();
         for event in new {
             *self.effects.n_new.entry(event.payload.wire_type()).or_default() += 1;
             let Some(device) = event.source.device() else { continue };
             let observed = self.engine.observe(self.memories.entry(device).or_default(), event);
+            supports.extend(observed.supports.iter().map(|support| (support.firing, event)));
             self.take_observed(observed)?;
         }
-        Ok(())
+        self.grouping().support(&supports)
     }
 
     /// Before the rules: what fires asks where its device is.
@@ -227,17 +229,17 @@ impl<'r> Run<'r> {
 
     fn take_observed(&mut self, observed: Observed) -> Stored<()> {
         self.effects.n_late += u64::from(observed.late);
-        let grouping = group::Grouping { tx: self.tx, applier: self.applier, now: self.now };
         for firing in observed.firings {
-            if let Some(taken) = grouping.take(&firing)? {
+            if let Some(taken) = self.grouping().take(&firing)? {
                 self.effects.fired.push(firing.rule.clone());
                 self.effects.opened.extend(taken.opened);
             }
         }
-        for support in observed.supports {
-            grouping.support(support)?;
-        }
         Ok(())
+    }
+
+    fn grouping(&self) -> Grouping<'_> {
+        Grouping { tx: self.tx, applier: self.applier, now: self.now }
     }
 
     fn take_refusal(&mut self, batch: &Batch, (position, bytes): (u64, &[u8]), refused: &Refused) -> Stored<()> {

@@ -1,11 +1,15 @@
 //! What happened to incidents, in order: the timeline of one, and the tail that the live stream follows.
 
 use jiff::Timestamp;
-use xueliang_events::{Event, GridCode, INCIDENTS_TOPIC, IncidentId, SessionId, Source, payload::IncidentChanged};
+use serde::{Deserialize, Serialize};
+use xueliang_events::{
+    DeviceId, Event, GridCode, INCIDENTS_TOPIC, IncidentId, SessionId, Source, payload::IncidentChanged,
+};
+use xueliang_rules::{Firing, Measure};
 
 use super::{
     Stored, Tx,
-    columns::key,
+    columns::{json, key},
     outbox,
     sql::{Row, params},
 };
@@ -32,6 +36,30 @@ pub struct Change {
     pub reason: Option<String>,
     /// In words.
     pub comment: Option<String>,
+    /// What a rule said; `None` where a person or a job did something.
+    pub fired: Option<Fired>,
+}
+
+/// What fired, as a timeline keeps it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fired {
+    /// The rule's version.
+    pub version: u32,
+    /// The device.
+    pub device: DeviceId,
+    /// Where on it: `zone/…`, `line/…` or `device`.
+    pub place: String,
+    /// When the condition had held for its T.
+    pub at: Timestamp,
+    /// What was measured.
+    pub values: Vec<Measure>,
+}
+
+impl From<&Firing> for Fired {
+    fn from(firing: &Firing) -> Self {
+        let Firing { version, device, place, at, values, .. } = firing;
+        Self { version: *version, device: device.clone(), place: place.to_string(), at: *at, values: values.clone() }
+    }
 }
 
 /// A change to be written down.
@@ -55,7 +83,7 @@ pub struct NewChange<'a> {
     pub reason: Option<&'a str>,
     /// In words.
     pub comment: Option<&'a str>,
-    /// What came with the command, as JSON.
+    /// What came with the command, or what [fired](Fired), as JSON.
     pub fields: Option<&'a str>,
 }
 
@@ -82,10 +110,10 @@ pub fn append(tx: &Tx<'_>, change: NewChange<'_>) -> Stored<()> {
     Ok(())
 }
 
-/// The changes of one incident, oldest first.
+/// The newest thousand changes of one incident, oldest first.
 pub fn timeline(tx: &Tx<'_>, id: IncidentId) -> Stored<Vec<Change>> {
-    let rows = tx.rows("SELECT * FROM change WHERE incident = ?1 ORDER BY seq LIMIT 1000", params![id.to_string()])?;
-    rows.iter().map(read).collect()
+    let sql = "SELECT * FROM change WHERE incident = ?1 ORDER BY seq DESC LIMIT 1000";
+    tx.rows(sql, params![id.to_string()])?.iter().rev().map(read).collect()
 }
 
 /// The incidents that changed after `seq`, each with its newest change, oldest first.
@@ -146,15 +174,18 @@ pub fn announce(tx: &Tx<'_>, announcement: Announcement) -> Stored<()> {
 
 fn read(row: &Row) -> Stored<Change> {
     let from: Option<String> = row.get("from_state")?;
+    let (actor_kind, fields): (String, Option<String>) = (row.get("actor_kind")?, row.get("fields")?);
+    let fired = fields.filter(|_| actor_kind == "rule").map(|fired| json("a firing", &fired)).transpose()?;
     Ok(Change {
         seq: row.get("seq")?,
         at: row.get("at")?,
-        actor_kind: row.get("actor_kind")?,
+        actor_kind,
         actor: row.get("actor")?,
         action: row.get("action")?,
         from: from.and_then(|from| State::parse(&from)),
         to: key(row, "to_state", State::parse)?,
         reason: row.get("reason")?,
         comment: row.get("comment")?,
+        fired,
     })
 }

@@ -209,6 +209,18 @@ pub fn list(tx: &Tx<'_>, scope: &Scope, filter: &Filter) -> Stored<Vec<Incident>
     tx.rows(&sql, &query.values)?.iter().map(read).collect()
 }
 
+/// The open incidents that counted more events after a moment, each with when, the longest ago first.
+pub fn grown(tx: &Tx<'_>, after: Timestamp) -> Stored<Vec<(Timestamp, Incident)>> {
+    let ids = "SELECT id FROM incident WHERE is_open = 1 AND counted_at > ?1 ORDER BY counted_at LIMIT 2000";
+    let sql = format!("SELECT {COLUMNS} WHERE incident.id IN ({ids}) ORDER BY incident.counted_at");
+    tx.rows(&sql, params![after])?.iter().map(|row| Ok((row.get("counted_at")?, read(row)?))).collect()
+}
+
+/// When an incident last counted more events.
+pub fn newest_count(tx: &Tx<'_>) -> Stored<Timestamp> {
+    tx.value("SELECT coalesce(max(counted_at), 0) FROM incident WHERE is_open = 1", &[])
+}
+
 /// Most closed ones that are counted.
 const MOST_COUNTED: u32 = 100_000;
 

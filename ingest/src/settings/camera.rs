@@ -299,6 +299,9 @@ fn read_redaction(camera: &mut Reader<'_>) -> RedactSettings {
     RedactSettings { largest_person, ..defaults }
 }
 
+/// Often enough for dwell rules, and for the rules to learn what never moves.
+const DWELL_EVERY: Duration = Duration::from_secs(30);
+
 fn read_zone(zone: &mut Reader<'_>) -> Option<Zone> {
     let id = zone.required_text::<ZoneId>("id");
     let polygon = read_polygon(zone);
@@ -309,7 +312,7 @@ fn read_zone(zone: &mut Reader<'_>) -> Option<Zone> {
         exit_after: zone.or("exit_after", defaults.exit_after),
         rise_after: zone.or("rise_after", defaults.rise_after),
         fall_after: zone.or("fall_after", defaults.fall_after),
-        dwell_every: zone.optional::<Duration>("dwell_every"),
+        dwell_every: Some(zone.or("dwell_every", DWELL_EVERY)),
     };
     if timing.dwell_every.is_some_and(|every| every < Duration::from_secs(1)) {
         zone.refuse("dwell_every", "is below a second", "write \"1s\" or more");

@@ -944,6 +944,25 @@ export interface components {
             /** @description The zone. */
             zone: string | null;
         };
+        /** @description What a rule said. */
+        FiredRow: {
+            /**
+             * Format: date-time
+             * @description When the condition had held for its T.
+             */
+            at: string;
+            /** @description The device. */
+            device: string;
+            /** @description The zone or line on it. */
+            place: string | null;
+            /** @description What was measured. */
+            values: components["schemas"]["Value"][];
+            /**
+             * Format: int32
+             * @description The rule's version.
+             */
+            version: number;
+        };
         /** @description A grant, or a request for one. */
         Grant: {
             /** @description What it is for: `view_original`, `export`, `release` or `hold`. */
@@ -1157,7 +1176,7 @@ export interface components {
             events: components["schemas"]["EventRow"][];
             /** @description What this session may write beside it now. */
             notes: components["schemas"]["AllowedNote"][];
-            /** @description What happened to it, oldest first. */
+            /** @description What happened to it, oldest first; the newest thousand. */
             timeline: components["schemas"]["TimelineRow"][];
             /** @description What made it fire. */
             values: components["schemas"]["Value"][];
@@ -1581,6 +1600,7 @@ export interface components {
             at: string;
             /** @description In words. */
             comment: string | null;
+            fired: null | components["schemas"]["FiredRow"];
             /** @description Where it stood. */
             from: string | null;
             /** @description The reason's code. */

@@ -9,6 +9,7 @@ export type IncidentPage = Schemas["IncidentPage"];
 export type Incident = Schemas["Incident"];
 export type EventRow = Schemas["EventRow"];
 export type TimelineRow = Schemas["TimelineRow"];
+export type FiredRow = Schemas["FiredRow"];
 export type AllowedCommand = Schemas["AllowedCommand"];
 export type Snapshot = Schemas["Snapshot"];
 export type Device = Schemas["Device"];

@@ -72,6 +72,7 @@ export const enTerms: Terms = {
   "command.field.until": "Suspended until (Beijing time)",
 
   "value.count": "Count",
+  "value.silent": "No data",
   "value.held": "Held for",
   "value.dwell": "Stayed",
   "value.still": "Stood still",

@@ -114,6 +114,7 @@ export const en: Dictionary = {
   "incident.grid": "Grid",
   "incident.rule": "Rule",
   "incident.rule_version": "{id} (version {version})",
+  "incident.version": "version {version}",
   "incident.opened": "Found at",
   "incident.updated": "Last change",
   "incident.counts": "Events",

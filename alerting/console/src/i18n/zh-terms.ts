@@ -71,6 +71,7 @@ export const zhTerms = {
   "command.field.until": "挂账至（北京时间）",
 
   "value.count": "数量",
+  "value.silent": "无数据",
   "value.held": "持续",
   "value.dwell": "停留",
   "value.still": "静止",

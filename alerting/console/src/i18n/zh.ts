@@ -113,6 +113,7 @@ export const zh = {
   "incident.grid": "网格",
   "incident.rule": "规则",
   "incident.rule_version": "{id}（第 {version} 版）",
+  "incident.version": "第 {version} 版",
   "incident.opened": "发现时间",
   "incident.updated": "最近更新",
   "incident.counts": "触发次数",

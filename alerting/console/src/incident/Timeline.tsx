@@ -1,5 +1,5 @@
 // Who did what when, latest last.
-import type { TimelineRow } from "../api/types";
+import type { FiredRow, TimelineRow } from "../api/types";
 import { useNow } from "../app/media";
 import { useLanguage } from "../i18n/language";
 import type { Translator } from "../i18n/translate";
@@ -20,6 +20,7 @@ export function Timeline({ rows }: { rows: readonly TimelineRow[] }) {
               {row.from === row.to ? <span className="state">{language.term("action", row.action)}</span> : <StateTag state={row.to} />}
               <strong>{actorName(row, language)}</strong>
             </p>
+            {row.fired != null && <Fired fired={row.fired} />}
             {row.reason != null && (
               <p className="quiet">
                 {t("incident.reason")}: {language.term("reason", row.reason)}
@@ -31,6 +32,14 @@ export function Timeline({ rows }: { rows: readonly TimelineRow[] }) {
       ))}
     </ol>
   );
+}
+
+/** By which version of the rule, where, and what was measured then: the next firing may measure something else. */
+function Fired({ fired }: { fired: FiredRow }) {
+  const { t, term } = useLanguage();
+  const where = [fired.device, fired.place].filter((part) => part !== null).join(" · ");
+  const measured = fired.values.map(({ name, value, unit }) => `${term("value", name)} ${Math.round(value * 100) / 100}${unit === null ? "" : ` ${unit}`}`);
+  return <p className="quiet">{[t("incident.version", { version: fired.version }), where, ...measured].join(" · ")}</p>;
 }
 
 function actorName({ actor }: TimelineRow, { t }: Translator): string {

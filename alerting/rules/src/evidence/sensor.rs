@@ -59,6 +59,9 @@ pub(super) fn read_repeated(
     Some(Level { tells: is_beyond, ..Level::new(holds, !holds) })
 }
 
+/// What a firing measures that says nothing of its category, but that its sensor says nothing.
+pub const SILENT: &str = "silent";
+
 /// The worker says that a sensor is silent; the time counts from the last reading, where one was heard.
 pub(super) fn read_silence(condition: &mut Condition, payload: &Payload, at: Timestamp) -> Option<Level> {
     match payload {
@@ -73,6 +76,7 @@ pub(super) fn read_silence(condition: &mut Condition, payload: &Payload, at: Tim
             let connects = status.state == DeviceState::Connecting;
             let is_over = status.state.delivers() || status.state == DeviceState::Stopped;
             let since = condition.read_at.unwrap_or(status.since);
+            condition.values = vec![measure(SILENT, 1.0, None)];
             let level = Level::new(!connects && !is_over, is_over);
             Some(Level { since: Some(since), tells: !status.heartbeat, ..level })
         }

@@ -335,7 +335,7 @@ fn a_sensor_that_says_nothing_is_found_by_its_workers_word() {
         (0..n).map(move |n| (1, from + f64::from(n) * 300.0, is(DeviceState::Stalled, n > 0, from)))
     };
     let silent = levels(&[(0.0, 5.0)]).into_iter().chain(stalled(600.0, 4));
-    fires(Category::UnderpassFlood, SILENT, (sensor(), silent.collect()), (1200.0, "held 1200s"));
+    fires(Category::UnderpassFlood, SILENT, (sensor(), silent.collect()), (1200.0, "silent 1, held 1200s"));
     let speaks_again = levels(&[(0.0, 5.0)]).into_iter().chain(stalled(600.0, 2)).chain(levels(&[(1000.0, 5.0)]));
     is_silent(Category::UnderpassFlood, SILENT, (sensor(), speaks_again.chain(stalled(1600.0, 2)).collect()));
     // A worker that was restarted does not know yet, and one that is gone says nothing.

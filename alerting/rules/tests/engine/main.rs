@@ -4,6 +4,7 @@
 
 mod categories;
 mod order;
+mod silences;
 mod situations;
 mod statics;
 mod versions;

@@ -316,3 +316,20 @@ fn a_camera_is_tampered_with_while_its_picture_says_so() {
     let goes_away = covered(0, 2).chain(std::iter::once((1, 20.0, is(DeviceState::Unreachable, false, 20.0))));
     check(&engine(rule), camera(), goes_away.chain(covered(5, 8)).collect(), &[]);
 }
+
+#[test]
+fn a_camera_that_is_gone_since_yesterday_fires_anew_by_tonights_time() {
+    let offline = engine(
+        "category = \"camera_offline\"\nkind = \"status\"\nfor = \"60s\"\nclear_for = \"10s\"\ncool_down = \"0s\"\n\
+         schedule = [{ from = \"22:00\", to = \"06:00\" }]\n",
+    );
+    let (gone, days) = (EVENING + 3600.0, 86_400);
+    let said = (0..days / 10 + 30).map(|n| (1, gone + f64::from(n) * 10.0, is(DeviceState::Unreachable, true, gone)));
+    check(&offline, camera(), said.collect(), &[gone + 60.0, EVENING + 86_460.0]);
+}
+
+#[test]
+fn what_had_held_for_long_when_it_is_first_told_is_dated_when_told() {
+    let offline = engine("category = \"camera_offline\"\nkind = \"status\"\nfor = \"60s\"\n");
+    check(&offline, camera(), vec![(1, 86_400.0, is(DeviceState::Unreachable, true, 0.0))], &[86_400.0]);
+}

@@ -83,6 +83,15 @@ fn another_vehicle_beside_a_learnt_one_fires() {
 }
 
 #[test]
+fn a_learnt_car_that_is_taken_for_a_truck_stays_known() {
+    let (engine, mut memory) = (fire_lane(), Memory::default());
+    fired(&engine, &mut memory, parked(1, (0.0, 6.0)));
+    let as_truck = stands(90, 500, Class::Truck, (6.0 * HOUR, 7.0 * HOUR), shaken);
+    assert!(fired(&engine, &mut memory, as_truck).is_empty());
+    assert_eq!(memory.statics().len(), 1);
+}
+
+#[test]
 fn a_place_that_is_left_for_hours_is_forgotten_and_fires_again() {
     let (engine, mut memory) = (fire_lane(), Memory::default());
     fired(&engine, &mut memory, parked(1, (0.0, 6.0)));
