@@ -1,6 +1,10 @@
 //! Where events come from: one interface, two sources; both are told "done" only after the store has committed.
 
-use std::sync::{Arc, RwLock};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, RwLock},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -11,12 +15,15 @@ use crate::{
     metrics::Metrics,
     store::{
         Store, StoreError, Stored,
-        apply::{Applier, Batch, Effects},
+        apply::{Applier, Batch, Effects, ReadUntil, due_logs},
     },
 };
 
 pub mod embedded;
 pub mod kafka;
+
+/// How often conditions that may have held long enough are looked at.
+const TICK: Duration = Duration::from_millis(100);
 
 /// One message of a log, read.
 #[derive(Debug, Clone)]
@@ -85,15 +92,15 @@ impl Intake {
         self.account(&log, started, taken)
     }
 
-    /// Lets time pass for conditions that may have held long enough.
-    pub async fn tick(&self) -> Stored<()> {
-        let now = Timestamp::now();
-        let due = self.store.read(move |transaction| crate::store::apply::due(transaction, now)).await?;
-        if due.is_empty() {
-            return Ok(());
-        }
+    /// The logs with conditions that may have held long enough.
+    pub async fn due_logs(&self, now: Timestamp) -> Stored<BTreeSet<String>> {
+        self.store.read(move |transaction| due_logs(transaction, now)).await
+    }
+
+    /// Lets time pass for the conditions of a log, as far as it has been read.
+    pub async fn tick(&self, read: ReadUntil) -> Stored<()> {
         let applier = Arc::clone(&self.applier);
-        let effects = self.store.write(move |transaction| applier.tick(transaction, now)).await?;
+        let effects = self.store.write(move |transaction| applier.tick(transaction, &read, Timestamp::now())).await?;
         self.metrics.count(&effects);
         self.live.committed(&effects);
         Ok(())

@@ -45,8 +45,6 @@ use crate::{
     tls::TlsListener,
 };
 
-/// How often conditions that may have held long enough are looked at.
-const TICK: Duration = Duration::from_millis(100);
 /// How often incidents are looked at that time brings something to.
 const DEADLINES_EVERY: Duration = Duration::from_secs(5);
 /// How often nuisance is counted for the metrics.
@@ -222,7 +220,6 @@ pub async fn start(
         (rules.clone(), deadlines, publishes),
         shutdown.clone(),
     ));
-    tasks.spawn(tick(intake, shutdown.clone()));
     tasks.spawn(count_nuisance(store.clone(), metrics.clone(), shutdown.clone()));
     tasks.spawn(rules_file::watch((rules, settings.file), store.clone(), metrics, shutdown.clone()));
     tasks.spawn(live.run(store.clone(), shutdown.clone()));
@@ -256,20 +253,6 @@ fn start_source(
         (None, None) => return Err(AlertingError::NoSource),
     };
     Ok(())
-}
-
-async fn tick(intake: Intake, shutdown: CancellationToken) {
-    let mut ticks = tokio::time::interval(TICK);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    loop {
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
-        if let Err(error) = intake.tick().await {
-            tracing::warn!(error = error_chain(&error), "tick failed, the next one tries again");
-        }
-    }
 }
 
 /// Tells what time brings to incidents.

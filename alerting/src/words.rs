@@ -68,6 +68,7 @@ fn measure(measure: &Measure) -> Bilingual {
         }
         "readings" => both(format!("超限 {number} 次"), format!("{number} readings beyond it")),
         "confidence" => both(format!("置信度 {number}"), format!("confidence {number}")),
+        "flapping" => both("反复上下线", "it goes up and down"),
         "black" => both("画面全黑", "the picture is black"),
         "over_exposed" => both("画面过曝", "the picture is burnt out"),
         "frozen" => both("画面冻结", "the picture is frozen"),

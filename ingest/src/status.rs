@@ -208,6 +208,7 @@ impl StatusReporter {
             since,
             heartbeat: unchanged,
             suspended: None,
+            flapping: self.flaps,
         }
         .into();
         let source = Source::Camera(self.camera.clone());
@@ -299,7 +300,11 @@ mod tests {
         let stored = LogReader::open(&path).unwrap().read_after(0, 100).unwrap();
         let events =
             stored.iter().map(|stored| Event::from_json(&stored.body).unwrap()).map(|event| match event.payload {
-                Payload::DeviceStatus(status) => (status.state, status.cause.unwrap_or_default(), status.heartbeat),
+                Payload::DeviceStatus(status) => {
+                    let cause = status.cause.unwrap_or_default();
+                    assert_eq!(status.flapping, cause.starts_with("flapping"), "{cause}");
+                    (status.state, cause, status.heartbeat)
+                }
                 _ => unreachable!("only states were said"),
             });
         (events.collect(), board.snapshot().remove(&camera.id).unwrap())

@@ -55,31 +55,35 @@ async fn instance(folder: &Path, brokers: &str) -> (String, CancellationToken, R
 /// The `second`-th word of each camera; three people from the tenth second on.
 async fn produce(producer: &FutureProducer, start: Timestamp, seconds: std::ops::Range<u32>) {
     for second in seconds {
-        for camera in 0..CAMERAS {
-            let n = if second >= 10 { 3 } else { 0 };
-            let time = start.checked_add(SignedDuration::from_secs(i64::from(second))).unwrap();
-            let payload: Payload = ZoneOccupancy {
-                analysed_fps: None,
-                zone: "plaza".parse().unwrap(),
-                counts: Counts::default().with(Class::Person, n),
-                heartbeat: false,
-                snapshot: None,
-            }
-            .into();
-            let event = Event {
-                source: Source::Camera(format!("cam-{camera}").parse().unwrap()),
-                session: SessionId(uuid::Uuid::from_u128(u128::from(camera) + 1)),
-                sequence: u64::from(second),
-                time,
-                received_at: time,
-                grid: None,
-                owner_epoch: None,
-                payload,
-            };
-            let (key, json) = (event.source.key(), event.to_json().unwrap());
-            let record = FutureRecord::to(EVENTS_TOPIC).key(&key).payload(&json);
-            producer.send(record, Duration::from_secs(5)).await.unwrap();
+        say(producer, start, second, if second >= 10 { 3 } else { 0 }).await;
+    }
+}
+
+/// The `second`-th word of each camera: so many people.
+async fn say(producer: &FutureProducer, start: Timestamp, second: u32, n: u32) {
+    for camera in 0..CAMERAS {
+        let time = start.checked_add(SignedDuration::from_secs(i64::from(second))).unwrap();
+        let payload: Payload = ZoneOccupancy {
+            analysed_fps: None,
+            zone: "plaza".parse().unwrap(),
+            counts: Counts::default().with(Class::Person, n),
+            heartbeat: false,
+            snapshot: None,
         }
+        .into();
+        let event = Event {
+            source: Source::Camera(format!("cam-{camera}").parse().unwrap()),
+            session: SessionId(uuid::Uuid::from_u128(u128::from(camera) + 1)),
+            sequence: u64::from(second),
+            time,
+            received_at: time,
+            grid: None,
+            owner_epoch: None,
+            payload,
+        };
+        let (key, json) = (event.source.key(), event.to_json().unwrap());
+        let record = FutureRecord::to(EVENTS_TOPIC).key(&key).payload(&json);
+        producer.send(record, Duration::from_secs(5)).await.unwrap();
     }
 }
 
@@ -110,18 +114,52 @@ async fn wait_for(folder: &Path, expected: &Counted) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn second_instance_takes_over_and_each_incident_comes_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let kafka = Kafka::start(&folder.path().join("kafka")).unwrap();
-    let brokers = kafka.brokers();
+/// A broker with the topics, and a producer on it.
+async fn city(folder: &Path) -> (Kafka, FutureProducer) {
+    let kafka = Kafka::start(&folder.join("kafka")).unwrap();
     let mut client = ClientConfig::new();
-    client.set("bootstrap.servers", &brokers);
+    client.set("bootstrap.servers", kafka.brokers());
     let admin: AdminClient<DefaultClientContext> = client.create().unwrap();
     let topics =
         [EVENTS_TOPIC, INCIDENTS_TOPIC, DEAD_LETTER_TOPIC].map(|t| NewTopic::new(t, 4, TopicReplication::Fixed(1)));
     admin.create_topics(&topics, &AdminOptions::new()).await.unwrap();
-    let producer: FutureProducer = client.create().unwrap();
+    (kafka, client.create().unwrap())
+}
+
+/// The crowds would be complete when the next instance starts, but for an event that nobody has read yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn time_passes_only_as_far_as_the_log_has_been_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (kafka, producer) = city(folder.path()).await;
+    let cameras = i64::from(CAMERAS);
+    let (_, shutdown, first) = instance(folder.path(), &kafka.brokers()).await;
+    let start = Timestamp::now().checked_add(SignedDuration::from_secs(5)).unwrap();
+    say(&producer, start, 0, 3).await;
+    wait_for(folder.path(), &Counted { n_events: cameras, ..Counted::default() }).await;
+    shutdown.cancel();
+    first.ended().await;
+    say(&producer, start, 1, 0).await;
+    let complete = start.checked_add(SignedDuration::from_secs(3)).unwrap();
+    tokio::time::sleep(complete.duration_since(Timestamp::now()).unsigned_abs()).await;
+
+    let (_, shutdown, second) = instance(folder.path(), &kafka.brokers()).await;
+    wait_for(folder.path(), &Counted { n_events: 2 * cameras, ..Counted::default() }).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(count(folder.path()), Counted { n_events: 2 * cameras, ..Counted::default() });
+
+    let now = Timestamp::now().duration_since(start).as_secs();
+    say(&producer, start, u32::try_from(now).unwrap(), 3).await;
+    let expected = Counted { n_events: 3 * cameras, n_incidents: cameras, n_firings: cameras, n_outbox: 0 };
+    wait_for(folder.path(), &expected).await;
+    shutdown.cancel();
+    second.ended().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn second_instance_takes_over_and_each_incident_comes_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (kafka, producer) = city(folder.path()).await;
+    let brokers = kafka.brokers();
     let begin = Timestamp::now().checked_sub(SignedDuration::from_hours(1)).unwrap();
 
     let (_, first_shutdown, first) = instance(folder.path(), &brokers).await;

@@ -71,7 +71,8 @@ pub(crate) fn read(rule: &Rule, condition: &mut Condition, event: &Event, spots:
             Level { tells: !status.heartbeat, ..Level::new(holds, !holds && status.state.delivers()) }
         }
         (Kind::Status { .. }, Payload::DeviceStatus(status)) => {
-            let offline = is_offline(status);
+            let offline = is_offline(status) || status.flapping;
+            condition.values = if status.flapping { vec![measure("flapping", 1.0, None)] } else { Vec::new() };
             Level { since: Some(status.since), tells: !status.heartbeat, ..Level::new(offline, !offline) }
         }
         _ => return None,

@@ -4,11 +4,18 @@
 
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use jiff::Timestamp;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::MissedTickBehavior,
+};
 use tokio_util::sync::CancellationToken;
 
-use super::{Intake, Message, Source};
-use crate::store::apply::Batch;
+use super::{Intake, Message, Source, TICK};
+use crate::store::{
+    StoreError,
+    apply::{Batch, ReadUntil},
+};
 
 /// Events of one log, in its order.
 #[derive(Debug)]
@@ -37,11 +44,18 @@ impl Source for EmbeddedSource {
     async fn run(mut self, intake: Intake, shutdown: CancellationToken) {
         intake.health.set(true, "embedded log");
         intake.metrics.source_up.set(1);
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
             let delivery = tokio::select! {
                 biased;
                 delivery = self.deliveries.recv() => delivery,
                 () = shutdown.cancelled() => None,
+                // Nothing waits to be taken: all has been read until now.
+                _ = ticks.tick() => {
+                    tick(&intake).await;
+                    continue;
+                }
             };
             match delivery {
                 Some(delivery) => take(&intake, delivery, &shutdown).await,
@@ -50,6 +64,19 @@ impl Source for EmbeddedSource {
         }
         intake.metrics.source_up.set(0);
         intake.health.set(false, "the embedded log has ended");
+    }
+}
+
+async fn tick(intake: &Intake) {
+    let at = Timestamp::now();
+    let ticked = async {
+        for log in intake.due_logs(at).await? {
+            intake.tick(ReadUntil { log, expected: None, at }).await?;
+        }
+        Ok::<(), StoreError>(())
+    };
+    if let Err(error) = ticked.await {
+        tracing::warn!(error = crate::error_chain(&error), "tick failed, the next one tries again");
     }
 }
 

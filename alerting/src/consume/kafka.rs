@@ -29,6 +29,10 @@ use crate::store::{
     apply::{Batch, position},
 };
 
+mod frontier;
+
+use frontier::Frontier;
+
 /// Where the brokers are and which group this is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KafkaSettings {
@@ -104,6 +108,7 @@ fn consume_once(settings: &KafkaSettings, intake: &Intake, shutdown: &Cancellati
         .create_with_context(context)?;
     consumer.subscribe(&[EVENTS_TOPIC])?;
     let mut probed_at: Option<Instant> = None;
+    let mut frontier = Frontier::default();
     while !shutdown.is_cancelled() {
         if probed_at.is_none_or(|at| at.elapsed() >= PROBE_EVERY) {
             probe(&consumer, intake);
@@ -112,6 +117,7 @@ fn consume_once(settings: &KafkaSettings, intake: &Intake, shutdown: &Cancellati
         for (partition, messages) in poll(&consumer) {
             take(&consumer, intake, partition, messages);
         }
+        frontier.pass(&consumer, intake);
         if consumer.context().left_some_behind.swap(false, Ordering::Relaxed) {
             std::thread::sleep(Duration::from_secs(1));
             consumer.unsubscribe();
@@ -220,6 +226,10 @@ struct Group {
 impl Group {
     fn expected(&self, partition: i32) -> Option<u64> {
         self.lock().get(&partition).copied()
+    }
+
+    fn partitions(&self) -> Vec<i32> {
+        self.lock().keys().copied().collect()
     }
 
     fn expect(&self, partition: i32, next: u64) {

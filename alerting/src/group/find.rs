@@ -2,7 +2,7 @@
 //!
 //! The same place is the same zone or line of the same device. Close by is the same category at another device within
 //! [`JOIN_WITHIN_M`], where the registry says where both are. One cause is a camera that falls silent within
-//! [`SAME_CAUSE_WITHIN`] of another one of the same county, as behind a switch that fails; only while nobody has looked at the
+//! [`SAME_CAUSE_WITHIN`] of another one of the same county and [`CAUSE_LASTS`] of the first, as behind a switch that fails; only while nobody has looked at the
 //! incident yet, for its region then grows to what covers both.
 
 use std::time::Duration;
@@ -30,6 +30,9 @@ pub const JOIN_WITHIN_M: f64 = 50.0;
 
 /// How long after the last camera another one falls silent of the same cause.
 pub const SAME_CAUSE_WITHIN: Duration = Duration::from_secs(60);
+
+/// How long after the first one cameras are still taken to fail of one cause.
+const CAUSE_LASTS: Duration = Duration::from_secs(300);
 
 /// The level of a county in a scheme of regions: what one switch serves doesn't reach beyond.
 const COUNTY: usize = 1;
@@ -113,10 +116,11 @@ fn of_same_cause(tx: &Tx<'_>, firing: &Firing, applier: &Applier) -> Stored<Opti
     let region = region_of(firing, &applier.root_region);
     let from = firing.at.checked_sub(SAME_CAUSE_WITHIN).unwrap_or(Timestamp::MIN);
     let to = firing.at.checked_add(SAME_CAUSE_WITHIN).unwrap_or(Timestamp::MAX);
+    let began = firing.at.checked_sub(CAUSE_LASTS).unwrap_or(Timestamp::MIN);
     let rows = tx.rows(
         "SELECT * FROM incident WHERE category = ?1 AND is_open = 1 AND opened_at >= ?2 AND state = ?3
          AND last_fired_at BETWEEN ?4 AND ?5 ORDER BY n_devices DESC, opened_at LIMIT 100",
-        params![firing.category.as_str(), oldest(firing), State::Suspected.as_str(), from, to],
+        params![firing.category.as_str(), began, State::Suspected.as_str(), from, to],
     )?;
     for row in &rows {
         let theirs: String = row.get("region")?;

@@ -48,6 +48,17 @@ pub struct Batch {
     pub messages: Vec<Message>,
 }
 
+/// How far a log has been read: of what happened until `at` nothing is left unread in it.
+#[derive(Debug, Clone)]
+pub struct ReadUntil {
+    /// The log's name.
+    pub log: String,
+    /// The position that this consumer believes to be next; `None` when it is the only one.
+    pub expected: Option<u64>,
+    /// Until when.
+    pub at: Timestamp,
+}
+
 /// What a batch or a tick brought.
 #[derive(Debug, Clone, Default)]
 pub struct Effects {
@@ -94,10 +105,10 @@ pub struct Applier {
 impl Applier {
     /// Takes a batch in.
     pub fn apply(&self, tx: &Tx<'_>, batch: &Batch, now: Timestamp) -> Stored<Effects> {
-        let found = position(tx, &batch.log)?;
-        if let Some(expected) = batch.expected.filter(|expected| *expected != found) {
-            return Err(StoreError::Fenced { log: batch.log.clone(), found, expected });
-        }
+        let found = match batch.expected {
+            Some(expected) => check_position(tx, &batch.log, expected)?,
+            None => position(tx, &batch.log)?,
+        };
         let unseen: Vec<&Message> = batch.messages.iter().filter(|message| message.position >= found).collect();
         let mut run = Run::begin(self, tx, now);
         run.effects.n_repeated = (batch.messages.len() - unseen.len()) as u64;
@@ -108,20 +119,23 @@ impl Applier {
             "INSERT INTO position (log, next) VALUES (?1, ?2) ON CONFLICT (log) DO UPDATE SET next = excluded.next",
             params![&batch.log, run.effects.next],
         )?;
-        run.finish()
+        run.finish(Some(&batch.log))
     }
 
-    /// Lets time pass for the devices whose conditions may have held long enough.
-    pub fn tick(&self, tx: &Tx<'_>, now: Timestamp) -> Stored<Effects> {
+    /// Lets time pass for the devices whose conditions may have held long enough, as far as their log has been read.
+    pub fn tick(&self, tx: &Tx<'_>, read: &ReadUntil, now: Timestamp) -> Stored<Effects> {
+        if let Some(expected) = read.expected {
+            check_position(tx, &read.log, expected)?;
+        }
         let mut run = Run::begin(self, tx, now);
-        let devices = due(tx, now)?;
+        let devices = due(tx, &read.log, read.at)?;
         run.load_memories(devices.iter())?;
         for device in devices {
             let memory = run.memories.entry(device.clone()).or_default();
-            let firings = run.engine.advance(memory, &device, now);
+            let firings = run.engine.advance(memory, &device, read.at);
             run.take_observed(Observed { firings, ..Observed::default() })?;
         }
-        run.finish()
+        run.finish(None)
     }
 }
 
@@ -131,11 +145,23 @@ pub fn position(tx: &Tx<'_>, log: &str) -> Stored<u64> {
     row.map_or(Ok(0), |row| row.first())
 }
 
-/// Devices for which a tick may find something.
-pub fn due(tx: &Tx<'_>, now: Timestamp) -> Stored<Vec<DeviceId>> {
+/// Another consumer may have taken the log over.
+fn check_position(tx: &Tx<'_>, log: &str, expected: u64) -> Stored<u64> {
+    let found = position(tx, log)?;
+    if found == expected { Ok(found) } else { Err(StoreError::Fenced { log: log.to_owned(), found, expected }) }
+}
+
+/// The logs with devices for which a tick may find something.
+pub fn due_logs(tx: &Tx<'_>, now: Timestamp) -> Stored<BTreeSet<String>> {
+    let rows = tx.rows("SELECT DISTINCT log FROM rule_memory WHERE due_at <= ?1 AND due_until >= ?1", params![now])?;
+    rows.iter().map(Row::first).collect()
+}
+
+/// Devices of a log for which a tick may find something.
+fn due(tx: &Tx<'_>, log: &str, at: Timestamp) -> Stored<Vec<DeviceId>> {
     let rows = tx.rows(
-        "SELECT device FROM rule_memory WHERE due_at <= ?1 AND due_until >= ?1 ORDER BY due_at LIMIT 500",
-        params![now],
+        "SELECT device FROM rule_memory WHERE due_at <= ?1 AND due_until >= ?1 AND log = ?2 ORDER BY due_at LIMIT 500",
+        params![at, log],
     )?;
     rows.iter().map(|row| key(row, "device", |text| text.parse().ok())).collect()
 }
@@ -260,8 +286,8 @@ impl<'r> Run<'r> {
         outbox::push(self.tx, DEAD_LETTER_TOPIC, &dead_letter(batch, position, letter, self.now)?)
     }
 
-    fn finish(self) -> Stored<Effects> {
-        memories::store(self.tx, &self.engine, &self.memories)?;
+    fn finish(self, log: Option<&str>) -> Stored<Effects> {
+        memories::store(self.tx, &self.engine, (&self.memories, log))?;
         Ok(self.effects)
     }
 }

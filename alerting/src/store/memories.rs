@@ -18,7 +18,7 @@ use super::{
 /// At most so many devices at once.
 const STEP: usize = 500;
 
-const COLUMNS: [Column; 4] = [("device", Text), ("json", Text), ("due_at", Int), ("due_until", Int)];
+const COLUMNS: [Column; 5] = [("device", Text), ("json", Text), ("due_at", Int), ("due_until", Int), ("log", Text)];
 
 /// The memories of these devices, of those that have one.
 pub fn load<'d>(tx: &Tx<'_>, devices: impl Iterator<Item = &'d DeviceId>) -> Stored<BTreeMap<DeviceId, Memory>> {
@@ -27,17 +27,21 @@ pub fn load<'d>(tx: &Tx<'_>, devices: impl Iterator<Item = &'d DeviceId>) -> Sto
     tx.each(&COLUMNS[..1], &keys, sql)?.iter().map(read).collect()
 }
 
-/// Writes memories, with the time when each may fire by itself under these rules.
-pub fn store(tx: &Tx<'_>, engine: &Engine, memories: &BTreeMap<DeviceId, Memory>) -> Stored<()> {
+/// Writes memories, with the time when each may fire by itself under these rules, and the log that the devices' events come in;
+/// without a log it stays what it was.
+pub fn store(tx: &Tx<'_>, engine: &Engine, (memories, log): (&BTreeMap<DeviceId, Memory>, Option<&str>)) -> Stored<()> {
     let mut rows = Vec::new();
     for (device, memory) in memories {
         let due = engine.due(memory, device);
         let (at, until) = (due.map(|due| due.at), due.map(|due| due.until));
-        rows.push(params![device.as_str(), to_json("rule memory", memory)?, at, until].to_vec());
+        rows.push(
+            params![device.as_str(), to_json("rule memory", memory)?, at, until, log.unwrap_or_default()].to_vec(),
+        );
     }
-    let sql = "INSERT INTO rule_memory (device, json, due_at, due_until) SELECT * FROM each WHERE true
+    let sql = "INSERT INTO rule_memory (device, json, due_at, due_until, log) SELECT * FROM each WHERE true
          ON CONFLICT (device) DO UPDATE SET json = excluded.json, due_at = excluded.due_at,
-         due_until = excluded.due_until";
+         due_until = excluded.due_until,
+         log = CASE WHEN excluded.log = '' THEN rule_memory.log ELSE excluded.log END";
     tx.each(&COLUMNS, &rows, sql).map(|_| ())
 }
 
@@ -52,7 +56,7 @@ pub fn settle(tx: &Tx<'_>, engine: &Engine, last: &str) -> Stored<Option<String>
             changed.insert(device, memory);
         }
     }
-    store(tx, engine, &changed)?;
+    store(tx, engine, (&changed, None))?;
     rows.last().filter(|_| rows.len() == STEP).map(|row| row.get("device")).transpose()
 }
 
@@ -69,7 +73,11 @@ mod tests {
     use super::*;
     use crate::{
         rules_file,
-        store::{Place, Store, apply::Batch, testing},
+        store::{
+            Place, Store, StoreError,
+            apply::{Batch, ReadUntil},
+            testing,
+        },
     };
 
     const NONE: [u32; 0] = [];
@@ -108,7 +116,8 @@ mod tests {
 
     fn tick(store: &Store, rules: &RuleSet, s: i64) -> Vec<u32> {
         let applier = testing::applier(rules.clone());
-        store.write_blocking(move |tx| applier.tick(tx, at(s))).unwrap();
+        let read = ReadUntil { log: "log".to_owned(), expected: None, at: at(s) };
+        store.write_blocking(move |tx| applier.tick(tx, &read, at(s))).unwrap();
         opened(store)
     }
 
@@ -157,6 +166,23 @@ mod tests {
                 assert!(memory.contains("\"conditions\":{}") && due_at.is_none(), "{memory}");
                 assert_eq!(tick(&started(place, &version(1)), &version(1), 21), NONE, "on again, from nothing");
             }
+        });
+    }
+
+    #[test]
+    fn time_passes_for_whoever_has_the_log_and_as_far_as_it_was_read() {
+        testing::on_both(|place| {
+            let (store, rules) = (started(place, &version(1)), version(1));
+            assert_eq!(say(&store, &rules, 0..1), NONE);
+            let ticked = |log: &str, expected: Option<u64>, s: i64| {
+                let (applier, read) =
+                    (testing::applier(rules.clone()), ReadUntil { log: log.to_owned(), expected, at: at(s) });
+                store.write_blocking(move |tx| applier.tick(tx, &read, at(60))).map(|_| opened(&store))
+            };
+            assert_eq!(ticked("another", None, 21).unwrap(), NONE);
+            assert_eq!(ticked("log", Some(1), 19).unwrap(), NONE, "nobody knows what happened after that");
+            assert!(matches!(ticked("log", Some(0), 21), Err(StoreError::Fenced { .. })));
+            assert_eq!(ticked("log", Some(1), 21).unwrap(), [1]);
         });
     }
 

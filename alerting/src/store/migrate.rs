@@ -10,7 +10,7 @@ use super::{
     sql::{Row, params},
 };
 
-const MIGRATIONS: [&str; 17] = [
+const MIGRATIONS: [&str; 18] = [
     include_str!("migrations/001_first.sql"),
     include_str!("migrations/002_owner.sql"),
     include_str!("migrations/003_device_session.sql"),
@@ -28,6 +28,7 @@ const MIGRATIONS: [&str; 17] = [
     include_str!("migrations/015_suspended.sql"),
     include_str!("migrations/016_events_in_order.sql"),
     include_str!("migrations/017_counted.sql"),
+    include_str!("migrations/018_memory_log.sql"),
 ];
 
 /// The schema that this program knows.

@@ -220,6 +220,7 @@ mod tests {
             gate: None,
             picture_fault: None,
             suspended: None,
+            flapping: false,
             state: DeviceState::Live,
             cause: None,
             since: Timestamp::UNIX_EPOCH,

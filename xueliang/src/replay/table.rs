@@ -56,7 +56,10 @@ fn head(shown: &Shown<'_>, zone: &TimeZone) -> String {
         text += "less than a day was recorded: \"a day\" is what it would come to\n";
     }
     let hours = shown.open_for.as_secs_f64() / 3600.0;
-    text + &format!("an incident counts as open for {hours:.2} h\n\n")
+    text + &format!(
+        "an incident counts as open for {hours:.2} h; counted place by place: alerting makes one incident of devices within 50 m, \
+         and of cameras of one county that fail within a minute of each other\n\n"
+    )
 }
 
 fn rules(outcome: &Outcome, zone: &TimeZone) -> String {

@@ -73,6 +73,7 @@ export const enTerms: Terms = {
 
   "value.count": "Count",
   "value.silent": "No data",
+  "value.flapping": "Goes up and down",
   "value.held": "Held for",
   "value.dwell": "Stayed",
   "value.still": "Stood still",

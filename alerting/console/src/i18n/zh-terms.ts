@@ -72,6 +72,7 @@ export const zhTerms = {
 
   "value.count": "数量",
   "value.silent": "无数据",
+  "value.flapping": "反复上下线",
   "value.held": "持续",
   "value.dwell": "停留",
   "value.still": "静止",

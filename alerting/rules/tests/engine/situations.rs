@@ -333,3 +333,22 @@ fn what_had_held_for_long_when_it_is_first_told_is_dated_when_told() {
     let offline = engine("category = \"camera_offline\"\nkind = \"status\"\nfor = \"60s\"\n");
     check(&offline, camera(), vec![(1, 86_400.0, is(DeviceState::Unreachable, true, 0.0))], &[86_400.0]);
 }
+
+#[test]
+fn a_camera_that_flaps_for_an_hour_is_one_situation() {
+    let offline = engine("category = \"camera_offline\"\nkind = \"status\"\nfor = \"60s\"\nclear_for = \"30s\"\n");
+    // Its falls are shorter than T: three are told one by one, then that it flaps.
+    let falls = (0..3).flat_map(|nth| {
+        let s = f64::from(nth) * 30.0;
+        [(1, s, is(DeviceState::Live, false, s)), (1, s + 10.0, is(DeviceState::Unreachable, false, s + 10.0))]
+    });
+    let flaps = (8..360).map(|nth| {
+        let status =
+            DeviceStatus { heartbeat: nth > 8, flapping: true, ..DeviceStatus::new(DeviceState::Degraded, at(80.0)) };
+        (1, f64::from(nth) * 10.0, status.into())
+    });
+    let steady = (360..370).map(|nth| (1, f64::from(nth) * 10.0, is(DeviceState::Live, true, 3600.0)));
+    let fired = observe(&offline, &mut Memory::default(), &told(&camera(), falls.chain(flaps).chain(steady).collect()));
+    assert_eq!(fired.iter().map(|fired| fired.at).collect::<Vec<_>>(), [at(130.0)]);
+    assert_eq!(fired[0].values[0].name, "flapping");
+}

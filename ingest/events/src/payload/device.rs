@@ -196,12 +196,24 @@ pub struct DeviceStatus {
     /// Why a camera is stopped whose authorization does not hold, the gravest reason; absent while it holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended: Option<Suspension>,
+    /// True while it goes up and down so often that not each time is told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub flapping: bool,
 }
 
 impl DeviceStatus {
     /// A state that begins now and of which there is no more to say.
     pub fn new(state: DeviceState, since: Timestamp) -> Self {
-        Self { state, cause: None, since, heartbeat: false, gate: None, picture_fault: None, suspended: None }
+        Self {
+            state,
+            cause: None,
+            since,
+            heartbeat: false,
+            gate: None,
+            picture_fault: None,
+            suspended: None,
+            flapping: false,
+        }
     }
 }
 
