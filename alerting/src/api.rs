@@ -50,7 +50,7 @@ mod taken;
 
 pub(crate) use health::watch;
 pub use health::{Condition, Probe};
-use person::Insider;
+use person::Caller;
 use problem::Problem;
 pub use stream::Followers;
 
@@ -137,7 +137,7 @@ pub fn router(api: Api) -> Router {
         .route("/metrics", get(health::metrics))
         .route(
             "/openapi.json",
-            get(move |_: Insider| async move { ([(header::CONTENT_TYPE, "application/json")], document.to_string()) }),
+            get(move |_: Caller| async move { ([(header::CONTENT_TYPE, "application/json")], document.to_string()) }),
         )
         .fallback(assets::serve)
         .layer(DefaultBodyLimit::max(MAX_BODY))

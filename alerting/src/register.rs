@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    audit::{AuditSettings, CheckpointError, CheckpointLog},
+    audit::{AuditSettings, CheckpointError, CheckpointLog, Pace},
     consume::Health,
     error_chain,
     store::{Store, StoreError, audit},
@@ -59,9 +59,13 @@ pub async fn run(
             }
         }
         tokio::select! {
-            () = shutdown.cancelled() => return,
+            () = shutdown.cancelled() => break,
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
+    }
+    let at_once = Pace { every_rows: 1, ..settings.pace };
+    if let Err(error) = run_once(&AuditSettings { pace: at_once, ..settings }, &key_file, &store, &mut log).await {
+        tracing::error!(error = error_chain(&error), "the audit's last rows are not signed; the next start signs them");
     }
 }
 

@@ -13,5 +13,5 @@ IFS= read -r -u "${STAGE[0]}" line || { echo "the stage did not start" >&2; exit
 url='' cookie='' csrf=''
 # shellcheck source=/dev/null
 . "$folder/session"
-"$SCHEMATHESIS" --config-file deploy/dev/schemathesis.toml run "$url/openapi.json" --no-color \
+"$SCHEMATHESIS" --config-file deploy/dev/schemathesis.toml run alerting/openapi.json --url "$url" --no-color \
     --max-examples "${XUELIANG_API_EXAMPLES:-25}" -H "cookie: $cookie" -H "x-csrf-token: $csrf" --report-dir "$folder"

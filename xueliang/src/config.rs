@@ -84,6 +84,32 @@ fn tell_suspended(settings: &IngestSettings) {
     }
 }
 
+/// Enabled rules that no camera of the file can make fire, for want of their zone or line.
+#[cfg(all(feature = "ingest", feature = "alerting"))]
+fn tell_blind(ingest: &IngestSettings, alerting: &AlertingSettings) {
+    use xueliang_rules::Place;
+
+    // The cameras of a registry are not known here.
+    if ingest.registry.is_some() {
+        return;
+    }
+    for rule in alerting.rules.iter().filter(|rule| rule.enabled) {
+        let (what, id) = match &rule.place {
+            Place::Zone(id) => ("zone", id.as_str()),
+            Place::Line(id) => ("line", id.as_str()),
+            Place::Device => continue,
+        };
+        let has_it = ingest.cameras.iter().filter(|camera| rule.watches(&camera.id.clone().into())).any(|camera| {
+            let mut lines = camera.lines.iter();
+            camera.zones.iter().any(|zone| what == "zone" && zone.id == id)
+                || lines.any(|line| what == "line" && line.id() == id)
+        });
+        if !has_it {
+            println!("rule {}: never fires: no camera that it looks at has a {what} \"{id}\"", rule.id);
+        }
+    }
+}
+
 /// Checks what stands in the file: the half whose table is there, or both.
 pub fn validate(file: &Path) -> anyhow::Result<()> {
     let tables = Document::load(file)?.top_level_keys();
@@ -94,7 +120,11 @@ pub fn validate(file: &Path) -> anyhow::Result<()> {
         #[cfg(feature = "alerting")]
         (false, true) => drop(alerting(file)?),
         #[cfg(all(feature = "ingest", feature = "alerting"))]
-        _ => tell_suspended(&both(ingest_with_cameras(file), alerting(file))?.0),
+        _ => {
+            let (ingest, alerting) = both(ingest_with_cameras(file), alerting(file))?;
+            tell_suspended(&ingest);
+            tell_blind(&ingest, &alerting);
+        }
         #[cfg(not(all(feature = "ingest", feature = "alerting")))]
         _ => anyhow::bail!("{}: this build reads only one of [ingest] and [alerting]", file.display()),
     }

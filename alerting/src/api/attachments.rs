@@ -40,6 +40,8 @@ use crate::{
 const WITHIN: Duration = Duration::from_secs(120);
 const WAIT_FOR: Duration = Duration::from_secs(10);
 static DECODING: Semaphore = Semaphore::const_new(2);
+/// Pictures that are in memory at once.
+static UPLOADING: Semaphore = Semaphore::const_new(16);
 
 #[derive(OpenApi)]
 #[openapi(paths(take))]
@@ -99,11 +101,13 @@ async fn may_attach(api: &Api, signed: &Signed, id: IncidentId) -> Answer<()> {
 
 async fn read(body: Body) -> Answer<Attachment> {
     let too_long = || Problem::field("body", format!("send a picture of at most {MAX_BYTES} bytes"));
+    let busy = || Problem::unavailable("other pictures are being taken; try again");
+    // Before the body, so that what waits is not in memory.
+    let place = tokio::time::timeout(WAIT_FOR, UPLOADING.acquire()).await.map_err(|_| busy())?.map_err(|_| busy())?;
     let bytes = to_bytes(body, MAX_BYTES).await.map_err(|_| too_long())?;
-    let busy = || Problem::unavailable("other pictures are being decoded; try again");
     let turn = tokio::time::timeout(WAIT_FOR, DECODING.acquire()).await.map_err(|_| busy())?.map_err(|_| busy())?;
     let checked = tokio::task::spawn_blocking(move || attachment::check(&bytes)).await;
-    drop(turn);
+    drop((turn, place));
     let checked = checked.map_err(|_| Problem::field("body", "the picture can't be decoded"))?;
     checked.map_err(|refusal| Problem::field("body", refusal.to_string()))
 }

@@ -28,8 +28,8 @@ pub(super) async fn list(
 ) -> Answer<Json<AuditPage>> {
     let AuditQuery { actor, action, resource, before, limit } = query;
     for (field, text) in [("actor", &actor), ("action", &action), ("resource", &resource)] {
-        if text.as_ref().is_some_and(|text| text.is_empty() || text.len() > 256) {
-            return Err(Problem::field(field, "must have 1 to 256 bytes"));
+        if text.as_ref().is_some_and(|text| text.is_empty() || text.len() > 256 || text.chars().any(char::is_control)) {
+            return Err(Problem::field(field, "must have 1 to 256 bytes, and no control characters"));
         }
     }
     let limit = read_limit(limit)?;

@@ -1,5 +1,7 @@
 //! Commands: what a person does with an incident.
 
+use std::collections::BTreeMap;
+
 use axum::{Json, extract::State, http::HeaderMap};
 use uuid::Uuid;
 use xueliang_events::IncidentId;
@@ -10,7 +12,7 @@ use super::{
     person::{Signed, asked_now},
     problem::{Answer, Problem},
     shapes::{CommandRequest, Incident, ProblemBody},
-    taken::{Body, Named, read_free_text, read_key, unknown},
+    taken::{Body, Named, read_free_text, read_key, read_text, unknown},
 };
 use crate::{
     access::Asker,
@@ -69,9 +71,11 @@ fn read(incident: IncidentId, headers: &HeaderMap, request: CommandRequest) -> A
     if reason.as_ref().is_some_and(|reason| !command.reasons().contains(&reason.as_str())) {
         return Err(Problem::field("reason", format!("must be one of {}", command.reasons().join(", "))));
     }
-    if fields.values().any(|value| value.chars().count() > MAX_FIELD) {
-        return Err(Problem::field("fields", format!("a field has at most {MAX_FIELD} characters")));
-    }
+    let of = |(name, value): (String, String)| {
+        let value = if value.is_empty() { value } else { read_text(&format!("fields.{name}"), value, MAX_FIELD)? };
+        Ok((name, value))
+    };
+    let fields = fields.into_iter().map(of).collect::<Answer<BTreeMap<String, String>>>()?;
     let comment = comment.map(|comment| read_free_text("comment", comment)).transpose()?.map(String::from);
     Ok(Given { incident, key, command, version, reason, comment, fields })
 }

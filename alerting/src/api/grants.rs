@@ -6,7 +6,7 @@ use xueliang_events::IncidentId;
 
 use super::{
     Api,
-    person::{Signed, asked_now},
+    person::{Signed, asked_now, check_in_force},
     problem::{Answer, Problem},
     shapes::{
         ProblemBody,
@@ -50,9 +50,11 @@ pub(super) async fn request(
 /// One's own grants, and those one may decide on.
 #[utoipa::path(
     get, path = "/api/v1/grants", operation_id = "list_grants", tag = "grants",
-    responses((status = 200, body = GrantList), (status = 401, body = ProblemBody))
+    responses((status = 200, body = GrantList), (status = 401, body = ProblemBody),
+              (status = 403, body = ProblemBody))
 )]
 pub(super) async fn list(State(api): State<Api>, signed: Signed) -> Answer<Json<GrantList>> {
+    check_in_force(&signed.person)?;
     let context = asked_now(&signed.person);
     let found = api.store.read(move |tx| grants::newest(tx, context.now)).await?;
     let asker = Asker { access: &api.access, person: &signed.person };

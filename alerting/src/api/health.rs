@@ -13,7 +13,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 use utoipa::ToSchema;
 
-use super::{Api, person::Insider};
+use super::{Api, person::Caller};
 
 /// How often open pages are told whether all works.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -131,7 +131,7 @@ pub(super) async fn ready(State(api): State<Api>) -> impl IntoResponse {
 }
 
 /// All metrics of the process.
-pub(super) async fn metrics(_: Insider, State(api): State<Api>) -> impl IntoResponse {
+pub(super) async fn metrics(_: Caller, State(api): State<Api>) -> impl IntoResponse {
     match TextEncoder::new().encode_to_string(&api.registry.gather()) {
         Ok(text) => (StatusCode::OK, [(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text),
         Err(error) => {

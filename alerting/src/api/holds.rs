@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::{
     Api,
-    person::{Signed, asked_now},
+    person::{Signed, asked_now, check_in_force},
     problem::Answer,
     shapes::{
         ProblemBody,
@@ -44,9 +44,10 @@ pub(super) async fn place_one(
 /// Holds of the last 90 days, for who may see the incident or says how long things are kept.
 #[utoipa::path(
     get, path = "/api/v1/holds", operation_id = "list_holds", tag = "grants",
-    responses((status = 200, body = HoldList), (status = 401, body = ProblemBody))
+    responses((status = 200, body = HoldList), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody))
 )]
 pub(super) async fn list(State(api): State<Api>, signed: Signed) -> Answer<Json<HoldList>> {
+    check_in_force(&signed.person)?;
     let context = asked_now(&signed.person).for_purpose(Purpose::IncidentHandling);
     let found = api.store.read(move |tx| newest(tx, context.now)).await?;
     let asker = Asker { access: &api.access, person: &signed.person };

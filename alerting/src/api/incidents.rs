@@ -312,9 +312,12 @@ fn fired_row(fired: Fired) -> FiredRow {
     FiredRow { version, device: device.to_string(), place, at, values: values.into_iter().map(value).collect() }
 }
 
+/// The keys of a list, each once.
 fn keys<T>(field: &str, list: Option<&str>, parse: impl Fn(&str) -> Option<T>) -> Answer<Vec<T>> {
-    let keys = list.into_iter().flat_map(|list| list.split(','));
-    keys.map(|key| parse(key).ok_or_else(|| Problem::field(field, format!("{key:?} is not known")))).collect()
+    let keys: BTreeSet<&str> = list.into_iter().flat_map(|list| list.split(',')).collect();
+    keys.into_iter()
+        .map(|key| parse(key).ok_or_else(|| Problem::field(field, format!("{key:?} is not known"))))
+        .collect()
 }
 
 fn read_cursor(cursor: &str) -> Answer<(Timestamp, IncidentId)> {

@@ -1,13 +1,13 @@
 //! Who is asking: the session behind the cookie, and the proof that a changing request comes from our own pages.
 
 use axum::{
-    extract::{ConnectInfo, FromRequestParts, MatchedPath},
+    extract::{FromRequestParts, MatchedPath},
     http::{HeaderMap, Method, header, request::Parts},
 };
 
 use jiff::Timestamp;
 
-use super::{Api, client::Peer, problem::Problem};
+use super::{Api, problem::Problem};
 use crate::{
     access::{Context, Denied, Person},
     accounts::{Presence, same_secret, tokens::Wanted},
@@ -20,8 +20,6 @@ pub(super) const UNTRAINED: &str = "P20-training";
 /// So much of a path is registered.
 const MAX_PATH: usize = 200;
 const CSRF_HEADER: &str = "x-csrf-token";
-/// What proxies add.
-const FORWARDED: [&str; 3] = ["forwarded", "x-forwarded-for", "x-real-ip"];
 /// What a page asks for by itself says so, with the value 1: that keeps no session alive.
 const BACKGROUND_HEADER: &str = "x-xueliang-background";
 
@@ -68,23 +66,6 @@ impl FromRequestParts<Api> for Caller {
             None => Signed::here(parts, api, presence(parts)).await?.person,
         };
         Ok(Self { person })
-    }
-}
-
-/// Who may read what is no person's business and no secret: a process of this machine, somebody signed in, or a machine with
-/// its token. Behind a proxy everybody seems to be on this machine, so nobody is taken to be.
-pub(super) struct Insider;
-
-impl FromRequestParts<Api> for Insider {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let peer = parts.extensions.get::<ConnectInfo<Peer>>().map(|ConnectInfo(Peer(address))| address.ip());
-        let is_proxied = api.behind_tls || FORWARDED.iter().any(|name| parts.headers.contains_key(*name));
-        if !is_proxied && peer.is_some_and(|peer| peer.to_canonical().is_loopback()) {
-            return Ok(Self);
-        }
-        Caller::from_request_parts(parts, api).await.map(|_| Self)
     }
 }
 
@@ -182,6 +163,15 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// What is known of a request by somebody signed in: the time, and until when they are trained.
 pub(super) fn asked_now(person: &Person) -> Context<'static> {
     Context::new(Timestamp::now(), person.training_valid_until)
+}
+
+/// Refuses whoever has no valid training record or no assignment in force: not even of what is one's own is anything shown.
+pub(super) fn check_in_force(person: &Person) -> Result<(), Denied> {
+    let now = Timestamp::now();
+    let holds = |until: Option<Timestamp>| until.is_none_or(|until| now < until);
+    let is_assigned = person.assignments.iter().any(|assignment| holds(assignment.valid_until));
+    let is_trained = person.training_valid_until.is_some_and(|until| now < until);
+    if person.is_service() || is_assigned && is_trained { Ok(()) } else { Err(nothing_in_scope(person)) }
 }
 
 /// Why nothing is in somebody's scope: no role permits it, or none does without a valid training record (RULES P20).

@@ -28,8 +28,10 @@ pub(super) async fn sign_in(
     Body(credentials): Body<Credentials>,
 ) -> Answer<impl IntoResponse> {
     let Credentials { account, password } = credentials;
-    if account.len() > 64 || password.len() > 256 {
-        return Err(Problem::field("password", "account or password is too long"));
+    for (field, text, most) in [("account", &account, 64), ("password", &password, 256)] {
+        if text.len() > most || text.chars().any(char::is_control) {
+            return Err(Problem::field(field, format!("has at most {most} bytes, and no control characters")));
+        }
     }
     let begun = api.accounts.sign_in(&account, password, client).await?;
     tracing::info!(account, "signed in");

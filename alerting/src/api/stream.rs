@@ -23,7 +23,7 @@ use super::{
     Api, devices,
     health::StreamHealth,
     incidents,
-    person::{Follower, asked_now},
+    person::{Follower, asked_now, check_in_force},
     problem::{Answer, Problem},
     shapes::{Device, IncidentSummary, ProblemBody},
 };
@@ -58,27 +58,23 @@ pub(super) fn route() -> Router<Api> {
     get, path = "/api/v1/stream", operation_id = "follow_changes", tag = "stream",
     params(("last-event-id" = Option<String>, Header, description = "The last change that was seen.")),
     responses((status = 200, content_type = "text/event-stream", body = String), (status = 401, body = ProblemBody),
-        (status = 429, body = ProblemBody))
+        (status = 403, body = ProblemBody), (status = 429, body = ProblemBody))
 )]
 async fn follow(
     State(api): State<Api>,
     follower: Follower,
     headers: HeaderMap,
 ) -> Answer<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
+    check_in_force(&follower.person)?;
     let place = Place::take(&api, &follower.person.account)?;
     // Listening begins before the past is read, so that nothing falls between.
     let items = api.live.listen();
     let last_seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse::<i64>().ok());
-    let missed = match last_seen {
-        Some(seq) => api.store.read(move |transaction| live::changed(transaction, seq)).await?,
-        None => Vec::new(),
-    };
     let (sender, events) = mpsc::channel(QUEUE);
     let client = Client { scopes: Scopes::of(&api.access, &follower.person), sender, follower };
     tokio::spawn(async move {
         let _place = place;
-        let missed = missed.into_iter().map(|(seq, incident)| Item::Incident(seq, incident.into())).collect();
-        client.serve(&api, items, missed).await;
+        client.serve(&api, items, last_seen).await;
     });
     Ok(Sse::new(ReceiverStream::new(events)))
 }
@@ -105,16 +101,37 @@ struct Client {
 }
 
 impl Client {
-    async fn serve(mut self, api: &Api, mut items: broadcast::Receiver<Item>, missed: Vec<Item>) {
+    /// Sends all that changed after `seq`, a page at a time; false when the client is gone or the store fails, and it is to come again.
+    async fn catch_up(&mut self, api: &Api, mut seq: i64) -> bool {
+        loop {
+            let missed = match api.store.read(move |transaction| live::changed(transaction, seq)).await {
+                Ok(missed) => missed,
+                Err(error) => {
+                    tracing::warn!(error = crate::error_chain(&error), "what a follower missed can't be read");
+                    return false;
+                }
+            };
+            let Some((last, _)) = missed.last() else { return true };
+            seq = *last;
+            for (seq, incident) in missed {
+                let item = Item::Incident(seq, incident.into());
+                if let Some(event) = self.event(&item, api.procedure().calendar())
+                    && !self.send(api, event).await
+                {
+                    return false;
+                }
+            }
+        }
+    }
+
+    async fn serve(mut self, api: &Api, mut items: broadcast::Receiver<Item>, last_seen: Option<i64>) {
         if !self.send(api, Event::default().comment("follows")).await {
             return;
         }
-        for item in missed {
-            if let Some(event) = self.event(&item, api.procedure().calendar())
-                && !self.send(api, event).await
-            {
-                return;
-            }
+        if let Some(seq) = last_seen
+            && !self.catch_up(api, seq).await
+        {
+            return;
         }
         let mut health = api.condition.follow();
         health.mark_changed();

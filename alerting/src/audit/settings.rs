@@ -45,7 +45,7 @@ impl AuditSettings {
         if !(1..=100_000).contains(&every_rows) {
             audit.refuse("every_rows", format!("{every_rows} is out of bounds"), "write 1 to 100000");
         }
-        let every = audit.or("every", Duration::from_secs(600));
+        let every = audit.or("every", Duration::from_secs(60));
         if !(Duration::from_secs(1)..=Duration::from_secs(86_400)).contains(&every) {
             audit.refuse("every", "is out of bounds", "write \"1s\" to \"24h\"");
         }

@@ -63,6 +63,8 @@ pub fn report(
     match keyed.used(tx)? {
         Used::ForThis => return Ok(Ok((id, None))),
         Used::ForAnother => return Ok(Err(Rejection::KeyReused)),
+        // Its key was forgotten meanwhile, and what it reported is there.
+        Used::Never if incidents::load(tx, id)?.is_some() => return Ok(Err(Rejection::KeyReused)),
         Used::Never => audit::register(tx, access, registered, permit.as_ref())?,
     }
     let permit = match permit {

@@ -14,7 +14,7 @@ use xueliang_events::{
     payload::{DeviceState, DeviceStatus},
 };
 
-use crate::{Box, Camera, Site, occupancy, read_until};
+use crate::{Box, Camera, Desk, Site, occupancy, read_until};
 
 const CAMERAS: usize = 200;
 /// So many suffice for any machine to have its buffers full.
@@ -52,8 +52,8 @@ async fn read_to_end(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-async fn stream_clients(alerting: &Box) -> String {
-    let metrics = reqwest::get(format!("{}/metrics", alerting.address)).await.unwrap().text().await.unwrap();
+async fn stream_clients(desk: &Desk) -> String {
+    let metrics = desk.metrics().await;
     metrics.lines().find_map(|line| line.strip_prefix("xueliang_stream_clients ")).unwrap().to_owned()
 }
 
@@ -66,12 +66,12 @@ pub async fn a_follower_who_does_not_read_holds_up_nobody_and_misses_nothing(sit
     let mut prompt = dispatcher.http.get(&url).send().await.unwrap();
     read_until(&mut prompt, "event: health").await;
 
-    assert_eq!(stream_clients(&alerting).await, "2");
+    assert_eq!(stream_clients(&dispatcher).await, "2");
     let start = Timestamp::now();
     let ids = (0..CAMERAS).map(|nth| &*format!("street-{nth}").leak());
     let mut cameras: Vec<Camera> = ids.map(|id| Camera::new(id, start)).collect();
     let (mut position, mut round) = (0, 0);
-    while stream_clients(&alerting).await != "1" {
+    while stream_clients(&dispatcher).await != "1" {
         assert!(round < MAX_ROUNDS, "who does not read is cut off");
         round += 1;
         let state = if round % 2 == 0 { DeviceState::Live } else { DeviceState::Stalled };

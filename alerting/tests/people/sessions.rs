@@ -79,7 +79,7 @@ async fn a_flood_of_one_account_holds_up_nobody_else(site: &Site) {
     assert!((1..=60).contains(&wait), "{wait}");
     assert_eq!(problem(refused).await.0, StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(alerting.get(&auditor, "/api/v1/session").await, StatusCode::OK);
-    let metrics = reqwest::get(format!("{}/metrics", alerting.address)).await.unwrap().text().await.unwrap();
+    let metrics = auditor.get(format!("{}/metrics", alerting.address)).send().await.unwrap().text().await.unwrap();
     assert!(metrics.contains("xueliang_throttled_requests_total 1"), "{metrics}");
     alerting.stop().await;
 }
