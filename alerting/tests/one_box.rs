@@ -68,7 +68,9 @@ deadline = "2h"
 mod databases;
 #[path = "one_box/followers.rs"]
 mod followers;
-use followers::{a_follower_who_does_not_read_holds_up_nobody_and_misses_nothing, cookie};
+use followers::{
+    a_follower_who_does_not_read_holds_up_nobody_and_misses_nothing, a_follower_who_missed_much_gets_all_of_it, cookie,
+};
 #[path = "one_box/grants.rs"]
 mod grants;
 use grants::{
@@ -124,6 +126,7 @@ on_both!(
     reports_and_nuisance_come_from_what_people_did,
     p20_without_a_valid_training_record_nothing_is_served,
     a_follower_who_does_not_read_holds_up_nobody_and_misses_nothing,
+    a_follower_who_missed_much_gets_all_of_it,
     no_path_leads_out_of_the_folder_that_is_meant,
 );
 

@@ -14,7 +14,7 @@ use xueliang_events::{
     payload::{DeviceState, DeviceStatus},
 };
 
-use crate::{Box, Camera, Desk, Site, occupancy, read_until};
+use crate::{Box, Camera, Desk, Site, change, occupancy, read_until};
 
 const CAMERAS: usize = 200;
 /// So many suffice for any machine to have its buffers full.
@@ -97,6 +97,28 @@ pub async fn a_follower_who_does_not_read_holds_up_nobody_and_misses_nothing(sit
         let n_bytes = tokio::time::timeout(SOON, back.read(&mut bytes)).await.expect("in time").unwrap();
         assert_ne!(n_bytes, 0, "it goes on: {told}");
         told.push_str(&String::from_utf8_lossy(&bytes[..n_bytes]));
+    }
+    alerting.stop().await;
+}
+
+/// Incidents whose ids end in 1 to 2500, each with a change.
+const MANY: &str = "
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)
+    INSERT INTO incident (id, category, state, is_open, urgency, version, opened_at, updated_at, device, place, grid, region, rule,
+    rule_version, measures) SELECT '00000000-0000-7000-8000-' || (100000000000 + i), 'crowding', 'suspected', 1, 'B', 1, i, i, 'c',
+    'zone/z', NULL, '340203', 'r', 1, '[]' FROM n;
+    INSERT INTO change (incident, version, at, actor_kind, actor, action, to_state)
+    SELECT id, 1, opened_at, 'rule', 'r', 'open', 'suspected' FROM incident ORDER BY opened_at";
+
+pub async fn a_follower_who_missed_much_gets_all_of_it(site: &Site) {
+    let alerting = Box::start(site).await;
+    let operator = alerting.sign_in(site.path(), "operator").await;
+    change(site, MANY).await;
+    let url = format!("{}/api/v1/stream", alerting.address);
+    let mut stream = operator.http.get(&url).header("last-event-id", "0").send().await.unwrap();
+    let seen = read_until(&mut stream, "100000002500").await;
+    for nth in 1..=2500 {
+        assert!(seen.contains(&(100_000_000_000_u64 + nth).to_string()), "{nth} of 2500");
     }
     alerting.stop().await;
 }
