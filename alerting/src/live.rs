@@ -103,7 +103,7 @@ impl Live {
 
     async fn run_once(&self, store: &Store, place: Option<Followed>) -> Stored<Followed> {
         let Some(Followed { seq, revision, counted_at, looked_at }) = place else {
-            return store.read(|tx| Followed::now(tx)).await;
+            return store.read(Followed::now).await;
         };
         let counts = looked_at.elapsed() >= COUNT_EVERY;
         let (incidents, devices, grown) = store

@@ -5,13 +5,17 @@
 //! what nobody links goes after 72 h (RULES P16) or when the folder is full, oldest first. A sealed original never outlives its
 //! snapshot here. Pictures that were not redacted are no argument and no value of this file: a frame goes into the seal.
 
+mod receipts;
+
 use std::{
+    collections::{HashMap, HashSet},
     fs,
     io::{self, Write as _},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
+use jiff::Timestamp;
 use xueliang_events::values::{Digest, SnapshotRef};
 use xueliang_inference::{
     Frame,
@@ -101,27 +105,41 @@ impl SnapshotStore {
         self.metrics.snapshot_failed();
     }
 
-    /// Removes what is too old, then the oldest until the folder fits its bound; how many files went.
+    /// Removes what is too old, then the oldest until the folder fits its bound, and leaves a receipt; how many files went.
     pub fn sweep(&self, now: SystemTime) -> io::Result<usize> {
-        let mut files = list(&self.folder)?;
-        files.sort_by_key(|file| file.modified_at);
-        let mut n_bytes: u64 = files.iter().map(|file| file.n_bytes).sum();
+        let going = self.to_go(list(&self.folder)?, now);
+        if going.is_empty() {
+            return Ok(0);
+        }
+        receipts::write(&self.folder, &going, Timestamp::try_from(now).map_err(io::Error::other)?)?;
         let mut n_removed = 0;
-        for file in files {
+        for path in &going {
+            n_removed += usize::from(remove(path)?);
+        }
+        Ok(n_removed)
+    }
+
+    /// What goes, in this order.
+    fn to_go(&self, mut files: Vec<StoredFile>, now: SystemTime) -> Vec<PathBuf> {
+        files.sort_by_key(|file| file.modified_at);
+        let sizes: HashMap<&Path, u64> = files.iter().map(|file| (&*file.path, file.n_bytes)).collect();
+        let mut n_bytes: u64 = sizes.values().sum();
+        let (mut going, mut known) = (Vec::new(), HashSet::new());
+        for file in &files {
             let age = now.duration_since(file.modified_at).unwrap_or_default();
             if age <= self.max_age(&file.path) && n_bytes <= self.max_bytes {
                 continue;
             }
             // Its sealed original first: a crash in between leaves none without its snapshot.
             let beside = Some(file.path.with_extension(SEALED)).filter(|beside| *beside != file.path);
-            for path in beside.iter().chain([&file.path]) {
-                if let Some(n_freed) = remove(path)? {
-                    n_bytes = n_bytes.saturating_sub(n_freed);
-                    n_removed += 1;
+            for path in beside.into_iter().chain([file.path.clone()]) {
+                if let Some(size) = sizes.get(&*path).filter(|_| known.insert(path.clone())) {
+                    n_bytes = n_bytes.saturating_sub(*size);
+                    going.push(path);
                 }
             }
         }
-        Ok(n_removed)
+        going
     }
 
     fn max_age(&self, path: &Path) -> Duration {
@@ -160,12 +178,12 @@ fn list(folder: &Path) -> io::Result<Vec<StoredFile>> {
     Ok(files)
 }
 
-/// How many bytes went; `None` when there was nothing.
-fn remove(path: &Path) -> io::Result<Option<u64>> {
-    let gone = |error: io::Error| if error.kind() == io::ErrorKind::NotFound { Ok(None) } else { Err(error) };
-    match fs::metadata(path) {
-        Ok(metadata) => fs::remove_file(path).map(|()| Some(metadata.len())).or_else(gone),
-        Err(error) => gone(error),
+/// False when there was nothing.
+fn remove(path: &Path) -> io::Result<bool> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

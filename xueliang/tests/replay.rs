@@ -65,7 +65,7 @@ refused lines: 1
 events without effect, repeated or too late: 1
 rules not enabled and left out (--all takes them too): 1
 less than a day was recorded: \"a day\" is what it would come to
-an incident counts as open for 24.00 h
+an incident counts as open for 24.00 h; counted place by place: alerting makes one incident of devices within 50 m, and of cameras of one county that fail within a minute of each other
 
 rule        version  category        firings  incidents  a day  busiest device  first                last
 yard              1  zone_intrusion        2          1   45.5  gate-1 (2)      2026-11-23 19:00:12  2026-11-23 19:04:02

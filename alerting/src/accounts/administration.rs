@@ -326,7 +326,12 @@ pub(super) fn check_name(name: &str) -> Result<(), AdministrationError> {
 
 pub(super) fn check_text(what: &'static str, text: &str) -> Result<(), AdministrationError> {
     let is_shown = !text.trim().is_empty() && !text.chars().any(char::is_control);
-    if is_shown && text.chars().count() <= 100 { Ok(()) } else { Err(AdministrationError::Text(what)) }
+    // A row of the audit has room for so many bytes.
+    if is_shown && text.chars().count() <= 100 && text.len() <= 256 {
+        Ok(())
+    } else {
+        Err(AdministrationError::Text(what))
+    }
 }
 
 /// The hash of a chosen password, or of one that is made and given back.

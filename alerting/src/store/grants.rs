@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 use xueliang_events::IncidentId;
 
@@ -205,6 +205,9 @@ pub fn request(tx: &Tx<'_>, asker: Asker<'_>, given: &Given, context: Context<'_
         if let Err(unfit) = given.request.check(context.now) {
             return Ok(Err(unfit.into()));
         }
+        if asked_since_yesterday(tx, account, context.now)? >= REQUESTS_A_DAY {
+            return Ok(Err(Rejection::NotNow("this account has asked for 50 grants within 24 hours")));
+        }
         let lasts = Duration::from_secs(u64::from(given.request.minutes) * 60);
         let course = Course::request(account, lasts, context.now);
         let grant = Grant {
@@ -221,6 +224,15 @@ pub fn request(tx: &Tx<'_>, asker: Asker<'_>, given: &Given, context: Context<'_
         keyed.remember(tx, context.now)?;
         Ok(Ok(grant.id))
     })
+}
+
+/// So many requests of one account leave room for those of others in the list of those who decide.
+const REQUESTS_A_DAY: u64 = 50;
+
+fn asked_since_yesterday(tx: &Tx<'_>, account: &str, now: Timestamp) -> Stored<u64> {
+    let since = now.checked_sub(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MIN);
+    let sql = "SELECT count(*) FROM grant_request WHERE requested_at > ?1 AND requester = ?2 AND is_break_glass = 0";
+    tx.value(sql, params![since, account])
 }
 
 /// The id of what was made under this key before.
@@ -283,13 +295,14 @@ pub fn load(tx: &Tx<'_>, id: Uuid) -> Stored<Option<Grant>> {
     row.as_ref().map(read).transpose()
 }
 
-/// Broken glass that nobody has reviewed, then the newest grants of the last 30 days; who may see which is the caller's to ask.
+/// Broken glass that nobody has reviewed, then what waits for somebody, then the newest grants of the last 30 days; who may see which is the caller's to ask.
 pub fn newest(tx: &Tx<'_>, now: Timestamp) -> Stored<Vec<Grant>> {
     const UNREVIEWED: &str = "is_break_glass = 1 AND reviewed_at IS NULL";
     let since = now.checked_sub(LISTED_FOR).unwrap_or(Timestamp::MIN);
     let sql = format!(
         "SELECT * FROM grant_request WHERE requested_at >= ?1 OR ({UNREVIEWED})
-         ORDER BY CASE WHEN {UNREVIEWED} THEN 0 ELSE 1 END, requested_at DESC, id DESC LIMIT ?2"
+         ORDER BY CASE WHEN {UNREVIEWED} THEN 0 WHEN granted_at IS NULL AND ended_at IS NULL THEN 1 ELSE 2 END,
+         requested_at DESC, id DESC LIMIT ?2"
     );
     tx.rows(&sql, params![since, LISTED])?.iter().map(read).collect()
 }

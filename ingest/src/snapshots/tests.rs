@@ -43,6 +43,23 @@ fn p16_old_snapshots_go_and_the_sweep_is_idempotent() {
 }
 
 #[test]
+fn p16_each_sweep_that_deletes_leaves_a_receipt() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(folder.path(), 1000);
+    store.sweep(SystemTime::now()).unwrap();
+    for (name, files) in [("a", 1), ("b", 1)] {
+        put(folder.path(), &format!("{name}.jpg"), MAX_AGE + Duration::from_secs(60), 10);
+        assert_eq!(store.sweep(SystemTime::now()).unwrap(), files);
+        store.sweep(SystemTime::now()).unwrap();
+    }
+    let receipts = fs::read_to_string(folder.path().join("receipts.jsonl")).unwrap();
+    let receipts: Vec<serde_json::Value> = receipts.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(receipts.len(), 2, "a sweep that finds nothing leaves none");
+    assert!(receipts.iter().all(|receipt| receipt["files"] == 1));
+    assert_ne!(receipts[0]["sha256_of_names"], receipts[1]["sha256_of_names"]);
+}
+
+#[test]
 fn full_folder_loses_its_oldest() {
     let folder = tempfile::tempdir().unwrap();
     for (name, minutes) in [("a.jpg", 3), ("b.jpg", 2), ("c.jpg", 1)] {

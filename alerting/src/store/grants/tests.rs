@@ -1,6 +1,5 @@
 //! Grants on both databases: who may take which step, what is registered, and what a grant opens.
 
-use jiff::SignedDuration;
 use prometheus::IntCounter;
 
 use super::*;
@@ -183,6 +182,22 @@ fn a_repetition_asks_once() {
         centre.steps(("privacy", 1), first, (Step::Approve, 1)).unwrap();
         let listed = centre.store.write_blocking(|tx| newest(tx, at(5))).unwrap();
         assert_eq!(listed.iter().map(|grant| (grant.id, grant.version)).collect::<Vec<_>>(), [(first, 2)]);
+    });
+}
+
+#[test]
+fn nobody_fills_the_list_of_those_who_decide() {
+    Centre::on_both(|centre| {
+        let decided = centre.granted(0, wanted(Sealed::Export));
+        for second in 1..50 {
+            centre.asks(("chief", second), wanted(Sealed::Export)).unwrap();
+        }
+        let more = centre.asks(("chief", 50), wanted(Sealed::Export));
+        assert!(matches!(more, Err(Rejection::NotNow(_))), "{more:?}");
+        centre.asks(("second-chief", 51), wanted(Sealed::Export)).unwrap();
+        centre.asks(("chief", 86_401), wanted(Sealed::Export)).unwrap();
+        let listed = centre.store.write_blocking(|tx| newest(tx, at(86_402))).unwrap();
+        assert_eq!(listed.last().map(|grant| grant.id), Some(decided), "what waits for somebody stands first");
     });
 }
 
