@@ -25,6 +25,7 @@ if [[ ${1:-} == check ]]; then
     part_kafka
     part_python
     part_schemathesis
+    part_oidc
     part_cargo_deny
     part_openvino
     PYTHON=$PYTHON inference/tests/reference/prepare.sh "$CACHE"

@@ -58,7 +58,7 @@ part_log() {
     fi
 }
 
-for part_file in rust apt postgres python schemathesis onnxruntime openvino node models footage kafka cargo_deny console; do
+for part_file in rust apt postgres python schemathesis oidc onnxruntime openvino node models footage kafka cargo_deny console; do
     # shellcheck source=/dev/null
     . "$REPO/deploy/dev/$part_file.sh"
 done
@@ -67,7 +67,7 @@ unset part_file
 # part_settings: what the parts exported, for a shell that did not run them itself.
 part_settings() {
     local name
-    for name in XUELIANG_CACHE XUELIANG_MODEL ORT_DYLIB_PATH PYTHON SCHEMATHESIS PATH; do
+    for name in XUELIANG_CACHE XUELIANG_MODEL ORT_DYLIB_PATH PYTHON SCHEMATHESIS XUELIANG_TEST_OIDC PATH; do
         [[ -z ${!name:-} ]] || printf 'export %s=%q\n' "$name" "${!name}"
     done
 }

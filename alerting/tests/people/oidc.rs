@@ -1,4 +1,4 @@
-//! Sign-in by an identity provider: a small one that also lies, and Dex where `XUELIANG_TEST_DEX` names its program.
+//! Sign-in by an identity provider: a small one that also lies, and a certified one where `XUELIANG_TEST_OIDC` names its folder.
 
 use std::{
     fs,
@@ -24,59 +24,35 @@ use crate::{
 
 const PUBLIC: &str = "https://console.example";
 
-/// A provider with one person, known by a password.
-struct Dex {
+/// A provider with one person, known by a password: node's `oidc-provider`, as `deploy/dev/oidc` sets it up.
+struct Certified {
     process: Child,
-    port: u16,
-    _folder: tempfile::TempDir,
+    issuer: String,
 }
 
-impl Dex {
-    /// `None`, told as skipped, where there is no Dex.
+impl Certified {
+    /// `None`, told as skipped, where it is not installed.
     async fn start() -> Option<Self> {
-        let Ok(program) = std::env::var("XUELIANG_TEST_DEX") else {
-            eprintln!("SKIPPED: sign-in by a provider, for XUELIANG_TEST_DEX names no program of Dex");
+        let Ok(folder) = std::env::var("XUELIANG_TEST_OIDC") else {
+            eprintln!("SKIPPED: sign-in by a provider, for XUELIANG_TEST_OIDC names no folder with one");
             return None;
         };
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("dex.yaml");
-        // The hash is bcrypt's of "password".
-        let settings = format!(
-            "issuer: http://127.0.0.1:{port}/dex
-storage: {{ type: memory }}
-web: {{ http: '127.0.0.1:{port}' }}
-oauth2: {{ skipApprovalScreen: true }}
-enablePasswordDB: true
-staticPasswords:
-- email: li@city.example
-  hash: '$2a$10$2b2cU8CPhOTaGrs1HRQuAueS7JTT5ZHsHSzYiFPm1leZck7Mc8T4W'
-  username: li
-  userID: '7'
-staticClients:
-- id: xueliang
-  name: Xueliang
-  secret: hidden
-  redirectURIs: ['{PUBLIC}/sign-in/oidc/callback']
-"
-        );
-        fs::write(&file, settings).unwrap();
-        let process = Command::new(program).arg("serve").arg(&file).spawn().unwrap();
-        let dex = Self { process, port, _folder: folder };
+        let callback = format!("{PUBLIC}/sign-in/oidc/callback");
+        let mut command = Command::new("node");
+        let process =
+            command.arg("provider.mjs").arg(port.to_string()).arg(callback).current_dir(folder).spawn().unwrap();
+        let provider = Self { process, issuer: format!("http://127.0.0.1:{port}") };
         let until = Instant::now() + Duration::from_secs(20);
-        while reqwest::get(format!("{}/.well-known/openid-configuration", dex.issuer())).await.is_err() {
-            assert!(Instant::now() < until, "dex does not answer");
+        while reqwest::get(format!("{}/.well-known/openid-configuration", provider.issuer)).await.is_err() {
+            assert!(Instant::now() < until, "the provider does not answer");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Some(dex)
-    }
-
-    fn issuer(&self) -> String {
-        format!("http://127.0.0.1:{}/dex", self.port)
+        Some(provider)
     }
 }
 
-impl Drop for Dex {
+impl Drop for Certified {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
@@ -118,9 +94,12 @@ fn location(answer: &Response) -> Url {
     answer.url().join(location).unwrap()
 }
 
-/// Goes to the provider and gives the password; gives where the provider sends the browser back to.
+/// Goes to the provider and, when it does not know the browser yet, gives the password; gives where the provider sends the browser back to.
 async fn at_provider(alerting: &Box, browser: &Client) -> Url {
     let form = browser.get(format!("{}/sign-in/oidc?to=/incidents", alerting.address)).send().await.unwrap();
+    if form.status().is_redirection() {
+        return location(&form);
+    }
     assert_eq!(form.status(), StatusCode::OK, "{form:?}");
     let filled = [("login", "li@city.example"), ("password", "password")];
     let url = form.url().clone();
@@ -137,9 +116,9 @@ async fn come_back(alerting: &Box, browser: &Client, back: &Url) -> Response {
 }
 
 #[tokio::test]
-async fn dex_says_who_somebody_is_and_the_account_what_they_may_do() {
-    let Some(dex) = Dex::start().await else { return };
-    let (site, alerting, admin) = site_of(&dex.issuer()).await;
+async fn a_provider_says_who_somebody_is_and_the_account_what_they_may_do() {
+    let Some(provider) = Certified::start().await else { return };
+    let (site, alerting, admin) = site_of(&provider.issuer).await;
 
     // Whom the provider knows and no account is linked to is nobody.
     let li = browser();
@@ -152,8 +131,8 @@ async fn dex_says_who_somebody_is_and_the_account_what_they_may_do() {
     let subject = said["detail"].as_str().unwrap().split('"').nth(1).unwrap().to_owned();
     assert_eq!(alerting.get(&li, "/api/v1/session").await, StatusCode::UNAUTHORIZED);
 
-    admin.link("li".to_owned(), (dex.issuer(), subject.clone())).await.unwrap();
-    let again = admin.link("auditor".to_owned(), (dex.issuer(), subject)).await.unwrap_err();
+    admin.link("li".to_owned(), (provider.issuer.clone(), subject.clone())).await.unwrap();
+    let again = admin.link("auditor".to_owned(), (provider.issuer.clone(), subject)).await.unwrap_err();
     assert!(again.to_string().contains("linked to an account already"), "{again}");
     let back = at_provider(&alerting, &li).await;
     let forged = Url::parse(&back.as_str().replace("state=", "state=x")).unwrap();
