@@ -28,8 +28,11 @@ pub(super) async fn list(
 ) -> Answer<Json<AuditPage>> {
     let AuditQuery { actor, action, resource, before, limit } = query;
     for (field, text) in [("actor", &actor), ("action", &action), ("resource", &resource)] {
-        if text.as_ref().is_some_and(|text| text.is_empty() || text.len() > 256 || text.chars().any(char::is_control)) {
-            return Err(Problem::field(field, "must have 1 to 256 bytes, and no control characters"));
+        if text
+            .as_ref()
+            .is_some_and(|text| text.is_empty() || text.chars().count() > 256 || text.chars().any(char::is_control))
+        {
+            return Err(Problem::field(field, "must have 1 to 256 characters, none of them a control character"));
         }
     }
     let limit = read_limit(limit)?;

@@ -29,8 +29,11 @@ pub(super) async fn sign_in(
 ) -> Answer<impl IntoResponse> {
     let Credentials { account, password } = credentials;
     for (field, text, most) in [("account", &account, 64), ("password", &password, 256)] {
-        if text.len() > most || text.chars().any(char::is_control) {
-            return Err(Problem::field(field, format!("has at most {most} bytes, and no control characters")));
+        if text.chars().count() > most || text.chars().any(char::is_control) {
+            return Err(Problem::field(
+                field,
+                format!("has at most {most} characters, none of them a control character"),
+            ));
         }
     }
     let begun = api.accounts.sign_in(&account, password, client).await?;

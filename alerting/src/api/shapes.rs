@@ -57,10 +57,10 @@ impl From<words::Bilingual> for Bilingual {
 #[serde(deny_unknown_fields)]
 pub struct Credentials {
     /// The account.
-    #[schema(max_length = 64)]
+    #[schema(max_length = 64, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     pub account: String,
     /// The password.
-    #[schema(max_length = 256)]
+    #[schema(max_length = 256, pattern = r"^[^\u0000-\u001f\u007f-\u009f]*$")]
     pub password: String,
 }
 
