@@ -119,6 +119,24 @@ impl Group {
         (items, std::mem::take(&mut self.n_beyond))
     }
 
+    /// True when it has something to remember of an incident.
+    pub fn knows(&self, incident: IncidentId) -> bool {
+        self.members.contains_key(&incident)
+    }
+
+    /// Somebody has answered an incident's deadlines: of these nothing more is told, and nothing again.
+    pub fn acknowledge(&mut self, incident: IncidentId) {
+        let Some(member) = self.members.get_mut(&incident) else { return };
+        member.repeat_at = None;
+        member.untold = member.untold.filter(|kind| !matches!(kind, Kind::Reminder | Kind::Overdue | Kind::Escalated));
+        if member.untold.is_none() {
+            self.members.remove(&incident);
+        }
+        if !self.has_untold() {
+            self.flush_at = None;
+        }
+    }
+
     /// The gravest of what is to be told.
     pub(super) fn rank(&self) -> (Reverse<Kind>, Urgency) {
         let of = |member: &Member| (Reverse(member.untold.unwrap_or(Kind::Reminder)), member.urgency);

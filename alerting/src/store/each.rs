@@ -60,7 +60,7 @@ fn type_of(holds: Holds) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::{Holds::*, *};
-    use crate::store::{Store, sql::params, testing};
+    use crate::store::{Store, connection::Kind, sql::params, testing};
 
     const COLUMNS: [Column; 4] = [("id", Text), ("n", Int), ("x", Real), ("note", Text)];
 
@@ -103,6 +103,36 @@ mod tests {
                 tx.each(&[("n", Int)], &rows, "INSERT INTO position (log, next) SELECT 'l', n FROM each")
             });
             assert!(wrong.is_err(), "{wrong:?}");
+        });
+    }
+
+    #[test]
+    fn a_text_with_a_null_character_is_stored() {
+        testing::on_both(|place| {
+            let store = Store::open(place).unwrap();
+            let taken = store.write_blocking(|tx| {
+                let insert = "INSERT INTO position (log, next) SELECT log, 0 FROM each";
+                tx.each(&[("log", Text)], &[params!["a\0b"].to_vec()], insert)?;
+                tx.execute("INSERT INTO position (log, next) VALUES (?1, 0)", params!["c\0d"])
+            });
+            assert_eq!(taken.unwrap(), 1);
+        });
+    }
+
+    #[test]
+    fn whose_turn_to_write_does_not_come_begins_anew() {
+        testing::on_both(|place| {
+            let (mut one, mut other) = (Connection::open(place).unwrap(), Connection::open(place).unwrap());
+            if let Connection::Postgres(postgres) = &other {
+                postgres.batch("SET lock_timeout = '50ms'").unwrap();
+                one.run(Kind::Write, |_| {
+                    let waited: Stored<()> = other.run(Kind::Write, |_| Ok(()));
+                    assert!(waited.is_err());
+                    Ok::<(), crate::store::StoreError>(())
+                })
+                .unwrap();
+            }
+            other.run(Kind::Write, |tx| tx.batch("SELECT 1")).unwrap();
         });
     }
 }

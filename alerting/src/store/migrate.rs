@@ -54,7 +54,7 @@ pub fn up_to(tx: &Tx<'_>, schema: usize) -> Stored<()> {
             Some(before) if *before == sha256 => {}
             Some(_) => return Err(StoreError::MigrationChanged(number)),
             None => {
-                tx.batch(&worded(migration))?;
+                tx.migrate(&worded(migration))?;
                 tx.execute("INSERT INTO migration (number, sha256) VALUES (?1, ?2)", params![number, sha256])?;
             }
         }

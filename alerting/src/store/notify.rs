@@ -17,7 +17,7 @@ use crate::{
         Change, Channel, Delivery, Group, GroupKey, Kind, Message, Pace, Road, Standing, Subject, Tries, next_try, plan,
     },
     words,
-    workflow::State,
+    workflow::{Note, State},
 };
 
 /// How long a process may take for one delivery before another one tries.
@@ -163,8 +163,16 @@ fn take(groups: &mut BTreeMap<GroupKey, Group>, row: &Row, channel: &Channel) ->
         standing: Standing::of(to),
         at: row.get("at")?,
     };
-    if let Some(key) = GroupKey::of(&change, channel) {
-        groups.entry(key).or_default().take(&change, channel);
+    // An incident whose region has grown stays where it was told.
+    let of_it = |(key, group): &(&GroupKey, &Group)| key.category == change.category && group.knows(change.incident);
+    let known = groups.iter().find(of_it).map(|(key, _)| key.clone());
+    if let Some(key) = known.or_else(|| GroupKey::of(&change, channel)) {
+        let group = groups.entry(key).or_default();
+        if action == Note::Acknowledge.as_str() {
+            group.acknowledge(change.incident);
+        } else {
+            group.take(&change, channel);
+        }
     }
     Ok(())
 }

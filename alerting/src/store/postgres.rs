@@ -4,7 +4,7 @@
 //! changes are numbered in the order in which they become visible. The thread blocks on its own small runtime; a server that
 //! doesn't answer within `ANSWER_WITHIN` costs the connection, not the thread.
 
-use std::{cell::RefCell, collections::HashMap, sync::Arc, time::Duration};
+use std::{borrow::Cow, cell::RefCell, collections::HashMap, sync::Arc, time::Duration};
 
 use futures::future::try_join_all;
 use tokio::runtime::Runtime;
@@ -60,16 +60,29 @@ impl Postgres {
         if self.session.borrow().as_ref().is_none_or(|session| session.client.is_closed()) {
             self.connect()?;
         }
-        self.batch(match kind {
+        let begun = self.batch(match kind {
             // Any number, as long as it is always the same; the lock belongs to the database.
             Kind::Write => "BEGIN; SELECT pg_advisory_xact_lock(7155)",
             Kind::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-        })
+        });
+        if begun.is_err() {
+            // Whose turn did not come stands in a transaction that failed; the next one begins on a connection of its own.
+            *self.session.borrow_mut() = None;
+        }
+        begun
     }
 
     /// Carries out statements without parameters.
     pub fn batch(&self, sql: &str) -> Stored<()> {
         self.answer(async |session| session.client.batch_execute(sql).await)
+    }
+
+    /// Carries out a migration, which may take as long as it needs.
+    pub fn migrate(&self, sql: &str) -> Stored<()> {
+        let unbounded = format!("SET LOCAL statement_timeout = 0; {sql}; SET LOCAL statement_timeout = '25s'");
+        let session = self.session.borrow();
+        let Some(session) = session.as_ref() else { return Err(StoreError::NoAnswer) };
+        Ok(self.runtime.block_on(session.client.batch_execute(&unbounded))?)
     }
 
     /// Carries one statement out.
@@ -177,7 +190,7 @@ impl ToSql for Value {
             Value::Int(number) if *column == Type::INT4 => i32::try_from(*number)?.to_sql(column, out),
             Value::Int(number) => number.to_sql(column, out),
             Value::Real(number) => number.to_sql(column, out),
-            Value::Text(text) => text.to_sql(column, out),
+            Value::Text(text) => storable(text).to_sql(column, out),
         }
     }
 
@@ -189,11 +202,16 @@ impl ToSql for Value {
     to_sql_checked!();
 }
 
+/// The server takes no null character in a text; events and file names may hold one.
+fn storable(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
+}
+
 /// A column of many rows.
 enum Array<'v> {
     Int(Vec<Option<i64>>),
     Real(Vec<Option<f64>>),
-    Text(Vec<Option<&'v str>>),
+    Text(Vec<Option<Cow<'v, str>>>),
 }
 
 impl<'v> Array<'v> {
@@ -205,8 +223,10 @@ impl<'v> Array<'v> {
             }
             Holds::Real => read(values, |value| if let Value::Real(number) = value { Some(*number) } else { None })
                 .map(Array::Real),
-            Holds::Text => read(values, |value| if let Value::Text(text) = value { Some(text.as_str()) } else { None })
-                .map(Array::Text),
+            Holds::Text => {
+                read(values, |value| if let Value::Text(text) = value { Some(storable(text)) } else { None })
+                    .map(Array::Text)
+            }
         }
     }
 

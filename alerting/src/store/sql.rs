@@ -70,7 +70,15 @@ impl Tx<'_> {
         matches!(self.0, Connection::Postgres(_))
     }
 
-    /// Carries out statements without parameters, as they stand in a migration.
+    /// Carries out a migration.
+    pub(super) fn migrate(&self, sql: &str) -> Stored<()> {
+        match self.0 {
+            Connection::Sqlite(sqlite) => sqlite.batch(sql),
+            Connection::Postgres(postgres) => postgres.migrate(sql),
+        }
+    }
+
+    /// Carries out statements without parameters.
     pub fn batch(&self, sql: &str) -> Stored<()> {
         match self.0 {
             Connection::Sqlite(sqlite) => sqlite.batch(sql),

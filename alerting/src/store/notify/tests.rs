@@ -51,6 +51,50 @@ fn an_incident_is_told_once_however_many_instances_look() {
     });
 }
 
+/// Something that happens to the one incident at a second.
+fn happens(store: &Store, action: &str, to: &str, second: i64) {
+    let at = at(second).as_microsecond();
+    let sql = format!(
+        "UPDATE incident SET state = '{to}';
+         INSERT INTO change (incident, version, at, actor_kind, actor, action, from_state, to_state)
+         SELECT id, version, {at}, 'job', 'test', '{action}', state, '{to}' FROM incident"
+    );
+    store.write_blocking(move |tx| tx.batch(&sql)).unwrap();
+}
+
+#[test]
+fn an_incident_whose_region_grows_ends_where_it_was_told() {
+    testing::on_both(|place| {
+        let store = Store::open(place).unwrap();
+        delivered_at(place, 0);
+        fail(&store, "a", (0, 0));
+        assert_eq!(delivered_at(place, 60).len(), 1);
+        store.write_blocking(|tx| tx.batch("UPDATE incident SET region = '3402031'")).unwrap();
+        happens(&store, "discard", "discarded", 70);
+        delivered_at(place, 71);
+        let left = |tx: &Tx<'_>| tx.value::<i64>("SELECT count(*) FROM notify_group WHERE json LIKE '%urgency%'", &[]);
+        assert_eq!(store.write_blocking(left).unwrap(), 0, "nobody is reminded of it for ever");
+    });
+}
+
+#[test]
+fn once_somebody_has_answered_a_deadline_nobody_else_is_told_of_it() {
+    testing::on_both(|place| {
+        let store = Store::open(place).unwrap();
+        delivered_at(place, 0);
+        fail(&store, "a", (0, 0));
+        assert_eq!(delivered_at(place, 60).len(), 1);
+        happens(&store, "report", "reported", 70);
+        happens(&store, "overdue", "reported", 1000);
+        assert_eq!(delivered_at(place, 1001), [], "a burst is gathered first");
+        happens(&store, "acknowledge", "reported", 1010);
+        assert_eq!(delivered_at(place, 9000), []);
+        happens(&store, "overdue", "reported", 9001);
+        delivered_at(place, 9002);
+        assert_eq!(delivered_at(place, 20_000).len(), 1, "the next one is news");
+    });
+}
+
 #[test]
 fn a_message_that_does_not_arrive_is_tried_again_and_then_given_up() {
     testing::on_both(|place| {
