@@ -3,7 +3,7 @@
 //! Ids follow from the firing, so that the same firing never makes two incidents. A firing that was taken before is
 //! left alone. Stills are copied here, before the transaction commits.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -31,6 +31,8 @@ pub use find::{JOIN_WITHIN, JOIN_WITHIN_M, SAME_CAUSE_WITHIN};
 
 /// Most events linked to one incident; more are counted and add nothing that a person would read.
 const MAX_LINKED: i64 = 1000;
+/// An incident and one of its events.
+type Link = (String, String);
 const LINK: [Column; 2] = [("incident", Text), ("event", Text)];
 
 /// The id of the incident that a firing opens; the same firing opens the same incident.
@@ -114,25 +116,24 @@ impl Grouping<'_> {
     /// Counts events with the incidents of earlier firings that are still open, and links those that a person would read.
     pub fn support(&self, supports: &[(FiringId, &Event)]) -> Stored<()> {
         let (incidents, mut n_events) = self.open_of(supports.iter().map(|(firing, _)| *firing).collect())?;
-        let (mut links, mut grown): (HashMap<Vec<String>, &Event>, BTreeMap<String, i64>) = Default::default();
+        let (mut supported, mut grown): (Vec<(Link, &Event)>, BTreeMap<String, i64>) = Default::default();
         for (firing, event) in supports {
             let Some(incident) = incidents.get(&firing.to_string()) else { continue };
             let n_events = n_events.entry(incident.clone()).or_default();
             *n_events += 1;
             if *n_events <= MAX_LINKED {
-                links.insert(vec![incident.clone(), event.id().to_string()], event);
+                supported.push(((incident.clone(), event.id().to_string()), event));
             } else {
                 *grown.entry(incident.clone()).or_default() += 1;
             }
         }
-        for link in self.link_new(&links.keys().cloned().collect::<Vec<_>>())? {
-            let event = links.get(&link).copied();
-            if let Some(incident) = link.into_iter().next() {
-                if let Some((event, snapshot)) = event.and_then(|event| Some((event, snapshot_of(&event.payload)?))) {
-                    self.keep_still(&incident, snapshot, event.time)?;
-                }
-                *grown.entry(incident).or_default() += 1;
+        let mut new = self.link_new(supported.iter().map(|(link, _)| link))?;
+        for (link, event) in supported.into_iter().filter(|(link, _)| new.remove(link)) {
+            let (incident, _) = link;
+            if let Some(snapshot) = snapshot_of(&event.payload) {
+                self.keep_still(&incident, snapshot, event.time)?;
             }
+            *grown.entry(incident).or_default() += 1;
         }
         self.count(grown)
     }
@@ -149,16 +150,15 @@ impl Grouping<'_> {
         Ok((incidents, n_events))
     }
 
-    /// Links events to incidents; those that were not linked before, each as incident and event.
-    fn link_new(&self, links: &[Vec<String>]) -> Stored<Vec<Vec<String>>> {
-        let rows: Vec<Vec<Value>> = links.iter().map(|link| link.iter().map(Value::from).collect()).collect();
+    /// Links events to incidents; those that were not linked before.
+    fn link_new<'l>(&self, links: impl Iterator<Item = &'l Link>) -> Stored<HashSet<Link>> {
+        let rows: Vec<Vec<Value>> = links.map(|(incident, event)| params![incident, event].to_vec()).collect();
         let sql = "INSERT INTO incident_event (incident, event) SELECT * FROM each WHERE true ON CONFLICT DO NOTHING
              RETURNING incident, event";
         let new = self.tx.each(&LINK, &rows, sql)?;
-        let new =
-            new.iter().map(|row| Ok(vec![row.get("incident")?, row.get("event")?])).collect::<Stored<Vec<_>>>()?;
-        let events: Vec<Vec<Value>> =
-            new.iter().map(|link: &Vec<String>| link.iter().skip(1).map(Value::from).collect()).collect();
+        let new: HashSet<Link> =
+            new.iter().map(|row| Ok((row.get("incident")?, row.get("event")?))).collect::<Stored<_>>()?;
+        let events: Vec<Vec<Value>> = new.iter().map(|(_, event)| params![event].to_vec()).collect();
         let sql = "UPDATE event SET linked = 1 FROM each WHERE event.id = each.event";
         self.tx.each(&LINK[1..], &events, sql)?;
         Ok(new)
@@ -248,11 +248,12 @@ impl Grouping<'_> {
 
     /// Links what a firing rests on.
     fn link(&self, incident: IncidentId, event: EventId) -> Stored<()> {
-        let (incident, event) = (incident.to_string(), event.to_string());
-        let Some(row) = self.tx.row("SELECT json FROM event WHERE id = ?1", params![&event])? else { return Ok(()) };
-        if self.link_new(&[vec![incident.clone(), event]])?.is_empty() {
+        let link = (incident.to_string(), event.to_string());
+        let Some(row) = self.tx.row("SELECT json FROM event WHERE id = ?1", params![&link.1])? else { return Ok(()) };
+        if self.link_new(std::iter::once(&link))?.is_empty() {
             return Ok(());
         }
+        let (incident, _) = link;
         self.count(BTreeMap::from([(incident.clone(), 1)]))?;
         let event = Event::from_json(row.first::<String>()?.as_bytes())
             .map_err(|refused| StoreError::Corrupt { what: "an event", value: refused.to_string() })?;

@@ -12,7 +12,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     routing::post,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use utoipa::{OpenApi, openapi::OpenApi as Document};
 use uuid::Uuid;
 use xueliang_events::IncidentId;
@@ -99,15 +99,19 @@ async fn may_attach(api: &Api, signed: &Signed, id: IncidentId) -> Answer<()> {
     Ok(may.await?.ok_or_else(Problem::not_found)??)
 }
 
+async fn turn(places: &'static Semaphore) -> Answer<SemaphorePermit<'static>> {
+    let busy = || Problem::unavailable("other pictures are being taken; try again");
+    tokio::time::timeout(WAIT_FOR, places.acquire()).await.map_err(|_| busy())?.map_err(|_| busy())
+}
+
 async fn read(body: Body) -> Answer<Attachment> {
     let too_long = || Problem::field("body", format!("send a picture of at most {MAX_BYTES} bytes"));
-    let busy = || Problem::unavailable("other pictures are being taken; try again");
     // Before the body, so that what waits is not in memory.
-    let place = tokio::time::timeout(WAIT_FOR, UPLOADING.acquire()).await.map_err(|_| busy())?.map_err(|_| busy())?;
+    let place = turn(&UPLOADING).await?;
     let bytes = to_bytes(body, MAX_BYTES).await.map_err(|_| too_long())?;
-    let turn = tokio::time::timeout(WAIT_FOR, DECODING.acquire()).await.map_err(|_| busy())?.map_err(|_| busy())?;
+    let decoding = turn(&DECODING).await?;
     let checked = tokio::task::spawn_blocking(move || attachment::check(&bytes)).await;
-    drop((turn, place));
+    drop((decoding, place));
     let checked = checked.map_err(|_| Problem::field("body", "the picture can't be decoded"))?;
     checked.map_err(|refusal| Problem::field("body", refusal.to_string()))
 }

@@ -170,17 +170,19 @@ pub(super) fn check_in_force(person: &Person) -> Result<(), Denied> {
     let now = Timestamp::now();
     let holds = |until: Option<Timestamp>| until.is_none_or(|until| now < until);
     let is_assigned = person.assignments.iter().any(|assignment| holds(assignment.valid_until));
-    let is_trained = person.training_valid_until.is_some_and(|until| now < until);
-    if person.is_service() || is_assigned && is_trained { Ok(()) } else { Err(nothing_in_scope(person)) }
+    if person.is_service() || is_assigned && is_trained(person, now) { Ok(()) } else { Err(nothing_in_scope(person)) }
 }
 
 /// Why nothing is in somebody's scope: no role permits it, or none does without a valid training record (RULES P20).
 pub(super) fn nothing_in_scope(person: &Person) -> Denied {
-    let is_trained = person.training_valid_until.is_some_and(|until| Timestamp::now() < until);
-    if is_trained || person.is_service() {
+    if is_trained(person, Timestamp::now()) || person.is_service() {
         return Denied::NotPermitted;
     }
     Denied::Forbidden(vec![UNTRAINED.to_owned()])
+}
+
+fn is_trained(person: &Person, now: Timestamp) -> bool {
+    person.training_valid_until.is_some_and(|until| now < until)
 }
 
 fn cookie(headers: &HeaderMap) -> Option<&str> {
